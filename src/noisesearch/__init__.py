@@ -1,0 +1,1 @@
+"""Search over noise: better images from trained diffusion and flow models."""

@@ -1,0 +1,34 @@
+"""What can go wrong, in one root and three kinds."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NoisesearchError(Exception):
+    """Root of every error raised on purpose; its message is one sentence for the user."""
+
+    exit_status = 2
+
+
+class ConfigError(NoisesearchError, ValueError):
+    """The request was wrong: says what was got, what is needed and what to do."""
+
+
+class StoreError(NoisesearchError):
+    """A run folder cannot be read, written or continued."""
+
+
+class BackendError(NoisesearchError):
+    """The machinery failed (device, worker), not the request."""
+
+    exit_status = 1
+
+
+def unknown(kind: str, got: str, known: Iterable[str]) -> ConfigError:
+    """The error for a name that is not in a table: the nearest names first, then all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(got, names, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return ConfigError(f"unknown {kind} {got!r}: {hint}known are {', '.join(names)}")
