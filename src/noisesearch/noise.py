@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -176,14 +176,3 @@ class Materialiser:
         self._memory[key] = array
         while len(self._memory) > self._capacity:
             self._memory.popitem(last=False)
-
-
-def from_lines(lines: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Noise]:
-    """Nodes by key, from (key, line) pairs in which children come before their parents."""
-    nodes: dict[str, Noise] = {}
-    for key, line in lines:
-        node = Noise(line["op"], tuple(line["numbers"]), tuple(nodes[k] for k in line["of"]))
-        if node.key != key:
-            raise ConfigError(f"recipe node {key} does not match its content ({node.key})")
-        nodes[key] = node
-    return nodes

@@ -1,0 +1,71 @@
+"""Names of models, verifiers and algorithms: one table per kind, imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError, unknown
+
+TABLES: dict[str, dict[str, str]] = {
+    "model": {
+        "shapes": "noisesearch.worlds.shapes.model:shapes",
+        "shapes-small": "noisesearch.worlds.shapes.model:shapes_small",
+    },
+    "verifier": {
+        "clipscore": "noisesearch.worlds.shapes.verifiers:clipscore",
+        "imagereward": "noisesearch.worlds.shapes.verifiers:imagereward",
+        "aesthetic": "noisesearch.worlds.shapes.verifiers:aesthetic",
+        "checker": "noisesearch.worlds.shapes.verifiers:checker",
+    },
+    "algorithm": {
+        "random": "noisesearch.search.initial_noise:RandomSearch",
+        "zero-order": "noisesearch.search.initial_noise:ZeroOrder",
+    },
+}
+
+
+def names(kind: str) -> dict[str, str]:
+    """Name → target of everything known of a kind, third parties' entry points included.
+
+    A third party registers under the group ``noisesearch.models`` (verifiers, algorithms).
+    """
+    plugins = {e.name: e.value for e in entry_points(group=f"noisesearch.{kind}s")}
+    return {**plugins, **TABLES[kind]}
+
+
+def load(kind: str, name: str) -> Any:
+    """The object behind a name, a ``package.module:Name`` or a ``file.py:Name``."""
+    table = names(kind)
+    if name in table:
+        return _import(kind, name, table[name])
+    if ":" in name:
+        return _import(kind, name, name)
+    raise unknown(kind, name, table)
+
+
+def _import(kind: str, name: str, target: str) -> Any:
+    source, _, attribute = target.rpartition(":")
+    try:
+        module = _file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
+    except (ImportError, OSError, SyntaxError) as error:
+        raise ConfigError(f"{kind} {name!r} cannot be imported from {source}: {error}") from error
+    if not hasattr(module, attribute):
+        raise ConfigError(f"{kind} {name!r}: {source} has no {attribute!r}; check the name")
+    return getattr(module, attribute)
+
+
+def _file(path: Path) -> Any:
+    """A module from a file, under a name of its own so that it shadows nothing."""
+    name = f"noisesearch_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

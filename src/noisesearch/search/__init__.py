@@ -1,0 +1,1 @@
+"""Search algorithms: generators that yield asks, are sent replies and return trajectories."""

@@ -1,0 +1,105 @@
+"""Random Search and Zero-Order Search over the initial noise (arXiv 2501.09732, Section 2.2)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..ask import Reply, score
+from ..noise import neighbour
+from ..objectives import best, ranking
+from .problem import Problem, Search
+
+
+class Settings(BaseModel):
+    """Base of algorithms whose parameters are typed settings; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    extendable: ClassVar[bool] = True
+
+
+class RandomSearch(Settings):
+    """Random Search: the best of i.i.d. noises (arXiv 2501.09732, Section 2.2).
+
+    Price: one candidate for every noise. Its asks do not depend on the total budget.
+    """
+
+    name: ClassVar[str] = "random"
+
+    candidates: int | None = Field(default=None, ge=1, description="how many; default: the budget")
+
+    def __call__(self, problem: Problem) -> Search:
+        replies: list[Reply] = []
+        while True:
+            first = len(replies)
+            room = min(problem.room(problem.sample(problem.noise(first))), self._wanted(first))
+            if room < 1:
+                break
+            # In chunks, so that a search against the clock has no end to wait for.
+            indices = range(first, first + int(min(room, 64)))
+            replies += yield [
+                score(problem.sample(problem.noise(i)), role="sample", index=i) for i in indices
+            ]
+        return [replies[i].trajectory for i in ranking(problem.objective, replies)]
+
+    def _wanted(self, have: int) -> float:
+        return float("inf") if self.candidates is None else self.candidates - have
+
+
+class ZeroOrder(Settings):
+    """Zero-Order Search: the best neighbour of a pivot noise becomes the pivot (Section 2.2).
+
+    Neighbours have the pivot's norm and exactly ``cosine`` to it. ``pivot`` says what happens
+    after a round: ``move`` (the paper's: the best neighbour always becomes the pivot, which is
+    itself never scored, and the last pivot is returned), ``keep`` (the pivot's stored reply
+    competes at no cost), ``restart`` (no better neighbour: a new noise; the rejected pivots are
+    compared at the end). Price: ``neighbours`` candidates a round, and one for each pivot that
+    is drawn anew, under keep and restart.
+    """
+
+    name: ClassVar[str] = "zero-order"
+
+    neighbours: int = Field(default=4, ge=1, description="N, neighbours a round")
+    cosine: float = Field(default=0.95, ge=-1.0, le=1.0, description="λ, cosine to the pivot")
+    pivot: Literal["move", "keep", "restart"] = Field(default="keep", description="pivot policy")
+    rounds: int | None = Field(default=None, ge=1, description="K; default: the budget")
+
+    def __call__(self, problem: Problem) -> Search:
+        pivot = problem.noise(0)
+        centre: Reply | None = None  # the pivot's own reply; None under move and before it is known
+        seen: list[Reply] = []
+        number = fresh = 0
+        while self.rounds is None or number < self.rounds:
+            if centre is None and self.pivot != "move":
+                if problem.room(problem.sample(pivot)) < 1:
+                    break
+                (centre,) = yield [score(problem.sample(pivot), role="pivot", round=number)]
+                seen.append(centre)
+            around = [
+                problem.sample(neighbour(pivot, problem.seed("neighbour", number, j), self.cosine))
+                for j in range(self.neighbours)
+            ]
+            around = around[: int(min(self.neighbours, problem.room(around[0])))]
+            if not around:
+                break
+            replies = yield [
+                score(t, role="neighbour", round=number, index=j) for j, t in enumerate(around)
+            ]
+            seen += replies
+            # The pivot comes last among equals: a tied neighbour is news, a tied pivot is not.
+            pool = replies if centre is None else [*replies, centre]
+            winner = pool[best(problem.objective, pool)]
+            number += 1
+            if self.pivot == "restart" and winner is centre:
+                fresh += 1
+                pivot, centre = problem.noise(fresh), None
+            else:
+                pivot = winner.trajectory.noise
+                centre = None if self.pivot == "move" else winner
+                last = winner
+        if self.pivot == "move":
+            return [last.trajectory]
+        return [seen[i].trajectory for i in ranking(problem.objective, seen)]
