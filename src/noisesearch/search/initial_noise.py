@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..ask import Reply, score
-from ..noise import neighbour
+from ..ask import Ask, Reply, score
+from ..noise import Noise, neighbour
 from ..objectives import best, ranking
 from .problem import Problem, Search
 
@@ -73,22 +73,15 @@ class ZeroOrder(Settings):
         seen: list[Reply] = []
         number = fresh = 0
         while self.rounds is None or number < self.rounds:
-            if centre is None and self.pivot != "move":
-                if problem.room(problem.sample(pivot)) < 1:
-                    break
-                (centre,) = yield [score(problem.sample(pivot), role="pivot", round=number)]
-                seen.append(centre)
-            around = [
-                problem.sample(neighbour(pivot, problem.seed("neighbour", number, j), self.cosine))
-                for j in range(self.neighbours)
-            ]
-            around = around[: int(min(self.neighbours, problem.room(around[0])))]
-            if not around:
+            asks = [] if centre or self.pivot == "move" else [self._pivot(problem, pivot, number)]
+            asks += [self._neighbour(problem, pivot, number, j) for j in range(self.neighbours)]
+            asks = asks[: int(min(len(asks), problem.room(asks[0].trajectory)))]
+            if not asks:
                 break
-            replies = yield [
-                score(t, role="neighbour", round=number, index=j) for j, t in enumerate(around)
-            ]
+            replies = yield asks
             seen += replies
+            if centre is None and self.pivot != "move":
+                centre, *replies = replies
             # The pivot comes last among equals: a tied neighbour is news, a tied pivot is not.
             pool = replies if centre is None else [*replies, centre]
             winner = pool[best(problem.objective, pool)]
@@ -99,7 +92,13 @@ class ZeroOrder(Settings):
             else:
                 pivot = winner.trajectory.noise
                 centre = None if self.pivot == "move" else winner
-                last = winner
         if self.pivot == "move":
-            return [last.trajectory]
+            return [problem.sample(pivot)]
         return [seen[i].trajectory for i in ranking(problem.objective, seen)]
+
+    def _pivot(self, problem: Problem, noise: Noise, number: int) -> Ask:
+        return score(problem.sample(noise), role="pivot", round=number)
+
+    def _neighbour(self, problem: Problem, pivot: Noise, number: int, index: int) -> Ask:
+        near = neighbour(pivot, problem.seed("neighbour", number, index), self.cosine)
+        return score(problem.sample(near), role="neighbour", round=number, index=index)

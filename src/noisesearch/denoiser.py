@@ -1,0 +1,69 @@
+"""The door to the network: the denoiser protocol and the wrapper that pads and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .process import Process
+from .solvers import Pair
+from .trajectory import Condition
+
+Encoded = Mapping[str, Tensor]
+
+
+class Denoiser(Protocol):
+    """A network in its own coordinates, x_t = α(t)·x0 + σ(t)·ε.
+
+    Contract: rows are independent of each other; ``t`` is a time a row, 1 noise to 0 clean; a
+    model with another clock converts inside. ``forwards``: network calls in one evaluation (2
+    under classifier-free guidance). ``flops``: of one forward of one sample.
+    """
+
+    process: Process
+    shape: tuple[int, ...]
+    forwards: int
+    flops: int
+
+    def encode(self, conditions: Sequence[Condition]) -> Encoded:
+        """Tensors [B, …] that hold all the network needs of the conditions."""
+        ...
+
+    def __call__(self, x: Tensor, t: Tensor, encoded: Encoded) -> Pair:
+        """(x0, ε) at x [B, …] and t [B]; finite at t = 0 and t = 1."""
+        ...
+
+    def decode(self, x0: Tensor) -> Tensor:
+        """Images [B, 3, H, W] in [0, 1] of clean samples [B, …]."""
+        ...
+
+
+def fill(rows: Sequence[Tensor], size: int) -> Tensor:
+    """Rows stacked to a batch of exactly ``size``, the empty places copies of the first.
+
+    A matrix product gives a row other last bits in another batch size; at one fixed shape a
+    row's bits do not depend on its slot or its companions.
+    """
+    return torch.stack([*rows, *[rows[0]] * (size - len(rows))])
+
+
+class Counted:
+    """A denoiser called at one fixed number of rows, and the count of the rows that were meant."""
+
+    def __init__(self, denoiser: Denoiser, rows: int) -> None:
+        self.denoiser = denoiser
+        self.rows = rows
+        self.nfe = 0
+
+    def __call__(self, x: Tensor, t: Tensor, encoded: Encoded, live: int) -> Pair:
+        """One evaluation of x [rows, …]; ``live`` of them are work, the others fillers."""
+        assert x.shape[0] == self.rows, "the worker fills every batch"
+        self.nfe += live
+        return self.denoiser(x, t, encoded)
+
+    @property
+    def forwards(self) -> int:
+        return self.nfe * self.denoiser.forwards

@@ -1,0 +1,1 @@
+"""Verifiers: named numbers for images."""

@@ -1,0 +1,62 @@
+"""What a verifier is, and a plain function dressed as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from ..trajectory import Condition
+
+
+@dataclass(frozen=True)
+class Views:
+    """What verifiers look at: images [B, 3, H, W] float in [0, 1], as the 8-bit file holds them."""
+
+    images: Tensor
+    conditions: Sequence[Condition]
+    previews: Mapping[float, Tensor] = field(default_factory=dict)
+    keys: Sequence[str] = ()
+
+
+class Verifier(Protocol):
+    """Scores a batch; larger is always better.
+
+    Contract: returns [B] numbers for every name in ``parts``; NaN says "no score for this row".
+    Rows are independent. It is called with one fixed number of rows (``batch``, or the run's
+    where None), so some may be copies. ``scale``: a part's typical standard deviation among
+    i.i.d. candidates of one prompt. May raise: the rows are then tried one by one.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    scale: Mapping[str, float]
+    differentiable: bool
+    batch: int | None
+    fingerprint: str
+
+    def __call__(self, views: Views) -> Mapping[str, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class FunctionVerifier:
+    """``f(images, conditions)`` returning [B] numbers, as a verifier with one part."""
+
+    function: Callable[[Tensor, Sequence[Condition]], Any]
+    name: str
+    fingerprint: str = ""
+    differentiable: bool = False
+    batch: int | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def scale(self) -> Mapping[str, float]:
+        return {self.name: 1.0}
+
+    def __call__(self, views: Views) -> Mapping[str, Any]:
+        return {self.name: self.function(views.images, views.conditions)}

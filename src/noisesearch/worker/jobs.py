@@ -1,0 +1,159 @@
+"""Jobs: the edges in flight, and how a trajectory becomes jobs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..noise import Materialiser, gaussian
+from ..process import Process
+from ..solvers import Pair, Solver, State, renoise
+from ..trajectory import Denoise, Grid, Renoise, Trajectory
+from .cache import EdgeCache, Place
+
+Arrived = Callable[[Place], None]
+
+
+@dataclass
+class Job:
+    """One edge being integrated: it stops where nobody waits for a further level."""
+
+    edge: str
+    trajectory: Trajectory  # the first asked for; names the condition and who is charged
+    times: Tensor  # float64, of the grid's levels
+    level: int
+    place: Place
+    seed: int | None
+    at: dict[int, list[Arrived]] = field(default_factory=dict)
+    previews: dict[int, list[Arrived]] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        return not self.previews and max(self.at, default=self.level) <= self.level
+
+
+class Planner:
+    """Turns "be there" into jobs: siblings wait for a prefix in flight, nothing runs twice.
+
+    Contract: ``reach(trajectory, preview, arrived)`` calls ``arrived`` once, now or from a later
+    :meth:`passed` or :meth:`previewed`, with a place that holds the state and, for a preview, the
+    evaluation there.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        solver: Solver,
+        noises: Materialiser,
+        times: Callable[[Grid], Tensor],
+        cache: EdgeCache,
+        device: torch.device,
+    ) -> None:
+        self.process, self.solver, self.noises = process, solver, noises
+        self.times, self.cache, self.device = times, cache, device
+        self.queue: deque[Job] = deque()
+        self._flying: dict[str, Job] = {}
+
+    def reach(self, trajectory: Trajectory, preview: bool, arrived: Arrived) -> None:
+        edge, level = trajectory.edge, trajectory.level
+        place = self.cache.get(edge, level)
+        if place is not None and (place.pair is not None or not preview):
+            arrived(place)
+            return
+        job = self._flying.get(edge)
+        if job is not None and job.level <= level:
+            self._wait(job, level, preview, arrived)
+            return
+        nearest = self.cache.nearest(edge, level)
+        if nearest is not None and (start := self.cache.get(edge, nearest)) is not None:
+            self._launch(trajectory, nearest, start, preview, arrived)
+        elif trajectory.parent is None:
+            x = self.tensor(self.noises(trajectory.noise))
+            start = Place(self.solver.init(self.process.sigma(torch.ones(1, 1)).item() * x[None]))
+            self._begin(trajectory, start, preview, arrived)
+        else:
+            # The one who waits for a parent in flight, and the sibling that comes after it, must
+            # end up in one job: so the launch is decided when the parent is there.
+            parent = trajectory.parent
+            self.reach(parent, False, lambda p: self._from(trajectory, p, preview, arrived))
+
+    def _from(self, trajectory: Trajectory, start: Place, preview: bool, arrived: Arrived) -> None:
+        assert trajectory.parent is not None
+        if isinstance(trajectory.move, Renoise):
+            self._begin(trajectory, self._renoised(trajectory, start), preview, arrived)
+            return
+        job = self._flying.get(trajectory.edge)
+        if job is not None and job.level <= trajectory.level:
+            self._wait(job, trajectory.level, preview, arrived)
+        else:
+            self._launch(trajectory, trajectory.parent.level, start, preview, arrived)
+
+    def _begin(self, node: Trajectory, place: Place, preview: bool, arrived: Arrived) -> None:
+        """Arrive at a node that opens a grid: its state costs nothing, its preview does."""
+        if preview:
+            self._launch(node, 0, place, True, arrived)
+        else:
+            arrived(place)
+
+    def _launch(
+        self, node: Trajectory, level: int, start: Place, preview: bool, arrived: Arrived
+    ) -> None:
+        seed = node.move.seed if isinstance(node.move, Denoise) else None
+        job = Job(node.edge, node, self.times(node.grid), level, start, seed)
+        self._wait(job, node.level, preview, arrived)
+        self._flying[node.edge] = job
+        self.queue.append(job)
+
+    def _wait(self, job: Job, level: int, preview: bool, arrived: Arrived) -> None:
+        (job.previews if preview else job.at).setdefault(level, []).append(arrived)
+        if preview:
+            job.at.setdefault(level, [])
+
+    def _renoised(self, node: Trajectory, at: Place) -> Place:
+        assert node.parent is not None and isinstance(node.move, Renoise)
+        now = self.times(node.parent.grid)[node.parent.level].reshape(1)
+        up = torch.tensor([node.grid.start], dtype=torch.float64)
+        noise = self.tensor(self.noises(gaussian(node.move.seed)))[None]
+        return Place(self.solver.init(renoise(self.process, at.state[0], now, up, noise)))
+
+    def tensor(self, array: object) -> Tensor:
+        return torch.tensor(array, device=self.device)
+
+    def passed(self, job: Job) -> None:
+        """The job has come to a new level: remember it if it was waited for, tell who waits."""
+        waiting = job.at.pop(job.level, None)
+        if waiting is None:
+            return
+        self.cache.put(job.edge, job.level, job.place)
+        for arrived in waiting:
+            arrived(job.place)
+
+    def previewed(self, job: Job, pair: Pair) -> None:
+        """The network has been evaluated at the job's level."""
+        waiting = job.previews.pop(job.level, None)
+        if waiting is None:
+            return
+        job.place = Place(job.place.state, pair)
+        self.cache.put(job.edge, job.level, job.place)
+        for arrived in waiting:
+            arrived(job.place)
+
+    def land(self, job: Job) -> None:
+        """The job leaves its slot."""
+        if self._flying.get(job.edge) is job:
+            del self._flying[job.edge]
+
+
+def stacked(states: list[State], size: int) -> State:
+    """Row states [1, …] as one of exactly ``size`` rows, filled with copies of the first."""
+    rows = [*states, *[states[0]] * (size - len(states))]
+    return tuple(torch.cat(column) for column in zip(*rows, strict=True))
+
+
+def row(encoded: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
+    """One row [1, …] of an encoding."""
+    return {name: tensor[index : index + 1] for name, tensor in encoded.items()}
