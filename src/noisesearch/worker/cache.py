@@ -10,14 +10,19 @@ from ..solvers import Pair, State
 
 @dataclass
 class Place:
-    """A row's state at a level, and the network's evaluation there if it has been made."""
+    """A row's state [1, …] at a level, and the network's evaluation there once it has been made.
+
+    The worker sets ``pair`` in place: a sibling that starts here, or a preview asked for later,
+    then finds it and pays nothing.
+    """
 
     state: State
     pair: Pair | None = None
 
     @property
     def bytes(self) -> int:
-        tensors = (*self.state, *(self.pair or ()))
+        """Counted with the pair, which comes later and stays: x0 and ε are as large as x."""
+        tensors = (*self.state, self.state[0], self.state[0])
         return sum(t.numel() * t.element_size() for t in tensors)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..noise import Materialiser, gaussian
 from ..process import Process
-from ..solvers import Pair, Solver, State, renoise
+from ..solvers import Solver, State, renoise
 from ..trajectory import Denoise, Grid, Renoise, Trajectory
 from .cache import EdgeCache, Place
 
@@ -33,6 +33,7 @@ class Job:
 
     @property
     def done(self) -> bool:
+        """Nobody waits for a preview or for a level still to come."""
         return not self.previews and max(self.at, default=self.level) <= self.level
 
 
@@ -40,7 +41,7 @@ class Planner:
     """Turns "be there" into jobs: siblings wait for a prefix in flight, nothing runs twice.
 
     Contract: ``reach(trajectory, preview, arrived)`` calls ``arrived`` once, now or from a later
-    :meth:`passed` or :meth:`previewed`, with a place that holds the state and, for a preview, the
+    :meth:`passed` or :meth:`evaluated`, with a place that holds the state and, for a preview, the
     evaluation there.
     """
 
@@ -109,9 +110,13 @@ class Planner:
         self.queue.append(job)
 
     def _wait(self, job: Job, level: int, preview: bool, arrived: Arrived) -> None:
-        (job.previews if preview else job.at).setdefault(level, []).append(arrived)
-        if preview:
+        if level == job.level and not preview and level not in job.previews:
+            arrived(job.place)
+        elif preview:
+            job.previews.setdefault(level, []).append(arrived)
             job.at.setdefault(level, [])
+        else:
+            job.at.setdefault(level, []).append(arrived)
 
     def _renoised(self, node: Trajectory, at: Place) -> Place:
         assert node.parent is not None and isinstance(node.move, Renoise)
@@ -129,15 +134,18 @@ class Planner:
         if waiting is None:
             return
         self.cache.put(job.edge, job.level, job.place)
+        if job.level in job.previews:
+            # Whoever starts here needs the evaluation that the preview is about to make.
+            job.previews[job.level] += waiting
+            return
         for arrived in waiting:
             arrived(job.place)
 
-    def previewed(self, job: Job, pair: Pair) -> None:
-        """The network has been evaluated at the job's level."""
+    def evaluated(self, job: Job) -> None:
+        """The network has been evaluated at the job's place."""
         waiting = job.previews.pop(job.level, None)
         if waiting is None:
             return
-        job.place = Place(job.place.state, pair)
         self.cache.put(job.edge, job.level, job.place)
         for arrived in waiting:
             arrived(job.place)

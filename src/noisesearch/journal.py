@@ -1,0 +1,123 @@
+"""An append-only file of JSON lines, each with a checksum; one writer, torn tails repaired."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import time
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from .errors import StoreError
+
+SYNC_SECONDS = 1.0
+
+
+def seal(record: Mapping[str, Any]) -> bytes:
+    """One line: the record as JSON with the CRC-32 of everything before it as last field."""
+    body = json.dumps(record, separators=(",", ":"), allow_nan=False)[:-1]
+    return f'{body},"crc":"{zlib.crc32(body.encode()):08x}"}}\n'.encode()
+
+
+def unseal(line: bytes) -> dict[str, Any] | None:
+    """The record of a line, or None where the line is not whole."""
+    body, mark, tail = line.rstrip(b"\n").rpartition(b',"crc":"')
+    if not mark or tail != f'{zlib.crc32(body):08x}"}}'.encode():
+        return None
+    record: dict[str, Any] = json.loads(body + b"}")
+    return record
+
+
+class Journal:
+    """Contract: a line that :meth:`append` returned from survives ``kill -9``, and a power cut
+    but for the last second. Readers need no lock; the caller holds the writer's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.torn = 0  # bytes of a torn last line that read() cut off
+        self._file: BinaryIO | None = None
+        self._synced = 0.0
+
+    def read(self, repair: bool = False) -> list[dict[str, Any]]:
+        """All records. A torn last line is cut off; a corrupted one is refused.
+
+        With ``repair`` lines that are not whole are left out and the old file is kept beside it.
+        """
+        if not self.path.exists():
+            return []
+        data = self.path.read_bytes()
+        lines = data.splitlines(keepends=True)
+        records = [unseal(line) for line in lines]
+        if lines and records[-1] is None and not lines[-1].endswith(b"\n"):
+            self.torn = len(lines[-1])
+            self._truncate(len(data) - self.torn)
+            lines, records = lines[:-1], records[:-1]
+        bad = [i for i, r in enumerate(records) if r is None]
+        if bad and not repair:
+            raise StoreError(
+                f"line {bad[0] + 1} of {self.path} is corrupted ({len(bad)} of {len(lines)} lines "
+                f"are); nothing was changed. To go on from the good lines (the old file is kept as "
+                f"{self.path.name}.damaged): noisesearch resume {self.path.parent} --repair"
+            )
+        if bad:
+            shutil.copy2(self.path, self.path.with_name(self.path.name + ".damaged"))
+            good = b"".join(x for x, r in zip(lines, records, strict=True) if r is not None)
+            replace(self.path, good)
+        return [r for r in records if r is not None]
+
+    def _truncate(self, size: int) -> None:
+        if os.access(self.path, os.W_OK):
+            os.truncate(self.path, size)
+
+    def append(self, *records: Mapping[str, Any]) -> None:
+        """Write and flush; fsync at most once a second. A line that did not fit is taken back."""
+        if self._file is None:
+            self._file = self.path.open("ab", buffering=0)
+        start = self._file.tell()
+        try:
+            data = b"".join(map(seal, records))
+            while data:
+                data = data[self._file.write(data) :]
+            if time.monotonic() - self._synced > SYNC_SECONDS:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
+        except OSError as error:
+            self._file.truncate(start)
+            raise disk_error(error, self.path) from error
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._file = None
+
+
+def disk_error(error: OSError, path: Path) -> StoreError:
+    """The sentence for a write that failed."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        why = "the disk is full; free some space"
+    elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        why = "it may not be written; allow writing or choose another folder with --out"
+    else:
+        why = f"the system says {error.strerror}; mend that"
+    run = next((p for p in (path, *path.parents) if (p / "spec.json").exists()), path.parent)
+    return StoreError(
+        f"cannot write {path}: {why}, then go on with: noisesearch resume {run} "
+        "(all that was journalled is kept)"
+    )
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old or the new content, never a part."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise disk_error(error, path) from error

@@ -1,0 +1,215 @@
+"""The run folder: what was asked, what was answered, and the pictures."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from .ask import Reply
+from .errors import StoreError
+from .journal import Journal, disk_error, replace
+from .trajectory import Graph, Trajectory, nodes
+
+Physical = dict[str, dict[str, float]]
+Picture = npt.NDArray[np.uint8]
+
+
+class RunStore:
+    """A run folder, open for one writer.
+
+    ``spec.json`` says what was asked for; ``journal.jsonl`` holds recipe nodes, each once, and
+    replies by trajectory key; ``samples/`` the complete candidates as PNG.
+    """
+
+    def __init__(self, folder: Path, *, repair: bool = False, write: bool = True) -> None:
+        self.folder = folder
+        self.spec: dict[str, Any] = read_spec(folder)
+        self._lock = acquire(folder) if write else None
+        self.journal = Journal(folder / "journal.jsonl")
+        self.known: set[str] = set()
+        self.seconds_before = 0.0
+        self.physical_before: Physical = {}
+        self._replies: dict[str, dict[str, Any]] = {}
+        self._load(repair)
+        if write:
+            (folder / "samples").mkdir(exist_ok=True)
+            self.journal.append({"event": "open"})
+
+    @classmethod
+    def create(cls, folder: Path, spec: Mapping[str, Any]) -> RunStore:
+        """A new run in an empty or new folder; the spec is there before anything else."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = acquire(folder)
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        try:
+            if (folder / "spec.json").exists():
+                raise StoreError(
+                    f"{folder} holds a run already; go on with it by `noisesearch resume {folder}` "
+                    "or choose another folder with --out"
+                )
+            if any(p.name != "lock" for p in folder.iterdir()):
+                raise StoreError(
+                    f"{folder} is not empty and not a run; choose a new or empty folder with --out"
+                )
+            replace(folder / "spec.json", json.dumps(spec, indent=2).encode())
+        finally:
+            held.close()
+        return cls(folder)
+
+    def _load(self, repair: bool) -> None:
+        session: Physical = {}
+        latest = 0.0
+        for record in self.journal.read(repair):
+            if "node" in record:
+                self.known.add(record["node"])
+            elif "reply" in record:
+                self._remember(record)
+                session[record["search"]] = record["physical"]
+                latest = record["seconds"]
+            elif record.get("event") == "cut":
+                latest = max(latest, record["seconds"])
+            elif record.get("event") == "open":
+                self._close_session(session, latest)
+                session, latest = {}, 0.0
+        self._close_session(session, latest)
+
+    def _close_session(self, session: Physical, seconds: float) -> None:
+        """What a process spent is in its last lines; the sum over processes is the physical."""
+        self.seconds_before += seconds
+        for search, units in session.items():
+            sums = self.physical_before.setdefault(search, {})
+            for unit, count in units.items():
+                sums[unit] = sums.get(unit, 0) + count
+
+    def _remember(self, record: Mapping[str, Any]) -> None:
+        old = self._replies.get(record["reply"])
+        if old is None:
+            self._replies[record["reply"]] = {k: record[k] for k in ("parts", "missing", "cost")}
+        else:
+            for name in ("parts", "missing", "cost"):
+                old[name] = {**old[name], **record[name]}
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def seen(self, trajectory: Trajectory, parts: tuple[str, ...]) -> Reply | None:
+        """The journalled reply if it has an answer or a reason for every part."""
+        record = self._replies.get(trajectory.key)
+        if record is None or any(
+            p not in record["parts"] and p not in record["missing"] for p in parts
+        ):
+            return None
+        return Reply(trajectory, record["parts"], record["missing"], record["cost"])
+
+    def record(self, reply: Reply, search: str, physical: Mapping[str, int], at: float) -> None:
+        """Journal a reply with the recipe nodes that are new; it is never computed again."""
+        fresh = list(nodes(reply.trajectory, self.known))
+        record = {
+            "reply": reply.trajectory.key,
+            "search": search,
+            "parts": dict(reply.parts),
+            "missing": dict(reply.missing),
+            "cost": {name: round(s, 7) for name, s in reply.cost.items()},
+            "physical": dict(physical),
+            "seconds": round(at, 4),
+        }
+        self.journal.append(*({"node": n.key, **n.line()} for n in fresh), record)
+        self.known.update(n.key for n in fresh)
+        self._remember(record)
+
+    def event(self, name: str, **what: Any) -> None:
+        self.journal.append({"event": name, **what})
+
+    def forget_failed(self) -> int:
+        """Take replies with missing parts as not given, so that they are asked again."""
+        failed = [k for k, r in self._replies.items() if r["missing"]]
+        for key in failed:
+            del self._replies[key]
+        return len(failed)
+
+    def graph(self) -> Graph:
+        """Every recipe of the run, rebuilt from the journal alone."""
+        graph = Graph()
+        for record in self.journal.read():
+            if "node" in record:
+                line = {k: v for k, v in record.items() if k != "node"}
+                graph.add(record["node"], line)
+        return graph
+
+    def put(self, array: npt.NDArray[np.float32]) -> str:
+        """Store an array; the key is the hash of its content."""
+        data = io.BytesIO()
+        np.save(data, np.ascontiguousarray(array), allow_pickle=False)
+        key = hashlib.blake2b(data.getvalue(), digest_size=16).hexdigest()
+        path = self.folder / "blobs" / f"{key}.npy"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            replace(path, data.getvalue())
+        return key
+
+    def get(self, key: str) -> npt.NDArray[np.float32]:
+        path = self.folder / "blobs" / f"{key}.npy"
+        if not path.exists():
+            raise StoreError(f"blob {key} is not in {self.folder}; the run folder is not complete")
+        array: npt.NDArray[np.float32] = np.load(path, allow_pickle=False)
+        return array
+
+    def sample_path(self, key: str) -> Path:
+        return self.folder / "samples" / f"{key}.png"
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Replace a JSON file of the run."""
+        replace(self.folder / name, json.dumps(content, indent=1).encode())
+
+    def close(self) -> None:
+        self.journal.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def read_spec(folder: Path) -> dict[str, Any]:
+    """The spec of a run folder; StoreError where there is none or it cannot be read."""
+    path = folder / "spec.json"
+    if not path.is_file():
+        what = "is not a run" if folder.exists() else "does not exist"
+        raise StoreError(
+            f"{folder} {what}: a run folder with a spec.json is needed; "
+            f'make one with: noisesearch generate "a red circle" --out {folder}'
+        )
+    try:
+        spec: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise StoreError(f"{path} cannot be read ({error}); restore it from a copy") from error
+    return spec
+
+
+def acquire(folder: Path) -> TextIO:
+    """The writer's lock; it is the system's, so it goes when its process does."""
+    held = (folder / "lock").open("a+")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        held.seek(0)
+        pid = held.read().strip() or "unknown"
+        held.close()
+        raise StoreError(
+            f"{folder} is being written by the living process {pid}; "
+            "wait for it, or stop it and resume"
+        ) from error
+    held.seek(0)
+    held.truncate()
+    held.write(str(os.getpid()))
+    held.flush()
+    return held

@@ -1,0 +1,217 @@
+"""The worker: slots that hold one trajectory each, advanced together by one solver step a tick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from ..ask import Ask, Reply
+from ..denoiser import Counted, Denoiser
+from ..errors import ConfigError
+from ..keys import seed_of
+from ..noise import Materialiser, normals
+from ..solvers import Pair, Solver
+from ..trajectory import Condition, Grid, Trajectory
+from ..verifiers.protocol import Verifier
+from .cache import EdgeCache, Place
+from .jobs import Job, Planner, row, stacked
+from .scoring import Scorer, Sink
+
+Usage = dict[str, dict[str, int]]
+
+
+class Worker:
+    """Answers asks on one device; an executor by itself.
+
+    Denoiser, decoder and verifiers see batches of exactly ``rows`` rows, so that a candidate's
+    bits do not depend on its slot, its companions or the order of the asks.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        solver: Solver,
+        verifiers: Sequence[Verifier],
+        noises: Materialiser,
+        times: dict[Grid, Tensor] | None = None,
+        *,
+        rows: int = 16,
+        sink: Sink | None = None,
+        cache_bytes: int = 256 * 2**20,
+        device: str = "cpu",
+    ) -> None:
+        self.rows = rows
+        self.solver = solver
+        self.counted = Counted(denoiser, rows)
+        self.scorer = Scorer(denoiser, verifiers, rows, sink)
+        self.cache = EdgeCache(cache_bytes)
+        self.device = torch.device(device)
+        self.usage: Usage = {}
+        self._times = times or {}
+        self._planner = Planner(
+            denoiser.process, solver, noises, self._grid, self.cache, self.device
+        )
+        self._encoded: dict[str, dict[str, Tensor]] = {}
+        self._batch: tuple[tuple[str, ...], dict[str, Tensor]] = ((), {})
+        self._active: list[Job] = []
+        self._ready: list[tuple[Trajectory, Tensor]] = []
+        self._asked: dict[str, list[Ask]] = {}
+        self._slots = self._ticks = 0
+
+    @property
+    def occupancy(self) -> float:
+        """Mean share of the slots that held work, over all ticks so far."""
+        return self._slots / max(1, self._ticks * self.rows)
+
+    def submit(self, ask: Ask) -> None:
+        """Take an ask; one that is in flight already is answered with it."""
+        trajectory = ask.trajectory
+        waiting = self._asked.setdefault(trajectory.key, [])
+        waiting.append(ask)
+        if len(waiting) > 1:
+            return
+        self._planner.reach(
+            trajectory, not trajectory.finished, lambda place: self._arrived(trajectory, place)
+        )
+
+    def _arrived(self, trajectory: Trajectory, place: Place) -> None:
+        x0 = place.state[0] if trajectory.finished else place.pair and place.pair[0]
+        assert x0 is not None
+        self._ready.append((trajectory, x0))
+
+    def wait(self) -> list[tuple[Ask, Reply]]:
+        """Work until something is answered; empty when nothing is asked."""
+        with torch.inference_mode():
+            while self._asked:
+                queue = self._planner.queue
+                while queue and len(self._active) < self.rows:
+                    self._active.append(queue.popleft())
+                idle = not queue and 2 * len(self._active) <= self.rows
+                if len(self._ready) >= self.rows or (self._ready and idle):
+                    return self._answers()
+                assert self._active, "an ask is in flight, so there is work"
+                self._tick()
+        return []
+
+    def _answers(self) -> list[tuple[Ask, Reply]]:
+        batch, self._ready = self._ready[: self.rows], self._ready[self.rows :]
+        for trajectory, _ in batch:
+            self._count(trajectory.condition, "decodes")
+        replies = self.scorer(batch)
+        return [(ask, r) for r in replies for ask in self._asked.pop(r.trajectory.key)]
+
+    def _tick(self) -> None:
+        """Evaluate where each job stands, hand out previews, and step those that go on."""
+        jobs, size = self._active, self.rows
+        self._ticks += 1
+        self._slots += len(jobs)
+        state = stacked([j.place.state for j in jobs], size)
+        t0 = self._filled([j.times[j.level] for j in jobs])
+        encoded = self._conditions([j.trajectory.condition for j in jobs])
+        first = self._evaluate(jobs, state[0], t0, encoded)
+        for job in jobs:
+            self._planner.evaluated(job)
+        going = [i for i, job in enumerate(jobs) if not job.done]
+        if going:
+            self._step(going, state, t0, encoded, first)
+        for job in jobs:
+            if job.done:
+                self._planner.land(job)
+        self._active = [job for job in jobs if not job.done]
+
+    def _evaluate(
+        self, jobs: list[Job], x: Tensor, t: Tensor, encoded: dict[str, Tensor]
+    ) -> Pair:
+        """The pair for every row; places that have one already, or are shared, cost nothing."""
+        fresh = {id(j.place): j for j in jobs if j.place.pair is None}
+        if fresh:
+            x0, eps = self.counted(x, t, encoded, live=len(fresh))
+            for job in fresh.values():
+                self._count(job.trajectory.condition, "nfe")
+            for i, job in enumerate(jobs):
+                if job.place.pair is None:
+                    job.place.pair = x0[i : i + 1].clone(), eps[i : i + 1].clone()
+        pairs = [j.place.pair for j in jobs if j.place.pair is not None]
+        x0, eps = stacked(list(pairs), self.rows)
+        return x0, eps
+
+    def _step(
+        self,
+        going: list[int],
+        state: tuple[Tensor, ...],
+        t0: Tensor,
+        encoded: dict[str, Tensor],
+        first: Pair,
+    ) -> None:
+        jobs, calls = self._active, 0
+        # A row that stays where it is goes along with a step of length zero.
+        t1 = self._filled([j.times[min(j.level + (not j.done), len(j.times) - 1)] for j in jobs])
+
+        def denoise(x: Tensor, t: Tensor) -> Pair:
+            nonlocal calls
+            calls += 1
+            if calls == 1:
+                return first
+            for i in going:
+                self._count(jobs[i].trajectory.condition, "nfe")
+            return self.counted(x, t, encoded, live=len(going))
+
+        noise = self._injected(jobs, state[0]) if self.solver.stochastic else None
+        process = self.counted.denoiser.process
+        after = self.solver.step(denoise, process, state, t0, t1, noise)
+        for i in going:
+            job = jobs[i]
+            job.level += 1
+            job.place = Place(tuple(s[i : i + 1].clone() for s in after))
+            self._planner.passed(job)
+
+    def _injected(self, jobs: list[Job], like: Tensor) -> Tensor:
+        """What an SDE step adds, keyed by (seed, level): 3→9 is 3→6→9."""
+        drawn = []
+        for job in jobs:
+            if job.seed is None:
+                raise ConfigError(f"solver {self.solver.name!r} needs a seed on every move")
+            drawn.append(normals(seed_of(job.seed, "step", job.level), like.shape[1:]))
+        rows = [torch.from_numpy(d).to(like)[None] for d in drawn]
+        return stacked([(r,) for r in rows], self.rows)[0]
+
+    def _grid(self, grid: Grid) -> Tensor:
+        """Times of a grid's levels: the model's own schedule where it is full, else uniform."""
+        if grid not in self._times:
+            self._times[grid] = torch.linspace(
+                grid.start, grid.end, grid.steps + 1, dtype=torch.float64
+            )
+        return self._times[grid]
+
+    def _filled(self, times: list[Tensor]) -> Tensor:
+        return torch.stack([*times, *[times[0]] * (self.rows - len(times))]).to(self.device)
+
+    def _conditions(self, conditions: list[Condition]) -> dict[str, Tensor]:
+        """The encodings of the rows [rows, …], each condition encoded once a run."""
+        keys = tuple(c.key for c in conditions)
+        if keys != self._batch[0]:
+            self._encode(c for c in conditions if c.key not in self._encoded)
+            found = [self._encoded[k] for k in keys]
+            found += [found[0]] * (self.rows - len(found))
+            self._batch = keys, {n: torch.cat([f[n] for f in found]) for n in found[0]}
+        return self._batch[1]
+
+    def _encode(self, conditions: Iterable[Condition]) -> None:
+        fresh = list({c.key: c for c in conditions}.values())
+        if fresh:
+            filled = [*fresh, *[fresh[0]] * (self.rows - len(fresh))]
+            encoded = self.counted.denoiser.encode(filled)
+            for i, condition in enumerate(fresh):
+                self._encoded[condition.key] = row(encoded, i)
+
+    def _count(self, condition: Condition, unit: str) -> None:
+        of = self.usage.setdefault(condition.key, {"nfe": 0, "decodes": 0})
+        of[unit] += 1
+
+    def close(self) -> None:
+        """Drop what is in flight."""
+        self._active, self._ready = [], []
+        self._planner.queue.clear()
+        self._asked.clear()
