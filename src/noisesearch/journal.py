@@ -86,9 +86,11 @@ class Journal:
             if time.monotonic() - self._synced > SYNC_SECONDS:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()
-        except OSError as error:
+        except BaseException as error:  # an interrupt too must not leave half a line
             self._file.truncate(start)
-            raise disk_error(error, self.path) from error
+            if isinstance(error, OSError):
+                raise disk_error(error, self.path) from error
+            raise
 
     def close(self) -> None:
         if self._file is not None:

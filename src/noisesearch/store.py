@@ -37,6 +37,7 @@ class RunStore:
         self.journal = Journal(folder / "journal.jsonl")
         self.known: set[str] = set()
         self.seconds_before = 0.0
+        self.cuts: dict[str, float] = {}  # seconds at which a condition's own clock stopped it
         self.physical_before: Physical = {}
         self._replies: dict[str, dict[str, Any]] = {}
         self._load(repair)
@@ -79,6 +80,8 @@ class RunStore:
                 latest = record["seconds"]
             elif record.get("event") == "cut":
                 latest = max(latest, record["seconds"])
+                if "condition" in record:
+                    self.cuts[record["condition"]] = record["at"]
             elif record.get("event") == "open":
                 self._close_session(session, latest)
                 session, latest = {}, 0.0

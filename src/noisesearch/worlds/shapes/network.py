@@ -46,7 +46,7 @@ class TransformerConfig:
 
 
 SIZES: dict[str, TransformerConfig] = {
-    "shapes": TransformerConfig(width=192, depth=8, heads=3),
+    "shapes": TransformerConfig(width=192, depth=6, heads=3, mlp_ratio=4.0),
     "shapes-small": TransformerConfig(width=128, depth=6, heads=2),
 }
 

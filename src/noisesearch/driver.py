@@ -1,0 +1,199 @@
+"""The driver: many live searches at once, one pool of asks, budgets, the journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from .ask import Ask, Reply
+from .budget import Budget
+from .errors import BackendError, ConfigError
+from .live import Live
+from .search.problem import Algorithm
+from .store import RunStore
+
+FAILED_SHARE = 0.20
+FAILED_SOON = 10  # replies before the share of failures can end a run
+
+
+class Executor(Protocol):
+    """Answers asks, in any order. ``submit`` is idempotent: the same ask twice is one."""
+
+    @property
+    def usage(self) -> Mapping[str, Mapping[str, int]]:
+        """What ran so far, by condition key: nfe and decodes."""
+        ...
+
+    def submit(self, ask: Ask) -> None: ...
+
+    def wait(self) -> list[tuple[Ask, Reply]]:
+        """Block until something is answered; empty where nothing is asked."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Watcher(Protocol):
+    """Told of what happens; may draw it, may not change it."""
+
+    def replied(self, driver: Driver, live: Live, reply: Reply) -> None: ...
+    def improved(self, driver: Driver, live: Live, reply: Reply) -> None: ...
+
+
+class Driver:
+    """Runs searches to their end; everything that it decides is repeated by a resume.
+
+    Contract: a reply is journalled before its search hears of it. Asks are charged in program
+    order, answered from the journal where it knows them, and submitted otherwise.
+    """
+
+    def __init__(
+        self,
+        searches: Sequence[Live],
+        algorithm: Algorithm,
+        executor: Executor,
+        store: RunStore,
+        parts: tuple[str, ...],
+        budget: Budget,
+        *,
+        seconds: float | None = None,
+        window: int = 256,
+        watcher: Watcher | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.searches, self.algorithm, self.executor = list(searches), algorithm, executor
+        self.store, self.parts, self.budget, self.watcher = store, parts, budget, watcher
+        self.seconds, self.window, self.clock = seconds, window, clock
+        self.failed: dict[str, list[str]] = {}
+        self.answered = 0
+        self._wanted: dict[str, list[Live]] = {}
+        self._best: dict[int, float] = {}
+        self._began = clock()
+        self._expired = False
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of this process and those before it."""
+        return self.store.seconds_before + self.clock() - self._began
+
+    def run(self) -> None:
+        """Until every search is done. KeyboardInterrupt passes through, with nothing lost."""
+        waiting = iter(self.searches)
+        live: list[Live] = []
+        self._check_clock(live)
+        while True:
+            while len(live) < self.window and (search := next(waiting, None)) is not None:
+                live.append(search)
+                search.started = self.clock()
+                self._take(search, search.start(self.algorithm))
+            self._check_clock(live)
+            live = [s for s in live if s.stage != "done"]
+            if self._wanted:
+                self._answered(self.executor.wait())
+            elif not live:
+                break
+        self._check_failures(last=True)
+
+    def _take(self, live: Live, asks: list[Ask]) -> None:
+        """Answer asks from the journal, submit the others, go on while there is nothing to wait
+        for."""
+        while live.stage != "done":
+            for ask in asks:
+                self._ask(live, ask)
+            if live.waiting or live.baseline.key in self._wanted:
+                return
+            asks = live.advance()
+
+    def _ask(self, live: Live, ask: Ask) -> None:
+        key = ask.trajectory.key
+        if key in live.answers:
+            return
+        known = self.store.seen(ask.trajectory, self.parts)
+        if known is not None:
+            self._tell(live, known)
+        elif not self._expired or ask.tag.get("role") in ("final", "baseline"):
+            wanted = self._wanted.setdefault(key, [])
+            wanted.append(live)
+            if len(wanted) == 1:
+                self.executor.submit(ask)
+
+    def _answered(self, answers: list[tuple[Ask, Reply]]) -> None:
+        if not answers:
+            raise BackendError("the executor has nothing to say although asks are in flight")
+        told: dict[int, Live] = {}
+        for _, reply in answers:
+            if reply.trajectory.key not in self._wanted:
+                continue  # its search was stopped: a resume must not find what it did not count
+            key = reply.trajectory.condition.key
+            usage = self.executor.usage.get(key, {})
+            self.store.record(reply, key, usage, self.clock() - self._began)
+            for live in self._wanted.pop(reply.trajectory.key, ()):
+                self._tell(live, reply)
+                told[live.index] = live
+        self._check_failures()
+        for live in told.values():
+            self._take(live, [])
+
+    def _tell(self, live: Live, reply: Reply) -> None:
+        live.answer(reply)
+        self.answered += 1
+        for part, reason in reply.missing.items():
+            self.failed.setdefault(part, []).append(reason)
+        if self.watcher is not None:
+            self.watcher.replied(self, live, reply)
+        value = live.objective.value(reply)
+        if reply.trajectory.finished and value > self._best.get(live.index, -float("inf")):
+            self._best[live.index] = value
+            if self.watcher is not None:
+                self.watcher.improved(self, live, reply)
+
+    def _check_failures(self, last: bool = False) -> None:
+        """A verifier that fails for more than a fifth of the replies ends the run."""
+        for part, reasons in self.failed.items():
+            enough = self.answered >= FAILED_SOON or last
+            if enough and len(reasons) > FAILED_SHARE * self.answered:
+                raise ConfigError(
+                    f"part {part!r} is missing in {len(reasons)} of {self.answered} replies, more "
+                    f"than {FAILED_SHARE:.0%}; the first reason: {reasons[0]}. Mend the verifier, "
+                    f"then: noisesearch resume {self.store.folder} --retry-failed"
+                )
+
+    def _check_clock(self, live: list[Live]) -> None:
+        """Stop the searches whose time is over; what they know by then is what counts."""
+        if not self._expired and self._over():
+            self._expired = True
+            self.store.event("cut", seconds=round(self.clock() - self._began, 4))
+        for search in live:
+            if search.stage == "searching" and (self._expired or self._own_time_over(search)):
+                self._stop(search)
+
+    def _over(self) -> bool:
+        mine = self.clock() - self._began
+        limits = [(self.seconds, mine)]
+        if self.budget.unit == "s" and self.budget.per == "run":
+            limits.append((self.budget.amount, self.elapsed))
+        return any(limit is not None and spent >= limit for limit, spent in limits)
+
+    def _own_time_over(self, live: Live) -> bool:
+        if self.budget.unit != "s" or self.budget.per != "condition" or live.started is None:
+            return False
+        condition = live.problem.condition.key
+        if self.store.cuts.get(condition, 0.0) >= self.budget.amount:
+            return True
+        over = self.clock() - live.started >= self.budget.amount
+        if over:
+            self.store.event("cut", seconds=0.0, condition=condition, at=self.budget.amount)
+            self.store.cuts[condition] = self.budget.amount
+        return over
+
+    def _stop(self, live: Live) -> None:
+        if live.baseline.key in self._wanted:
+            return  # there must be a picture to show; it is in flight
+        for ask in live.waiting:
+            wanted = self._wanted.get(ask.trajectory.key)
+            if wanted is not None and live in wanted:
+                wanted.remove(live)
+                if not wanted:
+                    del self._wanted[ask.trajectory.key]
+        self._take(live, live.stop())

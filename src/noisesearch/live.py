@@ -1,0 +1,148 @@
+"""One live search: a generator, what it has asked, what it has been told and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .ask import Ask, Reply, score
+from .ledger import Ledger
+from .objectives import Objective, ranking
+from .search.problem import Algorithm, Problem, Search
+from .trajectory import Trajectory
+
+
+@dataclass
+class Live:
+    """Contract: :meth:`advance` is called with every reply of the pending asks at hand, so what a
+    search does follows from its seed and its replies alone, whenever those came.
+    """
+
+    index: int
+    problem: Problem
+    final_steps: int
+    top: int
+    ledger: Ledger
+    baseline_ledger: Ledger
+    generator: Search = field(init=False, repr=False)
+    pending: list[Ask] = field(default_factory=list)
+    answers: dict[str, Reply] = field(default_factory=dict)
+    replies: list[Reply] = field(default_factory=list)
+    winners: list[Trajectory] | None = None
+    cut: bool = False
+    stage: str = "new"  # new → searching → finishing → done
+    started: float | None = None
+    _finals: list[Trajectory] = field(default_factory=list, repr=False)
+
+    @property
+    def baseline(self) -> Trajectory:
+        """The first noise, unsearched, at the final steps."""
+        first = self.problem.noise(0)
+        return Trajectory.begin(self.problem.condition, first, self.final_steps).denoise()
+
+    @property
+    def objective(self) -> Objective:
+        return self.problem.objective
+
+    def start(self, algorithm: Algorithm) -> list[Ask]:
+        """The first asks: the baseline, which is outside the budget, and the algorithm's own."""
+        self.stage = "searching"
+        self.generator = algorithm(self.problem)
+        self.baseline_ledger.charge(self.baseline)
+        return [score(self.baseline, role="baseline"), *self._next(None)]
+
+    def _next(self, replies: list[Reply] | None) -> list[Ask]:
+        """The asks of the next yield that the budget allows, in program order."""
+        try:
+            asked = next(self.generator) if replies is None else self.generator.send(replies)
+        except StopIteration as stop:
+            return self._finish(stop.value)
+        self.pending = []
+        for ask in asked:
+            if self.problem.price(*ask.trajectories) > self.problem.budget:
+                self.cut = True
+                break
+            for trajectory in ask.trajectories:
+                self.ledger.charge(trajectory)
+            self.pending.append(ask)
+        return self.pending if self.pending else self._finish(None)
+
+    @property
+    def waiting(self) -> list[Ask]:
+        return [a for a in self.pending if a.trajectory.key not in self.answers]
+
+    def answer(self, reply: Reply) -> None:
+        self.answers[reply.trajectory.key] = reply
+
+    def advance(self) -> list[Ask]:
+        """With all pending answered: what is asked next; empty when the search is over."""
+        if self.stage == "finishing":
+            self.stage = "done"
+            return []
+        told = self._take()
+        if self.cut:
+            self.generator.close()
+            return self._finish(None)
+        return self._next(told)
+
+    def _take(self) -> list[Reply]:
+        told = [self.answers[a.trajectory.key] for a in self.pending if a.trajectory.key
+                in self.answers]  # fmt: skip
+        for reply in told:
+            self.ledger.spent(reply)
+        self.replies += told
+        self.pending = []
+        return told
+
+    def stop(self) -> list[Ask]:
+        """The clock has run out: keep the replies that are there and finish with the best."""
+        if self.stage != "searching":
+            return []
+        self._take()
+        self.cut = True
+        self.generator.close()
+        return self._finish(None)
+
+    def _finish(self, winners: Iterable[Trajectory] | None) -> list[Ask]:
+        """Ask for the winners at the final steps; free where those are the search's own."""
+        chosen = list(winners or ()) or self.leaders()
+        self.winners = [t for t in chosen if t.finished][: self.top]
+        self._finals = [t.at(self.final_steps) for t in self.winners]
+        for trajectory in self._finals:
+            self.ledger.charge(trajectory)
+        self.stage = "finishing"
+        self.pending = [score(t, role="final") for t in self._finals]
+        return self.pending
+
+    def leaders(self) -> list[Trajectory]:
+        """Complete candidates so far, best first by the objective's order."""
+        whole = [r for r in self.replies if r.trajectory.finished]
+        return [whole[i].trajectory for i in ranking(self.objective, whole)] if whole else []
+
+    def best_so_far(self) -> Reply | None:
+        """The complete reply of the highest value among all that is known, the baseline too."""
+        whole = [r for r in self.answers.values() if r.trajectory.finished]
+        return max(whole, key=self.objective.value, default=None)
+
+    def outcome(self) -> dict[str, Any]:
+        """Winners and baseline with their replies; of an unfinished search what there is."""
+        base = self.answers.get(self.baseline.key)
+        searched = {r.trajectory.key: r for r in self.replies}
+        known = [(w, self.answers.get(f.key)) for w, f in
+                 zip(self.winners or (), self._finals, strict=False)]  # fmt: skip
+        finals = [(w, r) for w, r in known if r is not None]
+        if not finals:
+            leader = [searched[t.key] for t in self.leaders()[:1]]
+            finals = [(r.trajectory, r) for r in leader or ([base] if base else [])]
+        ranked = [
+            {"reply": r, "search": searched.get(w.key), "baseline": False} for w, r in finals
+        ]
+        value = self.objective.value
+        kept = base is not None and (
+            not finals or value(base) > max(value(r) for _, r in finals)
+        )
+        if kept:
+            ranked.insert(0, {"reply": base, "search": searched.get(self.baseline.key),
+                              "baseline": True})  # fmt: skip
+        return {"baseline": base, "winners": ranked, "baseline_kept": kept}

@@ -1,0 +1,1 @@
+"""Models: what the user's weights look like to a search."""

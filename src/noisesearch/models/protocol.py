@@ -1,0 +1,44 @@
+"""What a model offers before and after its weights are loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ..search.problem import Space
+from ..trajectory import Condition
+
+if TYPE_CHECKING:
+    from ..denoiser import Denoiser
+
+
+class Model(Protocol):
+    """A model by name; light until :meth:`build`, so that a request is checked at once.
+
+    ``ensemble``: the verifiers that `ensemble` stands for. ``verifiers``: which target the role
+    names resolve to here. ``fingerprint``: of the weights; a run of others is refused.
+    """
+
+    name: str
+    summary: str
+    steps: int
+    guidance: float
+    solver: str
+    size: tuple[int, int]
+    ensemble: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def condition(self, text: str | None, negative: str | None = None) -> Condition:
+        """The condition of a prompt (None: unconditional); ConfigError where it cannot be read."""
+        ...
+
+    def words(self) -> tuple[str, ...]:
+        """The vocabulary, where it is closed."""
+        ...
+
+    def space(self) -> Space: ...
+
+    def build(self, guidance: float, device: str, dtype: str) -> Denoiser:
+        """Load the weights. ``dtype``: float32 or bfloat16."""
+        ...

@@ -1,0 +1,88 @@
+"""Pictures for people: samples as PNG, and sheets that show baseline and winner side by side."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+from .journal import replace
+
+Picture = npt.NDArray[np.uint8]
+SEEN = 192  # pixels below which a picture is enlarged to be looked at
+
+
+def png(picture: Picture, **text: str) -> bytes:
+    """A PNG of uint8 [H, W, 3] with text fields."""
+    info = PngInfo()
+    for name, value in text.items():
+        info.add_text(f"noisesearch:{name}", value)
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, "png", pnginfo=info, compress_level=1)
+    return data.getvalue()
+
+
+def read(path: Path) -> Picture:
+    """uint8 [H, W, 3] of a file."""
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB"))
+
+
+def enlarged(picture: Picture) -> Image.Image:
+    """By a whole factor and without blur, so that the pixels are the model's."""
+    image = Image.fromarray(picture)
+    factor = max(1, SEEN // max(image.size))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def save_seen(path: Path, picture: Picture) -> None:
+    """Replace ``path`` by an enlarged PNG."""
+    data = io.BytesIO()
+    enlarged(picture).save(data, "png")
+    replace(path, data.getvalue())
+
+
+Row = tuple[str, Picture, str, Picture, str]
+
+
+def grid(path: Path, rows: Sequence[Row]) -> None:
+    """A sheet with a row (title, baseline, its caption, winner, its caption) a condition."""
+    tiles = [_tile(*row) for row in rows]
+    columns = 1 if len(tiles) < 3 else 2 if len(tiles) < 9 else 4
+    width, height = (max(t.size[i] for t in tiles) for i in (0, 1))
+    lines = -(-len(tiles) // columns)
+    sheet = Image.new("RGB", (columns * width, lines * height), "white")
+    for i, tile in enumerate(tiles):
+        sheet.paste(tile, ((i % columns) * width, (i // columns) * height))
+    data = io.BytesIO()
+    sheet.save(data, "png")
+    replace(path, data.getvalue())
+
+
+def _tile(title: str, base: Picture, about: str, winner: Picture, gain: str) -> Image.Image:
+    left, right = enlarged(base), enlarged(winner)
+    font = ImageFont.load_default(size=14)
+    gap, head, foot = 12, 26, 24
+    width = left.width + right.width + 3 * gap
+    tile = Image.new("RGB", (width, head + left.height + foot + gap), "white")
+    draw = ImageDraw.Draw(tile)
+    draw.text((gap, 6), _fitted(title, font, width - 2 * gap), fill="black", font=font)
+    for image, at, caption in ((left, gap, about), (right, left.width + 2 * gap, gain)):
+        tile.paste(image, (at, head))
+        text = _fitted(caption, font, image.width)
+        draw.text((at, head + image.height + 3), text, fill="#444444", font=font)
+    return tile
+
+
+def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """The text, shortened until it is no wider than ``width`` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"

@@ -1,0 +1,1 @@
+"""The worlds that ship inside: small trained models with verifiers and a ground truth."""

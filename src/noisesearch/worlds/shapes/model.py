@@ -1,0 +1,69 @@
+"""The shapes world's generator as a model of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import ConfigError
+from ...fingerprint import of_file
+from ...search.problem import Space
+from ...trajectory import Condition, Grid
+from . import prompts
+
+if TYPE_CHECKING:
+    from .sampling import ShapesDenoiser
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def times(grid: Grid) -> Sequence[float]:
+    """Uniform in time, as the generator was trained."""
+    return [grid.start + (grid.end - grid.start) * k / grid.steps for k in range(grid.steps + 1)]
+
+
+@dataclass(frozen=True)
+class ShapesModel:
+    """One size of the generator, with the steps and guidance chosen for it (training/README)."""
+
+    name: str
+    summary: str
+    steps: int
+    guidance: float
+    solver: str = "euler"
+    size: tuple[int, int] = (32, 32)
+    ensemble: tuple[str, ...] = ("clipscore", "aesthetic", "imagereward")
+
+    @property
+    def fingerprint(self) -> str:
+        return of_file(WEIGHTS / f"{self.name}.safetensors")
+
+    def condition(self, text: str | None, negative: str | None = None) -> Condition:
+        for prompt in (text, negative):
+            if prompt is not None:
+                prompts.parse(prompt)
+                prompts.tokenize(prompt)
+        return Condition(text=text, negative=negative)
+
+    def words(self) -> tuple[str, ...]:
+        return tuple(w for w in prompts.VOCABULARY if not w.startswith("<"))
+
+    def space(self) -> Space:
+        return Space((3, 32, 32), times, differentiable=True)
+
+    def build(self, guidance: float, device: str, dtype: str) -> ShapesDenoiser:
+        if dtype not in ("float32", "bfloat16"):
+            raise ConfigError(f"dtype is {dtype!r}, but must be float32 or bfloat16")
+        from .sampling import ShapesDenoiser
+
+        return ShapesDenoiser(self.name, guidance, device, dtype)
+
+
+def shapes() -> ShapesModel:
+    return ShapesModel("shapes", "text to image at 32×32, the default size", 16, 2.0)
+
+
+def shapes_small() -> ShapesModel:
+    return ShapesModel("shapes-small", "the same world, a smaller network", 16, 2.0)
