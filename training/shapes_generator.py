@@ -16,13 +16,9 @@ import json
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
-from shapes_data import RUNS, ShapesPool, open_pool
 from torch import Tensor, nn
 
 from noisesearch.worlds.shapes.network import (
@@ -32,7 +28,8 @@ from noisesearch.worlds.shapes.network import (
     parameter_count,
     save,
 )
-from noisesearch.worlds.shapes.prompts import tokenize, unconditional
+from noisesearch.worlds.shapes.prompts import unconditional
+from shapes_data import RUNS, ShapesPool, open_pool, sample, write_grid
 
 EMA = 0.999
 PROMPT_DROPOUT = 0.1
@@ -92,36 +89,6 @@ def validation_loss(network: nn.Module, pool: ShapesPool) -> float:
     return float(torch.stack(losses).mean())
 
 
-@torch.no_grad()
-def sample(
-    network: ShapesTransformer, prompts: list[str], steps: int, guidance: float, seed: int
-) -> Tensor:
-    """Images [B, 3, 32, 32] in [0, 1] by Euler steps with classifier-free guidance."""
-    tokens = torch.from_numpy(np.stack([tokenize(prompt) for prompt in prompts]))
-    empty = torch.from_numpy(unconditional())[None].expand(len(prompts), -1)
-    x = torch.randn(len(prompts), 3, 32, 32, generator=torch.Generator().manual_seed(seed))
-    times = torch.linspace(1.0, 0.0, steps + 1)
-    with torch.autocast("cpu", torch.bfloat16):
-        contexts = [network.encode(tokens)] + ([network.encode(empty)] if guidance != 1 else [])
-        for now, after in zip(times[:-1], times[1:], strict=True):
-            row = now.expand(len(prompts))
-            clean = network(x, row, contexts[0])
-            if guidance != 1:
-                without = network(x, row, contexts[1])
-                clean = without + guidance * (clean - without)
-            x = clean + (after / now) * (x - clean)
-    return (x * 0.5 + 0.5).clamp(0, 1)
-
-
-def write_grid(images: Tensor, columns: int, path: Path) -> None:
-    """Write images [B, 3, 32, 32] in [0, 1] as one picture, three times enlarged."""
-    rows = len(images) // columns
-    grid = images.view(rows, columns, 3, 32, 32).permute(0, 3, 1, 4, 2)
-    pixels: npt.NDArray[np.uint8] = (grid * 255).round().to(torch.uint8).numpy()
-    picture = Image.fromarray(pixels.reshape(rows * 32, columns * 32, 3))
-    picture.resize((columns * 96, rows * 96), Image.Resampling.NEAREST).save(path)
-
-
 class Trainer:
     """One training run: its networks, optimizers, folder and progress."""
 
@@ -148,7 +115,8 @@ class Trainer:
         """The learning rate: a warm-up, a plateau, then a cosine to nearly zero."""
         warm = min(1.0, (self.step + 1) / 200)
         tail = max(0.0, (self.progress() - 0.4) / 0.6)
-        return float(self.arguments.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * tail))))
+        fall = 0.02 + 0.49 * (1 + math.cos(math.pi * tail))
+        return float(self.arguments.rate * warm * fall)
 
     def update(self, images: Tensor, tokens: Tensor, generator: torch.Generator) -> float:
         """One step of the optimizers and of the running average; returns the loss."""

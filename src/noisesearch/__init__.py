@@ -1,1 +1,57 @@
-"""Search over noise: better images from trained diffusion and flow models."""
+"""Search over noise: better images from trained diffusion and flow models.
+
+    import noisesearch as ns
+    result = ns.search("a red circle", model="shapes", budget=640)
+    result.image.save("circle.png")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "search": "api",
+    "resume": "api",
+    "Result": "results",
+    "Results": "results",
+    "Candidate": "results",
+    "RandomSearch": "search.initial_noise",
+    "ZeroOrder": "search.initial_noise",
+    "Problem": "search.problem",
+    "Budget": "budget",
+    "Condition": "trajectory",
+    "Reply": "ask",
+    "score": "ask",
+    "gaussian": "noise",
+    "neighbour": "noise",
+    "mix": "noise",
+    "NoisesearchError": "errors",
+    "ConfigError": "errors",
+    "StoreError": "errors",
+    "BackendError": "errors",
+}
+
+__all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "NoisesearchError",
+           "Problem", "RandomSearch", "Reply", "Result", "Results", "StoreError", "ZeroOrder",
+           "gaussian", "mix", "neighbour", "resume", "score", "search"]  # fmt: skip
+
+if TYPE_CHECKING:
+    from .api import resume, search
+    from .ask import Reply, score
+    from .budget import Budget
+    from .errors import BackendError, ConfigError, NoisesearchError, StoreError
+    from .noise import gaussian, mix, neighbour
+    from .results import Candidate, Result, Results
+    from .search.initial_noise import RandomSearch, ZeroOrder
+    from .search.problem import Problem
+    from .trajectory import Condition
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are used: `import noisesearch` stays light."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)

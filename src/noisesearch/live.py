@@ -58,14 +58,8 @@ class Live:
             asked = next(self.generator) if replies is None else self.generator.send(replies)
         except StopIteration as stop:
             return self._finish(stop.value)
-        self.pending = []
-        for ask in asked:
-            if self.problem.price(*ask.trajectories) > self.problem.budget:
-                self.cut = True
-                break
-            for trajectory in ask.trajectories:
-                self.ledger.charge(trajectory)
-            self.pending.append(ask)
+        self.pending = self.problem.affordable(asked)
+        self.cut = len(self.pending) < len(asked)
         return self.pending if self.pending else self._finish(None)
 
     @property

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .ask import Reply
+from .errors import ConfigError, unknown
 
 
 class Objective(Protocol):
@@ -106,3 +107,44 @@ class MeanRank:
         if 2 * len(have) < len(self.scales):
             return -math.inf
         return sum(reply.parts[p] / self.scales[p] for p in have) / len(have)
+
+
+FORMS = "'part(x)', 'weighted(x=1, y=0.5)' or 'mean-rank(x, y)'"
+
+
+def parse(text: str, scales: Mapping[str, float]) -> Objective:
+    """The objective of a text such as ``weighted(x=1, y=0.5)``; "" is the mean rank of all.
+
+    ``scales`` has every part of the run. A single part is its own order.
+    """
+    kind, inside = _split(text, scales)
+    names = [part.split("=")[0].strip() for part in inside]
+    for name in names:
+        if name not in scales:
+            raise unknown("part of the objective", name, scales)
+    if kind == "part" and len(names) == 1:
+        return Weighted({names[0]: 1.0})
+    if kind == "mean-rank" and names:
+        return Weighted({names[0]: 1.0}) if len(names) == 1 else MeanRank(
+            {n: scales[n] for n in names}
+        )
+    if kind == "weighted" and names:
+        return Weighted(dict(zip(names, map(_weight, inside), strict=True)))
+    raise ConfigError(f"objective {text!r} cannot be read: it must be {FORMS}")
+
+
+def _split(text: str, scales: Mapping[str, float]) -> tuple[str, list[str]]:
+    if not text:
+        return "mean-rank", list(scales)
+    kind, bracket, rest = text.strip().partition("(")
+    if not bracket or not rest.endswith(")"):
+        raise ConfigError(f"objective {text!r} cannot be read: it must be {FORMS}")
+    return kind.strip(), [p.strip() for p in rest[:-1].split(",") if p.strip()]
+
+
+def _weight(text: str) -> float:
+    name, _, number = text.partition("=")
+    try:
+        return float(number) if number else 1.0
+    except ValueError as error:
+        raise ConfigError(f"weight of {name.strip()!r} is {number!r}, not a number") from error

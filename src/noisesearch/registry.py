@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,7 @@ TABLES: dict[str, dict[str, str]] = {
         "shapes": "noisesearch.worlds.shapes.model:shapes",
         "shapes-small": "noisesearch.worlds.shapes.model:shapes_small",
     },
-    "verifier": {
-        "clipscore": "noisesearch.worlds.shapes.verifiers:clipscore",
-        "imagereward": "noisesearch.worlds.shapes.verifiers:imagereward",
-        "aesthetic": "noisesearch.worlds.shapes.verifiers:aesthetic",
-        "checker": "noisesearch.worlds.shapes.verifiers:checker",
-    },
+    "verifier": {},
     "algorithm": {
         "random": "noisesearch.search.initial_noise:RandomSearch",
         "zero-order": "noisesearch.search.initial_noise:ZeroOrder",
@@ -38,9 +34,12 @@ def names(kind: str) -> dict[str, str]:
     return {**plugins, **TABLES[kind]}
 
 
-def load(kind: str, name: str) -> Any:
-    """The object behind a name, a ``package.module:Name`` or a ``file.py:Name``."""
-    table = names(kind)
+def load(kind: str, name: str, own: Mapping[str, str] | None = None) -> Any:
+    """The object behind a name, a ``package.module:Name`` or a ``file.py:Name``.
+
+    ``own`` comes first: the names that mean something else on one model, such as a world's roles.
+    """
+    table = {**names(kind), **(own or {})}
     if name in table:
         return _import(kind, name, table[name])
     if ":" in name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from ..search.problem import Space
@@ -25,6 +26,7 @@ class Model(Protocol):
     solver: str
     size: tuple[int, int]
     ensemble: tuple[str, ...]
+    verifiers: Mapping[str, str]
 
     @property
     def fingerprint(self) -> str: ...

@@ -97,3 +97,14 @@ class Problem:
         """How many more fresh trajectories priced as this one fit what is left (may be inf)."""
         price = max(1, self.price(like))
         return math.inf if math.isinf(self.budget) else max(0, self.budget // price)
+
+    def affordable(self, asks: Sequence[Ask]) -> list[Ask]:
+        """The driver's: charge the asks in program order, up to the first that does not fit."""
+        fit: list[Ask] = []
+        for ask in asks:
+            if self.price(*ask.trajectories) > self.budget:
+                break
+            for trajectory in ask.trajectories:
+                self.ledger.charge(trajectory)
+            fit.append(ask)
+        return fit

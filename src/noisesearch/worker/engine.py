@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class Worker:
         solver: Solver,
         verifiers: Sequence[Verifier],
         noises: Materialiser,
-        times: dict[Grid, Tensor] | None = None,
+        times: Callable[[Grid], Sequence[float]],
         *,
         rows: int = 16,
         sink: Sink | None = None,
@@ -49,7 +49,8 @@ class Worker:
         self.cache = EdgeCache(cache_bytes)
         self.device = torch.device(device)
         self.usage: Usage = {}
-        self._times = times or {}
+        self._schedule = times
+        self._times: dict[Grid, Tensor] = {}
         self._planner = Planner(
             denoiser.process, solver, noises, self._grid, self.cache, self.device
         )
@@ -178,11 +179,9 @@ class Worker:
         return stacked([(r,) for r in rows], self.rows)[0]
 
     def _grid(self, grid: Grid) -> Tensor:
-        """Times of a grid's levels: the model's own schedule where it is full, else uniform."""
+        """Times of a grid's levels, float64; the model's own schedule."""
         if grid not in self._times:
-            self._times[grid] = torch.linspace(
-                grid.start, grid.end, grid.steps + 1, dtype=torch.float64
-            )
+            self._times[grid] = torch.tensor(self._schedule(grid), dtype=torch.float64)
         return self._times[grid]
 
     def _filled(self, times: list[Tensor]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .sampling import ShapesDenoiser
 
 WEIGHTS = Path(__file__).parent / "weights"
+ROLES = ("clipscore", "imagereward", "aesthetic", "checker")
 
 
 def times(grid: Grid) -> Sequence[float]:
@@ -35,6 +36,10 @@ class ShapesModel:
     solver: str = "euler"
     size: tuple[int, int] = (32, 32)
     ensemble: tuple[str, ...] = ("clipscore", "aesthetic", "imagereward")
+
+    @property
+    def verifiers(self) -> Mapping[str, str]:
+        return {name: f"{__package__}.verifiers:{name}" for name in ROLES}
 
     @property
     def fingerprint(self) -> str:

@@ -1,0 +1,228 @@
+"""The one-line way in: `search`, and the request behind it and the command line."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, overload
+
+from . import build
+from .budget import Budget
+from .build import Given, Parts
+from .driver import Watcher
+from .errors import ConfigError, unknown
+from .models.protocol import Model
+from .plan import Plan, plan
+from .results import Result, Results
+from .run import Run
+from .search.problem import Algorithm
+from .solvers import SOLVERS, solver
+from .spec import RunSpec
+
+ROWS = (4, 32)  # a batch is at least and at most this wide unless asked otherwise
+
+
+@dataclass
+class Request:
+    """What a user asked for, not yet resolved; None takes the model's own choice."""
+
+    prompts: Sequence[str | None]
+    model: str | Model = "shapes"
+    verifier: Any = "ensemble"
+    algorithm: str | Algorithm = "zero-order"
+    parameters: dict[str, Any] = field(default_factory=dict)
+    budget: str | int | float | Budget = 640
+    seed: int = 0
+    objective: str = ""
+    steps: int | None = None
+    final_steps: int | None = None
+    guidance: float | None = None
+    solver: str | None = None
+    negative: str | None = None
+    size: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    rows: int | None = None
+    top: int = 1
+    keep: str = "all"
+
+    def resolve(self) -> tuple[Parts, Given]:
+        """Everything checked and loaded; ConfigError before a folder is made."""
+        budget = Budget.parse(self.budget)
+        if budget.unit == "usd":
+            raise ConfigError(
+                "a budget in usd needs a verifier that costs money, and none of these does; "
+                "give the budget in nfe, candidates or seconds"
+            )
+        model, algorithm, verifiers = self._model(), self._algorithm(), {}
+        names: list[str] = []
+        for given in _listed(self.verifier):
+            if isinstance(given, str):
+                names += build.expand([n.strip() for n in given.split(",") if n.strip()], model)
+            else:
+                name = _name(given)
+                verifiers[name] = build.as_verifier(given, name)
+                names.append(name)
+        if not names:
+            raise ConfigError("no verifier was given; name one, for example --verifier ensemble")
+        spec = self._spec(model, algorithm, list(dict.fromkeys(names)), budget)
+        given_objects = Given(
+            None if isinstance(self.model, str) else model,
+            None if isinstance(self.algorithm, str) else algorithm,
+            verifiers,
+        )
+        parts = Parts.load(spec, given_objects)
+        clash = [p for i, p in enumerate(parts.parts) if p in parts.parts[:i]]
+        if clash:
+            raise ConfigError(f"two verifiers have a part named {clash[0]!r}; rename one of them")
+        parts.spec = spec.model_copy(update={
+            "scales": parts.scales,
+            "fingerprints": parts.fingerprints,
+            "rows": self.rows or self._rows(parts, budget),
+        })  # fmt: skip
+        return parts, given_objects
+
+    def _model(self) -> Model:
+        return build.model_of(self.model) if isinstance(self.model, str) else self.model
+
+    def _algorithm(self) -> Algorithm:
+        if isinstance(self.algorithm, str):
+            return build.algorithm_of(self.algorithm, self.parameters)
+        if self.parameters:
+            raise ConfigError("parameters are given twice: in the algorithm object and beside it")
+        if hasattr(self.algorithm, "extendable"):
+            return self.algorithm
+        return build.Plain(_name(self.algorithm), self.algorithm)
+
+    def _spec(
+        self, model: Model, algorithm: Algorithm, verifiers: list[str], budget: Budget
+    ) -> RunSpec:
+        name = self.solver or model.solver
+        if name not in SOLVERS:
+            raise unknown("solver", name, SOLVERS)
+        if solver(name).stochastic and not model.space().stochastic:
+            raise ConfigError(
+                f"solver {name!r} injects noise, which initial-noise searches do not name; "
+                "choose euler, heun or ddim"
+            )
+        if not self.prompts:
+            raise ConfigError("no prompt was given; write one, for example \"a red circle\"")
+        width, height = model.size
+        if self.size not in (None, f"{width}x{height}"):
+            raise ConfigError(f"size {self.size!r}: {model.name} makes {width}x{height} only")
+        steps = self.steps or model.steps
+        self._check_numbers(steps)
+        conditions = [model.condition(p, self.negative).json() for p in self.prompts]
+        device = build.place(self.device)
+        dump = getattr(algorithm, "model_dump", dict)
+        return RunSpec(
+            model=model.name,
+            conditions=conditions,
+            verifiers=verifiers,
+            objective=self.objective,
+            algorithm=self.algorithm if isinstance(self.algorithm, str) else algorithm.name,
+            parameters=dump(),
+            budget=str(budget),
+            seed=self.seed,
+            steps=steps,
+            final_steps=self.final_steps or steps,
+            guidance=model.guidance if self.guidance is None else self.guidance,
+            solver=name,
+            rows=ROWS[0],
+            dtype=build.precision(self.dtype, device),
+            device=device,
+            threads=build.threads(),
+            top=self.top,
+            keep=self.keep,
+        )
+
+    def _check_numbers(self, steps: int) -> None:
+        for name, number in (("steps", steps), ("final-steps", self.final_steps or steps),
+                             ("top", self.top), ("batch", self.rows or 1)):  # fmt: skip
+            if number < 1:
+                raise ConfigError(f"{name} is {number}, but must be at least 1")
+        if self.keep not in ("all", "winners"):
+            raise ConfigError(f"keep is {self.keep!r}, but must be all or winners")
+
+    def _rows(self, parts: Parts, budget: Budget) -> int:
+        """As wide as the algorithm's usual yield over all conditions, within reason."""
+        width = self.plan(parts, budget).width * len(parts.conditions)
+        return min(ROWS[1], max(ROWS[0], width))
+
+    def plan(self, parts: Parts, budget: Budget) -> Plan:
+        """What one condition would cost."""
+        condition = parts.conditions[0]
+        return plan(lambda: parts.problem(condition, budget), parts.algorithm,
+                    parts.spec.final_steps)  # fmt: skip
+
+
+def _listed(verifier: Any) -> Sequence[Any]:
+    return verifier if isinstance(verifier, list | tuple) else [verifier]
+
+
+def _name(thing: Any) -> str:
+    name = getattr(thing, "name", None) or getattr(thing, "__name__", type(thing).__name__)
+    return "verifier" if name == "<lambda>" else str(name)
+
+
+@overload
+def search(conditions: str | None, **settings: Any) -> Result: ...
+@overload
+def search(conditions: Sequence[str], **settings: Any) -> Results: ...
+def search(
+    conditions: str | None | Sequence[str],
+    *,
+    out: str | Path | None = None,
+    seconds: float | None = None,
+    watcher: Watcher | None = None,
+    **settings: Any,
+) -> Result | Results:
+    """Search for a better image of each condition; one string gives a Result, a list Results.
+
+    ``settings`` are the fields of :class:`Request`: model, verifier (a name, names separated by
+    commas, a function ``f(images [B, 3, H, W] in [0, 1], conditions)`` or a list of these),
+    algorithm (a name or an object), budget, seed, steps, guidance and so on. The run folder is
+    ``out``; without it a temporary one that lives as long as the results.
+    """
+    several = not (conditions is None or isinstance(conditions, str))
+    prompts: Sequence[str | None] = list(conditions or ()) if several else [conditions]  # type: ignore[list-item]
+    for name in settings:
+        if name not in Request.__dataclass_fields__:
+            raise unknown("setting", name, Request.__dataclass_fields__)
+    request = Request(prompts, **settings)
+    parts, _ = request.resolve()
+    owner = None if out is not None else tempfile.TemporaryDirectory(prefix="noisesearch-")
+    folder = Path(out) if out is not None else Path(owner.name)  # type: ignore[union-attr]
+    run = Run.create(folder, parts, owner)
+    try:
+        results = run.execute(watcher, seconds)
+    finally:
+        run.close()
+    return results if several else results[0]
+
+
+def resume(
+    run: str | Path,
+    *,
+    budget: str | int | None = None,
+    yes: bool = False,
+    model: Model | None = None,
+    algorithm: Algorithm | None = None,
+    verifier: Any = (),
+    seconds: float | None = None,
+    watcher: Watcher | None = None,
+) -> Results:
+    """Go on with a run folder; objects that the run was made with are given again by the caller."""
+    verifiers: Mapping[str, Any] = {
+        _name(v): build.as_verifier(v, _name(v)) for v in _listed(verifier)
+    }
+    wanted = None if budget is None else str(budget)
+    opened = Run.open(Path(run), Given(model, algorithm, verifiers), budget=wanted, yes=yes)
+    try:
+        return opened.execute(watcher, seconds)
+    finally:
+        opened.close()
+
+

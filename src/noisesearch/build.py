@@ -1,0 +1,220 @@
+"""From a spec to the parts of a run: model, verifiers, algorithm, worker, searches."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from . import objectives, registry
+from .budget import Budget
+from .errors import ConfigError, StoreError
+from .ledger import Ledger, Rates
+from .live import Live
+from .models.protocol import Model
+from .search.problem import Algorithm, Problem
+from .spec import RunSpec, settings
+from .trajectory import Condition
+
+if TYPE_CHECKING:
+    from .denoiser import Denoiser
+    from .noise import Array
+    from .verifiers.protocol import Verifier
+    from .worker.engine import Worker
+    from .worker.scoring import Sink
+
+
+@dataclass(frozen=True)
+class Given:
+    """Python objects in place of names; a run made with them is resumed with them."""
+
+    model: Model | None = None
+    algorithm: Algorithm | None = None
+    verifiers: Mapping[str, Verifier] = field(default_factory=dict)
+
+
+def model_of(name: str) -> Model:
+    model: Model = registry.load("model", name)()
+    return model
+
+
+def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
+    """By name or ``file.py:Name``; a plain generator function gets the protocol's attributes."""
+    target = registry.load("algorithm", name)
+    built: Algorithm = settings("algorithm", name, target, parameters)
+    return built if hasattr(built, "extendable") else Plain(name, built)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A generator function as an algorithm; nothing is known of its asks, so not extendable."""
+
+    name: str
+    function: Callable[[Problem], Any]
+    extendable: bool = False
+
+    def __call__(self, problem: Problem) -> Any:
+        return self.function(problem)
+
+
+def verifier_of(name: str, model: Model) -> Verifier:
+    """By name (a world's roles first), ``module:name`` or ``file.py:name``."""
+    target = registry.load("verifier", name, model.verifiers)
+    if name in model.verifiers or hasattr(target, "build"):
+        built: Verifier = target()
+        return built
+    return as_verifier(target, name)
+
+
+def as_verifier(target: Any, name: str) -> Verifier:
+    """A verifier, a class of one, or a function ``f(images, conditions)``."""
+    from .verifiers.protocol import FunctionVerifier
+
+    if isinstance(target, type):
+        target = target()
+    if hasattr(target, "parts"):
+        verifier: Verifier = target
+        return verifier
+    if not callable(target):
+        raise ConfigError(f"verifier {name!r} is {target!r}, but must be a verifier or a function")
+    return FunctionVerifier(target, name)
+
+
+def expand(names: Sequence[str], model: Model) -> list[str]:
+    """`ensemble` becomes the model's own; doubles are left out."""
+    wide = [n for name in names for n in (model.ensemble if name == "ensemble" else (name,))]
+    return list(dict.fromkeys(wide))
+
+
+def precision(dtype: str, device: str) -> str:
+    """bfloat16 where the hardware multiplies it, else float32; written to the spec."""
+    if dtype != "auto":
+        return dtype
+    import torch
+
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    flags = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    fast = any(getattr(torch.cpu, flag, bool)() for flag in flags)
+    return "bfloat16" if fast else "float32"
+
+
+def place(device: str) -> str:
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@dataclass
+class Parts:
+    """Everything a run needs, loaded; fingerprints are those of what was loaded."""
+
+    spec: RunSpec
+    model: Model
+    algorithm: Algorithm
+    verifiers: list[Verifier]
+    denoiser: Denoiser
+    conditions: list[Condition]
+
+    @classmethod
+    def load(cls, spec: RunSpec, given: Given = Given()) -> Parts:  # noqa: B008  (frozen)
+        import torch
+
+        torch.set_num_threads(spec.threads)
+        model = given.model or model_of(spec.model)
+        algorithm = given.algorithm or algorithm_of(spec.algorithm, spec.parameters)
+        verifiers = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.verifiers]
+        denoiser = model.build(spec.guidance, spec.device, spec.dtype)
+        conditions = [Condition(**c) for c in spec.conditions]
+        return cls(spec, model, algorithm, verifiers, denoiser, conditions)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        prints = {f"verifier {v.name}": v.fingerprint for v in self.verifiers}
+        return {f"model {self.spec.model}": self.model.fingerprint, **prints}
+
+    def check_fingerprints(self, folder: object) -> None:
+        """Refuse to go on with other weights: old and new scores would be mixed."""
+        for name, recorded in self.spec.fingerprints.items():
+            now = self.fingerprints.get(name)
+            if now != recorded:
+                raise StoreError(
+                    f"{folder} was made with other weights: {name} was {recorded}, is {now}; "
+                    "install those weights again or start a new run with --out"
+                )
+
+    @property
+    def scales(self) -> dict[str, float]:
+        return {part: s for v in self.verifiers for part, s in v.scale.items()}
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(part for v in self.verifiers for part in v.parts)
+
+    @property
+    def stages(self) -> int:
+        from .solvers import solver
+
+        return solver(self.spec.solver).price()
+
+    def rates(self) -> Rates:
+        names = tuple(v.name for v in self.verifiers)
+        return Rates(self.stages, self.denoiser.forwards, self.denoiser.flops, names)
+
+    def limit(self, budget: Budget) -> float:
+        """NFE that one condition's search may spend, the final generation set aside."""
+        if not budget.counted:
+            return math.inf
+        candidate = self.spec.steps * self.stages
+        final = self.spec.final_steps * self.stages * self.spec.top
+        reserve = 0 if self.spec.final_steps == self.spec.steps else final
+        per = {"nfe": 1.0, "forwards": 1 / self.denoiser.forwards, "candidates": candidate}
+        # 20 candidates are 20 at search steps and the final one on top of nothing: it is reserved
+        # in every unit alike.
+        limit = budget.share(len(self.conditions)) * per[budget.unit] - reserve
+        if limit < candidate:
+            smallest = (candidate + reserve) / per[budget.unit]
+            smallest *= len(self.conditions) if budget.per == "run" else 1
+            raise ConfigError(
+                f"budget {budget.amount:g}{budget.unit} is too small for one image: the smallest "
+                f"is {smallest:g}{budget.unit}{'/run' if budget.per == 'run' else ''} "
+                f"({self.spec.steps} steps of {self.stages} NFE"
+                + (f" and {self.spec.final_steps} for the final one)" if reserve else ")")
+            )
+        return limit
+
+    def problem(self, condition: Condition, budget: Budget) -> Problem:
+        objective = objectives.parse(self.spec.objective, self.spec.scales or self.scales)
+        return Problem(condition, self.model.space(), objective, self.spec.steps,
+                       self.algorithm.name, self.spec.seed, Ledger(self.rates()),
+                       self.limit(budget))  # fmt: skip
+
+    def searches(self, budget: Budget) -> list[Live]:
+        result = []
+        for index, condition in enumerate(self.conditions):
+            problem = self.problem(condition, budget)
+            result.append(Live(index, problem, self.spec.final_steps, self.spec.top,
+                               problem.ledger, Ledger(self.rates())))  # fmt: skip
+        return result
+
+    def worker(self, sink: Sink | None, fetch: Callable[[str], Array] | None = None) -> Worker:
+        from .noise import Materialiser
+        from .solvers import solver
+        from .worker.engine import Worker
+
+        space = self.model.space()
+        return Worker(self.denoiser, solver(self.spec.solver), self.verifiers,
+                      Materialiser(space.shape, fetch), space.times, rows=self.spec.rows,
+                      sink=sink, device=self.spec.device)  # fmt: skip
+
+
+def threads() -> int:
+    """Cores this process may use; recorded, since another count gives other last bits."""
+    import torch
+
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return min(torch.get_num_threads(), available or os.cpu_count() or 1)

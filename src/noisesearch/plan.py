@@ -1,0 +1,102 @@
+"""What a run would cost, by driving its algorithm with made-up replies."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from .ask import Ask, Reply
+from .ledger import Ledger
+from .search.problem import Algorithm, Problem
+from .store import RunStore
+from .trajectory import Trajectory
+
+OPEN_YIELDS = 3  # looked at where only a clock ends the search
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One search's ledger, least and most over the made-up replies, and how wide its asks are."""
+
+    least: Ledger
+    most: Ledger
+    width: int
+    open_ended: bool
+
+    @property
+    def exact(self) -> bool:
+        return self.least.nfe == self.most.nfe and not self.open_ended
+
+
+def _made_up(index: int) -> Iterator[float]:
+    """Four kinds of luck: all equal, ever better, ever worse, and mixed."""
+    mixed = random.Random(0)
+    step = 0
+    while True:
+        step += 1
+        yield (0.0, float(step), float(-step), mixed.random())[index]
+
+
+def plan(problem: Callable[[], Problem], algorithm: Algorithm, final_steps: int) -> Plan:
+    """Nothing is computed; exact where the asks do not depend on scores."""
+    ledgers: list[Ledger] = []
+    widths: Counter[int] = Counter()
+    first = problem()
+    for index in range(4):
+        fresh = problem()
+        _drive(fresh, algorithm, final_steps, _made_up(index), widths)
+        ledgers.append(fresh.ledger)
+    ledgers.sort(key=lambda ledger: ledger.nfe)
+    width = max(widths, key=lambda w: (widths[w], w), default=1)
+    return Plan(ledgers[0], ledgers[-1], width, math.isinf(first.limit))
+
+
+def _drive(
+    problem: Problem,
+    algorithm: Algorithm,
+    final_steps: int,
+    luck: Iterator[float],
+    widths: Counter[int],
+) -> None:
+    generator = algorithm(problem)
+    winners: list[Trajectory] = []
+    seen: list[Reply] = []
+    try:
+        asks = next(generator)
+        while True:
+            asks = problem.affordable(asks)
+            if not asks or (math.isinf(problem.limit) and sum(widths.values()) >= OPEN_YIELDS):
+                break
+            widths[len(asks)] += 1
+            seen += [made_up_reply(problem, ask, next(luck)) for ask in asks]
+            asks = generator.send(seen[-len(asks) :])
+    except StopIteration as stop:
+        winners = list(stop.value or ())
+    for winner in (winners or [r.trajectory for r in seen])[:1]:
+        problem.ledger.charge(winner.at(final_steps))
+
+
+def made_up_reply(problem: Problem, ask: Ask, number: float) -> Reply:
+    return Reply(ask.trajectory, dict.fromkeys(problem.objective.parts, number))
+
+
+def reused(
+    problem: Problem, algorithm: Algorithm, store: RunStore, parts: tuple[str, ...]
+) -> tuple[int, int]:
+    """(asks that the journal answers, asks made) until the first yield that needs new work."""
+    generator = algorithm(problem)
+    known = made = 0
+    try:
+        asks = next(generator)
+        while True:
+            asks = problem.affordable(asks)
+            replies = [r for a in asks if (r := store.seen(a.trajectory, parts)) is not None]
+            known, made = known + len(replies), made + len(asks)
+            if not asks or len(replies) < len(asks):
+                return known, made
+            asks = generator.send(replies)
+    except StopIteration:
+        return known, made

@@ -1,0 +1,90 @@
+"""What is seen while a search runs: a bar on stderr, and best.png as it gets better."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .ask import Reply
+    from .driver import Driver
+    from .live import Live
+    from .run import Run
+
+LINE_SECONDS = 10.0  # between plain lines where there is no terminal
+DRAW_SECONDS = 1.0  # between replacements of best.png and winners.json
+
+
+class Progress:
+    """A watcher of the driver: a live bar in a terminal, a line now and then in a pipe.
+
+    The bar counts NFE (seconds under a clock budget) and shows the mean over the conditions of
+    the best value so far and of its gain over the baseline.
+    """
+
+    def __init__(self, run: Run, quiet: bool = False) -> None:
+        self.run = run
+        self.quiet = quiet
+        limits = [s.problem.limit for s in run.searches]
+        self.clock = any(limit == float("inf") for limit in limits)
+        self.total = run.budget.amount if self.clock else sum(limits)
+        self._bar: Any = None
+        self._drawn = self._printed = time.monotonic()
+        self._base: dict[int, float] = {}
+        self._best: dict[int, float] = {}
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty() and not self.quiet:
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("searching"),
+                BarColumn(),
+                TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[news]}"),
+                console=Console(stderr=True),
+            )
+            self._bar.start()
+            unit = "s" if self.clock else "NFE"
+            self._task = self._bar.add_task("", total=self.total, news="", unit=unit)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def replied(self, driver: Driver, live: Live, reply: Reply) -> None:
+        value = live.objective.value(reply)
+        if reply.trajectory.key == live.baseline.key:
+            self._base[live.index] = value
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done(driver), news=self._news())
+        elif not self.quiet and time.monotonic() - self._printed > LINE_SECONDS:
+            self._printed = time.monotonic()
+            unit = "s" if self.clock else "NFE"
+            done = f"{self._done(driver):.0f}/{self.total:.0f} {unit}"
+            print(f"searching: {done}, {self._news()}", file=sys.stderr, flush=True)
+
+    def improved(self, driver: Driver, live: Live, reply: Reply) -> None:
+        """Replace best.png, at most once a second since it is a look at every search."""
+        self._best[live.index] = live.objective.value(reply)
+        if time.monotonic() - self._drawn > DRAW_SECONDS:
+            self.run.write()
+            self._drawn = time.monotonic()
+
+    def _done(self, driver: Driver) -> float:
+        if self.clock:
+            return min(self.total, driver.elapsed)
+        return sum(s.ledger.nfe for s in driver.searches)
+
+    def _news(self) -> str:
+        both = [i for i in self._best if i in self._base]
+        if not both:
+            return "no baseline yet"
+        best = sum(self._best[i] for i in both) / len(both)
+        gain = best - sum(self._base[i] for i in both) / len(both)
+        return f"best {best:.3f} ({gain:+.3f} over the baseline)"

@@ -1,0 +1,149 @@
+"""What a search gives back, in Python and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from .ask import Reply
+from .live import Live
+from .trajectory import Condition
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A complete candidate: ``score`` is the objective's value, ``parts`` the verifiers' numbers.
+
+    ``search_score`` is what the search saw, where the image was then finished at other steps.
+    """
+
+    trajectory: str
+    score: float
+    parts: Mapping[str, float]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    search_score: float | None = None
+    path: Path | None = None
+
+    @property
+    def image(self) -> Image:
+        """The picture as the run folder holds it."""
+        from PIL import Image
+
+        if self.path is None or not self.path.exists():
+            raise FileNotFoundError(f"the picture of {self.trajectory} was not kept (--keep)")
+        with Image.open(self.path) as opened:
+            return opened.convert("RGB")
+
+    def json(self) -> dict[str, Any]:
+        content = {
+            "score": finite(self.score),
+            "parts": dict(self.parts),
+            "missing": dict(self.missing),
+            "trajectory": self.trajectory,
+            "image": None if self.path is None else str(self.path),
+        }
+        if self.search_score is not None:
+            content["search_score"] = finite(self.search_score)
+        return content
+
+
+def finite(number: float) -> float | None:
+    """JSON has no infinity: a candidate without a value has null."""
+    return number if abs(number) != float("inf") else None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One condition's search. ``winners`` are best first; ``winner`` is the first of them."""
+
+    condition: Condition
+    winners: Sequence[Candidate]
+    baseline: Candidate
+    ledger: Mapping[str, Any]
+    candidates: Sequence[Candidate]
+    baseline_kept: bool
+    run: Path
+    owner: object = field(default=None, repr=False)
+
+    @property
+    def winner(self) -> Candidate:
+        return self.winners[0]
+
+    @property
+    def image(self) -> Image:
+        return self.winner.image
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "condition": str(self.condition),
+            "baseline": self.baseline.json(),
+            "winner": self.winner.json(),
+            "winners": [w.json() for w in self.winners],
+            "baseline_kept": self.baseline_kept,
+            "ledger": dict(self.ledger),
+        }
+
+
+class Results(Sequence[Result]):
+    """The results of several conditions, in the order asked for."""
+
+    def __init__(self, results: Sequence[Result], run: Path, complete: bool) -> None:
+        self._results, self.run, self.complete = list(results), run, complete
+
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Result]: ...
+    def __getitem__(self, index: int | slice) -> Result | list[Result]:
+        return self._results[index]
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self._results)
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "run": str(self.run),
+            "complete": self.complete,
+            "searches": [r.json() for r in self._results],
+        }
+
+
+def result_of(
+    live: Live, run: Path, seconds: float, physical: Mapping[str, Any], owner: object = None
+) -> Result | None:
+    """The result of a search as far as it has come; None before its first complete reply."""
+    outcome = live.outcome()
+    if outcome["baseline"] is None or not outcome["winners"]:
+        return None
+    value = live.objective.value
+
+    def candidate(reply: Reply, search: Reply | None = None) -> Candidate:
+        key = reply.trajectory.key
+        seen = None if search is None else value(search)
+        path = run / "samples" / f"{key}.png" if reply.trajectory.finished else None
+        return Candidate(key, value(reply), reply.parts, reply.missing, seen, path)
+
+    ledger = {
+        **live.ledger.json(),
+        "baseline": {"nfe": live.baseline_ledger.nfe},
+        "seconds": round(seconds, 3),
+        "physical": dict(physical),
+    }
+    return Result(
+        live.problem.condition,
+        [candidate(w["reply"], w["search"]) for w in outcome["winners"]],
+        candidate(outcome["baseline"]),
+        ledger,
+        [candidate(r) for r in live.replies if r.trajectory.finished],
+        outcome["baseline_kept"],
+        run,
+        owner,
+    )

@@ -1,0 +1,223 @@
+"""A run from its folder: start, go on, extend, show, verify."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import pictures
+from .ask import score
+from .budget import Budget
+from .build import Given, Parts
+from .driver import Driver, Watcher
+from .errors import ConfigError, StoreError
+from .journal import replace
+from .live import Live
+from .plan import reused
+from .results import Results, result_of
+from .spec import RunSpec
+from .store import RunStore, read_spec
+from .trajectory import Trajectory
+
+
+@dataclass
+class Run:
+    """An open run folder and its loaded parts; close it when done."""
+
+    folder: Path
+    parts: Parts
+    store: RunStore
+    searches: list[Live]
+    budget: Budget
+    driver: Driver | None = None
+    owner: object = None
+
+    @classmethod
+    def create(cls, folder: Path, parts: Parts, owner: object = None) -> Run:
+        """A new run; the searches are made first, since a budget may turn out too small."""
+        budget = Budget.parse(parts.spec.budget)
+        searches = parts.searches(budget)
+        store = RunStore.create(folder, parts.spec.model_dump())
+        return cls(folder, parts, store, searches, budget, owner=owner)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        given: Given | None = None,
+        *,
+        budget: str | None = None,
+        yes: bool = False,
+        repair: bool = False,
+        retry_failed: bool = False,
+    ) -> Run:
+        """Go on with a run, extended to ``budget`` where one is given."""
+        spec = RunSpec.read(read_spec(folder), folder)
+        parts = Parts.load(spec, given or Given())
+        parts.check_fingerprints(folder)
+        wanted = Budget.parse(budget) if budget else Budget.parse(spec.budget)
+        searches = parts.searches(wanted)
+        store = RunStore(folder, repair=repair)
+        run = cls(folder, parts, store, searches, wanted)
+        try:
+            if retry_failed:
+                store.forget_failed()
+            if budget:
+                run._extend(budget, yes)
+        except BaseException:
+            store.close()
+            raise
+        return run
+
+    def _extend(self, budget: str, yes: bool) -> None:
+        old = Budget.parse(self.parts.spec.budget)
+        if (old.unit, old.per) == (self.budget.unit, self.budget.per) and (
+            self.budget.amount < old.amount
+        ):
+            raise ConfigError(
+                f"budget {self.budget} is below the {old} that this run has already; "
+                "give a larger one, or start a new run"
+            )
+        if not self.parts.algorithm.extendable and not yes:
+            known = made = 0
+            for live in self.searches:
+                problem = self.parts.problem(live.problem.condition, self.budget)
+                found = reused(problem, self.parts.algorithm, self.store, self.parts.parts)
+                known, made = known + found[0], made + found[1]
+            raise ConfigError(
+                f"algorithm {self.parts.algorithm.name!r} asks differently under another budget: "
+                f"{known} of its first {made} asks are answered by the {len(self.store)} "
+                "candidates of this run; add --yes to go on"
+            )
+        self.parts.spec = self.parts.spec.model_copy(update={"budget": str(self.budget)})
+        self.store.write_json("spec.json", self.parts.spec.model_dump())
+
+    def execute(self, watcher: Watcher | None = None, seconds: float | None = None) -> Results:
+        """Run to the end and write winners and pictures; on an interrupt, what there is."""
+        worker = self.parts.worker(self._save, self.store.get)
+        self.driver = Driver(
+            self.searches,
+            self.parts.algorithm,
+            worker,
+            self.store,
+            self.parts.parts,
+            self.budget,
+            seconds=seconds,
+            watcher=watcher,
+        )
+        try:
+            self.driver.run()
+        finally:
+            worker.close()
+            results = self.write()
+        self._sweep(results)
+        return results
+
+    def _save(self, trajectory: Trajectory, picture: pictures.Picture) -> None:
+        path = self.store.sample_path(trajectory.key)
+        replace(path, pictures.png(picture, trajectory=trajectory.key))
+
+    def results(self) -> Results:
+        """As far as the searches have come; complete when all are done."""
+        elapsed = self.driver.elapsed if self.driver else self.store.seconds_before
+        found = [
+            result_of(live, self.folder, elapsed, self._physical(live), self.owner)
+            for live in self.searches
+        ]
+        complete = all(live.stage == "done" for live in self.searches)
+        return Results([r for r in found if r is not None], self.folder, complete)
+
+    def _physical(self, live: Live) -> dict[str, float]:
+        """What ran, over all processes that worked on this search."""
+        key = live.problem.condition.key
+        before = self.store.physical_before.get(key, {})
+        now: Mapping[str, float] = self.driver.executor.usage.get(key, {}) if self.driver else {}
+        nfe, decodes = (before.get(u, 0) + now.get(u, 0) for u in ("nfe", "decodes"))
+        return {"nfe": nfe, "forwards": nfe * self.parts.denoiser.forwards, "decodes": decodes}
+
+    def write(self) -> Results:
+        """winners.json, best.png and grid.png as of now."""
+        results = self.results()
+        self.store.write_json("winners.json", results.json())
+        if len(results):
+            draw(results, self.folder)
+        return results
+
+    def _sweep(self, results: Results) -> None:
+        if self.parts.spec.keep != "winners":
+            return
+        kept = {c.path for r in results for c in (*r.winners, r.baseline)}
+        for path in (self.folder / "samples").glob("*.png"):
+            if path not in kept:
+                path.unlink()
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def draw(results: Results, folder: Path) -> None:
+    """best.png (the picture itself, or a sheet of several) and grid.png beside the baseline."""
+    rows: list[pictures.Row] = []
+    for r in results:
+        if r.winner.path is None or r.baseline.path is None:
+            continue
+        if not (r.winner.path.exists() and r.baseline.path.exists()):
+            continue
+        base, winner = pictures.read(r.baseline.path), pictures.read(r.winner.path)
+        gain = r.winner.score - r.baseline.score
+        rows.append((str(r.condition), base, f"baseline {r.baseline.score:.2f}", winner,
+                     f"winner {r.winner.score:.2f} ({gain:+.2f})"))  # fmt: skip
+    if rows:
+        pictures.grid(folder / "grid.png", rows)
+        if len(rows) == 1:
+            pictures.save_seen(folder / "best.png", rows[0][3])
+        else:
+            pictures.grid(folder / "best.png", rows)
+
+
+def stored_results(folder: Path) -> dict[str, Any]:
+    """winners.json of a run."""
+    read_spec(folder)
+    path = folder / "winners.json"
+    if not path.is_file():
+        raise StoreError(
+            f"{folder} has no winners yet: nothing was finished; "
+            f"go on with: noisesearch resume {folder}"
+        )
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def verify(folder: Path, given: Given | None = None) -> dict[str, Any]:
+    """Re-create every winner from its recipe alone; the largest differences.
+
+    ``pixels`` in 8-bit levels, ``parts`` in the verifiers' own units.
+    """
+    content = stored_results(folder)
+    spec = RunSpec.read(read_spec(folder), folder)
+    parts = Parts.load(spec, given or Given())
+    parts.check_fingerprints(folder)
+    store = RunStore(folder, write=False)
+    graph = store.graph()
+    made: dict[str, pictures.Picture] = {}
+    worker = parts.worker(lambda t, picture: made.update({t.key: picture}), store.get)
+    winners = {w["trajectory"]: w for s in content["searches"] for w in s["winners"]}
+    for key in winners:
+        worker.submit(score(graph.trajectory(key)))
+    pixels = numbers = 0.0
+    started = time.monotonic()
+    while answers := worker.wait():
+        for _, reply in answers:
+            winner = winners[reply.trajectory.key]
+            old = pictures.read(store.sample_path(reply.trajectory.key)).astype(int)
+            pixels = max(pixels, float(np.abs(old - made[reply.trajectory.key]).max()))
+            for part, value in winner["parts"].items():
+                numbers = max(numbers, abs(value - reply.parts.get(part, float("inf"))))
+    return {"winners": len(winners), "pixels": pixels, "parts": numbers,
+            "seconds": round(time.monotonic() - started, 2)}  # fmt: skip

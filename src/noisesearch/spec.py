@@ -1,0 +1,82 @@
+"""The spec of a run: every setting resolved, so that the folder alone says what ran."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from . import __version__
+from .errors import ConfigError, StoreError, unknown
+
+FORMAT = 1
+
+
+class RunSpec(BaseModel):
+    """Written to ``spec.json`` before anything runs; a resume reads nothing else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    version: str = __version__
+    model: str
+    conditions: list[dict[str, Any]]
+    verifiers: list[str]
+    objective: str = ""
+    scales: dict[str, float] = Field(default_factory=dict)
+    algorithm: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    budget: str
+    seed: int
+    steps: int
+    final_steps: int
+    guidance: float
+    solver: str
+    rows: int
+    dtype: str
+    device: str
+    threads: int
+    top: int = 1
+    keep: str = "all"
+    fingerprints: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def read(cls, content: dict[str, Any], folder: object) -> RunSpec:
+        """From ``spec.json``; StoreError for another version, before anything is touched."""
+        version = content.get("version")
+        if content.get("format") != FORMAT or version != __version__:
+            raise StoreError(
+                f"{folder} was made by noisesearch {version} (format {content.get('format')}), "
+                f"this is {__version__} (format {FORMAT}), and their samples may differ; "
+                f"go on with: pip install noisesearch=={version}"
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise StoreError(f"{folder}/spec.json is not complete: {sentence(error)}") from error
+
+
+def sentence(error: ValidationError) -> str:
+    """What pydantic found, in one line."""
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg'].lower()}, got {e['input']!r}"
+        for e in error.errors()
+    )
+
+
+def settings(kind: str, name: str, target: Any, parameters: dict[str, Any]) -> Any:
+    """An object of a pydantic class from parameters; ConfigError with near matches otherwise."""
+    fields = getattr(target, "model_fields", None)
+    if fields is None:
+        if parameters:
+            raise ConfigError(f"{kind} {name!r} takes no parameters, got {', '.join(parameters)}")
+        return target
+    for given in parameters:
+        if given not in fields:
+            if not fields:
+                raise ConfigError(f"{kind} {name!r} takes no parameters, got {given!r}")
+            raise unknown(f"parameter of {kind} {name!r}", given, fields)
+    try:
+        return target(**parameters)
+    except ValidationError as error:
+        raise ConfigError(f"{kind} {name!r}: {sentence(error)}") from error

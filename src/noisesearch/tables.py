@@ -1,0 +1,111 @@
+"""Tables for people: winners, plans, and what there is to choose from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import build, registry
+from .budget import Budget
+from .errors import unknown
+from .solvers import SOLVERS
+
+if TYPE_CHECKING:
+    from .api import Request
+    from .build import Parts
+
+KINDS = ("models", "verifiers", "algorithms", "solvers", "words")
+
+
+def winners(content: Mapping[str, Any]) -> str:
+    """A line a condition: baseline, winner, NFE, and the winner's parts."""
+    head = ("condition", "baseline", "winner", "gain", "NFE", "parts of the winner")
+    rows = [head]
+    for s in content["searches"]:
+        base, winner = s["baseline"]["score"], s["winner"]["score"]
+        parts = ", ".join(f"{p} {v:.3f}" for p, v in s["winner"]["parts"].items())
+        gain = number(None if base is None or winner is None else winner - base, "+.3f")
+        rows.append((s["condition"], number(base), number(winner), gain,
+                     str(s["ledger"]["nfe"]), parts))  # fmt: skip
+    return aligned(rows)
+
+
+def number(value: float | None, form: str = ".3f") -> str:
+    return "-" if value is None else format(value, form)
+
+
+def aligned(rows: list[tuple[str, ...]]) -> str:
+    """Columns padded to their widest cell; the first left, the others as they come."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def planned(request: Request, parts: Parts) -> dict[str, Any]:
+    """What a run would cost, in every unit of the ledger."""
+    found = request.plan(parts, Budget.parse(request.budget))
+    count = len(parts.conditions)
+    baseline = parts.spec.final_steps * parts.stages
+    if found.open_ended:
+        sure = "only the clock ends this search: the price of one candidate is given"
+        candidate = parts.spec.steps * parts.stages
+        return {"conditions": count, "exact": False, "note": sure,
+                "candidate": {"nfe": candidate, "forwards": candidate * parts.denoiser.forwards},
+                "baseline": {"nfe": baseline * count}}  # fmt: skip
+    plan: dict[str, Any] = {"conditions": count, "exact": found.exact}
+    if found.exact:
+        plan["ledger"] = _times(found.most.json(), count)
+    else:
+        plan["least"] = _times(found.least.json(), count)
+        plan["most"] = _times(found.most.json(), count)
+    return {**plan, "baseline": {"nfe": baseline * count}, "rows": parts.spec.rows}
+
+
+def _times(ledger: Mapping[str, Any], count: int) -> dict[str, Any]:
+    return {
+        name: _times(value, count) if isinstance(value, Mapping) else value * count
+        for name, value in ledger.items()
+        if name != "seconds"  # measured, so no plan can know it
+    }
+
+
+def listed(what: str, model: str) -> list[dict[str, Any]]:
+    """Objects with at least name and summary."""
+    if what not in KINDS:
+        raise unknown("list", what, KINDS)
+    if what == "solvers":
+        return [{"name": n, "summary": summary(SOLVERS[n]())} for n in SOLVERS]
+    chosen = build.model_of(model)
+    if what == "words":
+        return [{"name": word, "summary": ""} for word in chosen.words()]
+    if what == "models":
+        models = [build.model_of(name) for name in registry.names("model")]
+        return [{"name": m.name, "summary": m.summary, "steps": m.steps, "guidance": m.guidance,
+                 "solver": m.solver, "size": "x".join(map(str, m.size))} for m in models]  # fmt: skip
+    if what == "verifiers":
+        of = {**registry.names("verifier"), **chosen.verifiers}
+        rows = [{"name": n, "summary": summary(registry.load("verifier", n, chosen.verifiers))}
+                for n in of]  # fmt: skip
+        together = f"mean rank of {', '.join(chosen.ensemble)}"
+        return [*rows, {"name": "ensemble", "summary": together}]
+    return [_algorithm(name) for name in registry.names("algorithm")]
+
+
+def _algorithm(name: str) -> dict[str, Any]:
+    target = registry.load("algorithm", name)
+    fields = getattr(target, "model_fields", {})
+    return {
+        "name": name,
+        "summary": summary(target),
+        "parameters": {
+            key: {"default": field.default, "summary": field.description or ""}
+            for key, field in fields.items()
+        },
+    }
+
+
+def summary(thing: Any) -> str:
+    """The first line of a docstring."""
+    return (inspect.getdoc(thing) or "").split("\n")[0]
