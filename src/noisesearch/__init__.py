@@ -1,8 +1,8 @@
 """Search over noise: better images from trained diffusion and flow models.
 
-    import noisesearch as ns
-    result = ns.search("a red circle", model="shapes", budget=640)
-    result.image.save("circle.png")
+import noisesearch as ns
+result = ns.search("a red circle", model="shapes", budget=640)
+result.image.save("circle.png")
 """
 
 from __future__ import annotations

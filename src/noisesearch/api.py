@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
@@ -108,7 +108,7 @@ class Request:
                 "choose euler, heun or ddim"
             )
         if not self.prompts:
-            raise ConfigError("no prompt was given; write one, for example \"a red circle\"")
+            raise ConfigError('no prompt was given; write one, for example "a red circle"')
         width, height = model.size
         if self.size not in (None, f"{width}x{height}"):
             raise ConfigError(f"size {self.size!r}: {model.name} makes {width}x{height} only")
@@ -172,7 +172,7 @@ def search(conditions: str | None, **settings: Any) -> Result: ...
 @overload
 def search(conditions: Sequence[str], **settings: Any) -> Results: ...
 def search(
-    conditions: str | None | Sequence[str],
+    conditions: str | Sequence[str] | None,
     *,
     out: str | Path | None = None,
     seconds: float | None = None,
@@ -214,7 +214,7 @@ def resume(
     seconds: float | None = None,
     watcher: Watcher | None = None,
 ) -> Results:
-    """Go on with a run folder; objects that the run was made with are given again by the caller."""
+    """Go on with a run folder; Python objects that it was made with are given again."""
     verifiers: Mapping[str, Any] = {
         _name(v): build.as_verifier(v, _name(v)) for v in _listed(verifier)
     }
@@ -224,5 +224,3 @@ def resume(
         return opened.execute(watcher, seconds)
     finally:
         opened.close()
-
-

@@ -10,7 +10,7 @@ from .errors import ConfigError
 CLOCKS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 COUNTS = ("nfe", "forwards", "candidates")
 _FORM = re.compile(r"(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]*)(?:/(?P<per>run|condition))?")
-HOW = "write 640 (NFE per condition), 640nfe/run, 1280forwards, 20candidates, 30s, 5m/condition, 2usd"
+HOW = "write 640 (NFE per condition), 640nfe/run, 1280forwards, 20candidates, 30s, 5m/condition"
 
 
 @dataclass(frozen=True)

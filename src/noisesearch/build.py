@@ -121,7 +121,7 @@ class Parts:
     conditions: list[Condition]
 
     @classmethod
-    def load(cls, spec: RunSpec, given: Given = Given()) -> Parts:  # noqa: B008  (frozen)
+    def load(cls, spec: RunSpec, given: Given = Given()) -> Parts:
         import torch
 
         torch.set_num_threads(spec.threads)

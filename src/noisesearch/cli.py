@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional  # noqa: UP035
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,7 +25,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")]
 Seconds = Annotated[
-    Optional[float], typer.Option(help="Stop after so many seconds with the best so far.")  # noqa: UP045
+    float | None, typer.Option(help="Stop after so many seconds with the best so far.")
 ]
 
 
@@ -35,9 +35,9 @@ def say(text: str) -> None:
 
 @app.command()
 def generate(
-    prompts: Annotated[Optional[list[str]], typer.Argument(metavar="PROMPT...")] = None,  # noqa: UP045
+    prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT...")] = None,
     file: Annotated[
-        Optional[Path], typer.Option("--prompts", help="A file with one prompt a line.")  # noqa: UP045
+        Path | None, typer.Option("--prompts", help="A file with one prompt a line.")
     ] = None,
     unconditional: Annotated[bool, typer.Option(help="No prompt at all.")] = False,
     model: Annotated[str, typer.Option(help="See `list models`.")] = "shapes",
@@ -45,23 +45,23 @@ def generate(
     objective: Annotated[str, typer.Option(help="Default: mean rank of all parts.")] = "",
     algorithm: Annotated[str, typer.Option(help="See `list algorithms`.")] = "zero-order",
     set_: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the algorithm."),
     ] = None,
     budget: Annotated[
         str, typer.Option(help="640 (NFE per condition), 20candidates, 640nfe/run, 30s, 5m.")
     ] = "640",
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
-    out: Annotated[Optional[Path], typer.Option(help="The run folder.")] = None,  # noqa: UP045
-    steps: Annotated[Optional[int], typer.Option(help="Steps of a candidate.")] = None,  # noqa: UP045
-    final_steps: Annotated[Optional[int], typer.Option(help="Steps of the winner.")] = None,  # noqa: UP045
-    guidance: Annotated[Optional[float], typer.Option(help="Scale; 1 is none.")] = None,  # noqa: UP045
-    solver: Annotated[Optional[str], typer.Option(help="euler, heun or ddim.")] = None,  # noqa: UP045
-    size: Annotated[Optional[str], typer.Option(help="WIDTHxHEIGHT.")] = None,  # noqa: UP045
-    negative: Annotated[Optional[str], typer.Option(help="What not to show.")] = None,  # noqa: UP045
+    out: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of a candidate.")] = None,
+    final_steps: Annotated[int | None, typer.Option(help="Steps of the winner.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Scale; 1 is none.")] = None,
+    solver: Annotated[str | None, typer.Option(help="euler, heun or ddim.")] = None,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT.")] = None,
+    negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    batch: Annotated[Optional[int], typer.Option(help="Rows of every batch.")] = None,  # noqa: UP045
+    batch: Annotated[int | None, typer.Option(help="Rows of every batch.")] = None,
     top: Annotated[int, typer.Option(help="How many winners.")] = 1,
     keep: Annotated[str, typer.Option(help="all or winners: which pictures stay.")] = "all",
     seconds: Seconds = None,
@@ -90,7 +90,7 @@ def generate(
 @app.command()
 def resume(
     folder: Annotated[Path, typer.Argument(metavar="DIR")],
-    budget: Annotated[Optional[str], typer.Option(help="A larger budget: extend.")] = None,  # noqa: UP045
+    budget: Annotated[str | None, typer.Option(help="A larger budget: extend.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Extend although asks will differ.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Leave out corrupted lines.")] = False,
     retry_failed: Annotated[

@@ -23,10 +23,14 @@ class Denoiser(Protocol):
     under classifier-free guidance). ``flops``: of one forward of one sample.
     """
 
-    process: Process
-    shape: tuple[int, ...]
-    forwards: int
-    flops: int
+    @property
+    def process(self) -> Process: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def forwards(self) -> int: ...
+    @property
+    def flops(self) -> int: ...
 
     def encode(self, conditions: Sequence[Condition]) -> Encoded:
         """Tensors [B, …] that hold all the network needs of the conditions."""

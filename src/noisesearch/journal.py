@@ -61,7 +61,7 @@ class Journal:
         if bad and not repair:
             raise StoreError(
                 f"line {bad[0] + 1} of {self.path} is corrupted ({len(bad)} of {len(lines)} lines "
-                f"are); nothing was changed. To go on from the good lines (the old file is kept as "
+                f"are); nothing was changed. To go on from the good lines (the old file stays as "
                 f"{self.path.name}.damaged): noisesearch resume {self.path.parent} --repair"
             )
         if bad:

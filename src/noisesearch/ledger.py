@@ -65,7 +65,7 @@ class Ledger:
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def json(self) -> dict[str, Any]:
-        """Every unit by name. The verifiers' seconds are measured, all else follows from recipes."""
+        """Every unit by name; only the verifiers' seconds do not follow from the recipes."""
         return {
             "nfe": self.nfe,
             "forwards": self.nfe * self.rates.forwards,

@@ -133,9 +133,7 @@ class Live:
             {"reply": r, "search": searched.get(w.key), "baseline": False} for w, r in finals
         ]
         value = self.objective.value
-        kept = base is not None and (
-            not finals or value(base) > max(value(r) for _, r in finals)
-        )
+        kept = base is not None and (not finals or value(base) > max(value(r) for _, r in finals))
         if kept:
             ranked.insert(0, {"reply": base, "search": searched.get(self.baseline.key),
                               "baseline": True})  # fmt: skip

@@ -56,7 +56,7 @@ def gaussian(seed: int) -> Noise:
 
 
 def neighbour(pivot: Noise, seed: int, cosine: float) -> Noise:
-    """A noise of the pivot's norm at exactly ``cosine`` to it (arXiv 2501.09732, Zero-Order Search).
+    """A noise of the pivot's norm at exactly ``cosine`` to it (arXiv 2501.09732, Section 2.2).
 
     With n the pivot, u = n/‖n‖, e ~ N(0, I) of ``seed`` and w the unit part of e orthogonal to u:
     y = ‖n‖(λu + √(1-λ²)w).
@@ -132,7 +132,7 @@ class Materialiser:
         self._memory: OrderedDict[str, Array] = OrderedDict()
 
     def __call__(self, noise: Noise) -> Array:
-        """float32 [shape]; an explicit stack, since a thousand rounds make a thousand-deep chain."""
+        """float32 [shape]; no recursion, since a thousand rounds are a chain as long."""
         done: dict[str, Array] = {}
         stack = [noise]
         while stack:
@@ -166,7 +166,9 @@ class Materialiser:
             case "blob", (str(key),) if self._fetch is not None:
                 result = self._fetch(key)
             case _:
-                raise ConfigError(f"cannot make numbers of {node!r}: unknown operation or no blobs")
+                raise ConfigError(
+                    f"cannot make numbers of {node!r}: unknown operation or no blobs"
+                )
         if result.shape != self.shape:
             raise ConfigError(f"{node!r} has shape {result.shape}, but {self.shape} is needed")
         result.setflags(write=False)

@@ -125,8 +125,10 @@ def parse(text: str, scales: Mapping[str, float]) -> Objective:
     if kind == "part" and len(names) == 1:
         return Weighted({names[0]: 1.0})
     if kind == "mean-rank" and names:
-        return Weighted({names[0]: 1.0}) if len(names) == 1 else MeanRank(
-            {n: scales[n] for n in names}
+        return (
+            Weighted({names[0]: 1.0})
+            if len(names) == 1
+            else MeanRank({n: scales[n] for n in names})
         )
     if kind == "weighted" and names:
         return Weighted(dict(zip(names, map(_weight, inside), strict=True)))

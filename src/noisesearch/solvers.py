@@ -28,8 +28,10 @@ class Solver(Protocol):
     ``noise`` is unit normal like x for stochastic solvers, None for the others.
     """
 
-    name: str
-    stochastic: bool
+    @property
+    def name(self) -> str: ...
+    @property
+    def stochastic(self) -> bool: ...
 
     def price(self) -> int:
         """Denoiser evaluations in one step."""

@@ -56,7 +56,7 @@ class RunStore:
         try:
             if (folder / "spec.json").exists():
                 raise StoreError(
-                    f"{folder} holds a run already; go on with it by `noisesearch resume {folder}` "
+                    f"{folder} holds a run already; go on with it: noisesearch resume {folder}, "
                     "or choose another folder with --out"
                 )
             if any(p.name != "lock" for p in folder.iterdir()):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import build, registry
 from .budget import Budget
 from .errors import unknown
-from .solvers import SOLVERS
 
 if TYPE_CHECKING:
     from .api import Request
@@ -35,7 +34,7 @@ def number(value: float | None, form: str = ".3f") -> str:
     return "-" if value is None else format(value, form)
 
 
-def aligned(rows: list[tuple[str, ...]]) -> str:
+def aligned(rows: Sequence[tuple[str, ...]]) -> str:
     """Columns padded to their widest cell; the first left, the others as they come."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
@@ -76,6 +75,8 @@ def listed(what: str, model: str) -> list[dict[str, Any]]:
     if what not in KINDS:
         raise unknown("list", what, KINDS)
     if what == "solvers":
+        from .solvers import SOLVERS
+
         return [{"name": n, "summary": summary(SOLVERS[n]())} for n in SOLVERS]
     chosen = build.model_of(model)
     if what == "words":
@@ -83,7 +84,8 @@ def listed(what: str, model: str) -> list[dict[str, Any]]:
     if what == "models":
         models = [build.model_of(name) for name in registry.names("model")]
         return [{"name": m.name, "summary": m.summary, "steps": m.steps, "guidance": m.guidance,
-                 "solver": m.solver, "size": "x".join(map(str, m.size))} for m in models]  # fmt: skip
+                 "solver": m.solver, "size": "x".join(map(str, m.size))}
+                for m in models]  # fmt: skip
     if what == "verifiers":
         of = {**registry.names("verifier"), **chosen.verifiers}
         rows = [{"name": n, "summary": summary(registry.load("verifier", n, chosen.verifiers))}

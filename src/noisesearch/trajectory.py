@@ -67,7 +67,7 @@ class Denoise:
 
 @dataclass(frozen=True)
 class Renoise:
-    """Diffuse up to ``grid.start`` with the fresh noise of ``seed``; that grid is the next leg's."""
+    """Diffuse up to ``grid.start`` with the fresh noise of ``seed``; then ``grid`` is current."""
 
     grid: Grid
     seed: int

@@ -9,6 +9,7 @@ No prompt measured on was trained on: `accuracy` takes the benchmark's, `verifie
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -27,7 +28,7 @@ from shapes_data import ATTRIBUTES, falsify, sample, spoil, write_grid
 from shapes_verifiers import beauty, caption, images_of, loose_scene
 
 RESULTS = Path(__file__).parent
-SETTINGS = [(steps, guidance) for steps in (8, 12, 16, 20) for guidance in (1.0, 1.5, 2.0, 3.0, 4.0)]
+STEPS, GUIDANCES = (8, 12, 16, 20), (1.0, 1.5, 2.0, 3.0, 4.0)
 NAMES = ("image-text", "preference", "taste")
 
 
@@ -51,7 +52,7 @@ def accuracy(size: str, every: int) -> list[dict[str, object]]:
     model, chosen = network.load(size), benchmark.load()[::every]
     prompts = [each.prompt for each in chosen]
     table: list[dict[str, object]] = []
-    for steps, guidance in SETTINGS:
+    for steps, guidance in itertools.product(STEPS, GUIDANCES):
         right = [v.full for v in verdicts(many(model, prompts, steps, guidance, 100), prompts)]
         row: dict[str, object] = {"steps": steps, "guidance": guidance,
                                   "full": round(float(np.mean(right)), 3)}

@@ -19,15 +19,22 @@ class Model(Protocol):
     names resolve to here. ``fingerprint``: of the weights; a run of others is refused.
     """
 
-    name: str
-    summary: str
-    steps: int
-    guidance: float
-    solver: str
-    size: tuple[int, int]
-    ensemble: tuple[str, ...]
-    verifiers: Mapping[str, str]
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def guidance(self) -> float: ...
+    @property
+    def solver(self) -> str: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def ensemble(self) -> tuple[str, ...]: ...
+    @property
+    def verifiers(self) -> Mapping[str, str]: ...
     @property
     def fingerprint(self) -> str: ...
 

@@ -69,7 +69,9 @@ class ZeroOrder(Settings):
 
     def __call__(self, problem: Problem) -> Search:
         pivot = problem.noise(0)
-        centre: Reply | None = None  # the pivot's own reply; None under move and before it is known
+        centre: Reply | None = (
+            None  # the pivot's own reply; None under move and before it is known
+        )
         seen: list[Reply] = []
         number = fresh = 0
         while self.rounds is None or number < self.rounds:

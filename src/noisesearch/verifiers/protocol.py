@@ -13,7 +13,7 @@ from ..trajectory import Condition
 
 @dataclass(frozen=True)
 class Views:
-    """What verifiers look at: images [B, 3, H, W] float in [0, 1], as the 8-bit file holds them."""
+    """What verifiers look at: images [B, 3, H, W] in [0, 1], as the 8-bit file holds them."""
 
     images: Tensor
     conditions: Sequence[Condition]
@@ -30,12 +30,18 @@ class Verifier(Protocol):
     i.i.d. candidates of one prompt. May raise: the rows are then tried one by one.
     """
 
-    name: str
-    parts: tuple[str, ...]
-    scale: Mapping[str, float]
-    differentiable: bool
-    batch: int | None
-    fingerprint: str
+    @property
+    def name(self) -> str: ...
+    @property
+    def parts(self) -> tuple[str, ...]: ...
+    @property
+    def scale(self) -> Mapping[str, float]: ...
+    @property
+    def differentiable(self) -> bool: ...
+    @property
+    def batch(self) -> int | None: ...
+    @property
+    def fingerprint(self) -> str: ...
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]: ...
 

@@ -122,9 +122,7 @@ class Worker:
                 self._planner.land(job)
         self._active = [job for job in jobs if not job.done]
 
-    def _evaluate(
-        self, jobs: list[Job], x: Tensor, t: Tensor, encoded: dict[str, Tensor]
-    ) -> Pair:
+    def _evaluate(self, jobs: list[Job], x: Tensor, t: Tensor, encoded: dict[str, Tensor]) -> Pair:
         """The pair for every row; places that have one already, or are shared, cost nothing."""
         fresh = {id(j.place): j for j in jobs if j.place.pair is None}
         if fresh:

@@ -1,0 +1,94 @@
+"""Judging a picture of the shapes world against a prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy.typing as npt
+
+from noisesearch.worlds.shapes.prompts import parse
+from noisesearch.worlds.shapes.reading import Seen, read
+from noisesearch.worlds.shapes.scene import AND, Group, Spec
+
+__all__ = ["Seen", "Verdict", "check", "judge", "read"]
+
+RELATION_MARGIN = 0.04  # between centres, as a fraction of the image's side
+_MOST_ASSIGNED = 6  # things tried in every group, the largest first
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a picture answers a prompt, under the one assignment of things to groups that
+    agrees best.
+
+    colour, shape: every thing has its group's, and no group is without things.
+    number: every group has exactly the things asked for, so there are none to spare.
+    relation: it holds between all members of the two groups; True if none was asked for.
+    score: the mean over the aspects of the fraction that is right; 1 only if all are.
+    """
+
+    colour: bool
+    shape: bool
+    number: bool
+    relation: bool
+    score: float
+
+    @property
+    def full(self) -> bool:
+        """True if every aspect is right at once."""
+        return self.colour and self.shape and self.number and self.relation
+
+
+
+def check(image: npt.NDArray[Any], prompt: str | Spec) -> Verdict:
+    """The verdict on an image [H, W, 3], uint8 or float in [0, 1]."""
+    return judge(read(image), parse(prompt) if isinstance(prompt, str) else prompt)
+
+
+def judge(seen: list[Seen], spec: Spec) -> Verdict:
+    """The verdict on the things seen, the best over all assignments of them to groups."""
+    near = seen[:_MOST_ASSIGNED]
+    ways = product(range(len(spec.groups)), repeat=len(near))
+    return max((_verdict(near, way, spec, len(seen)) for way in ways), key=lambda v: v.score)
+
+
+def _verdict(seen: list[Seen], way: tuple[int, ...], spec: Spec, found: int) -> Verdict:
+    teams = [
+        [thing for thing, side in zip(seen, way, strict=True) if side == index]
+        for index in range(len(spec.groups))
+    ]
+    pairs = list(zip(teams, spec.groups, strict=True))
+    colours = sum(_has_colour(thing, group) for team, group in pairs for thing in team)
+    shapes = sum(thing.shape == group.shape for team, group in pairs for thing in team)
+    wrong = sum(abs(len(team) - group.count) for team, group in pairs) + found - len(seen)
+    holds = _relation_share(teams, spec)
+    # With too few things the missing ones count against colour and shape in the score.
+    most = max(found, spec.total)
+    shares = [colours / most, shapes / most, max(0.0, 1 - wrong / spec.total)]
+    if spec.relation not in (None, AND):
+        shares.append(holds)
+    everyone = found > 0 and all(teams)
+    return Verdict(
+        colour=everyone and colours == found,
+        shape=everyone and shapes == found,
+        number=wrong == 0,
+        relation=holds == 1,
+        score=sum(shares) / len(shares),
+    )
+
+
+def _has_colour(thing: Seen, group: Group) -> bool:
+    return group.colour is None or thing.colour == group.colour
+
+
+def _relation_share(teams: list[list[Seen]], spec: Spec) -> float:
+    """The share of pairs across the groups between which the relation holds."""
+    if spec.relation in (None, AND):
+        return 1.0
+    sideways = spec.relation == "left of"
+    gaps = [b.x - a.x if sideways else b.y - a.y for a in teams[0] for b in teams[1]]
+    return sum(gap >= RELATION_MARGIN for gap in gaps) / max(1, len(gaps))
+
+
