@@ -78,8 +78,8 @@ def test_shipped_weights_load_frozen(name: str) -> None:
 @pytest.mark.parametrize("name", ["image-text", "preference"])
 def test_prefers_the_prompt_that_is_right(name: str) -> None:
     net = trained(name)
-    circle, square = Thing("circle", "red", 0.3, 0.5, 0.35), Thing("square", "blue", 0.7, 0.5, 0.35)
-    image = picture(circle, square)
+    circle = Thing("circle", "red", 0.3, 0.5, 0.35)
+    image = picture(circle, Thing("square", "blue", 0.7, 0.5, 0.35))
     right = net.score(image, words("a red circle left of a blue square"))
     for wrong in ("a green circle left of a blue square", "a black ring above two teal crosses"):
         assert right > net.score(image, words(wrong))

@@ -200,7 +200,11 @@ def save(network: ShapesTransformer, path: Path) -> None:
              network.state_dict().items()}
     metadata = {name: str(value) for name, value in asdict(network.config).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, str(path), metadata=metadata)
+    # Moved into place at the end, since a run in training publishes while others read.
+    part = path.with_suffix(".part")
+    save_file(state, str(part), metadata=metadata)
+    part.chmod(0o644)
+    part.replace(path)
 
 
 def load_file(path: Path) -> ShapesTransformer:
@@ -208,9 +212,9 @@ def load_file(path: Path) -> ShapesTransformer:
     with safe_open(str(path), framework="pt") as stored:
         metadata = stored.metadata()
         state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
-    kinds = {field.name: float if field.name == "mlp_ratio" else int for field in
-             fields(TransformerConfig)}
-    config = TransformerConfig(**{name: kinds[name](metadata[name]) for name in kinds})
+    sizes = {field.name: int(metadata[field.name]) for field in fields(TransformerConfig)
+             if field.name != "mlp_ratio"}
+    config = TransformerConfig(mlp_ratio=float(metadata["mlp_ratio"]), **sizes)
     network = ShapesTransformer(config)
     network.load_state_dict(state)
     return network.eval().requires_grad_(False)

@@ -1,0 +1,41 @@
+# The front door. Every target makes what it needs in .venv and says what it is doing.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: setup demo test test-slow soak lint clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "==> making the environment in .venv (a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+	@echo "==> installed; try: $(BIN)/noisesearch --help"
+
+demo: setup
+	@echo "==> searching for better pictures of eight prompts, 32 candidates each"
+	@$(BIN)/python -m noisesearch.demo demo
+
+lint: setup
+	@echo "==> ruff and mypy"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: lint
+	@echo "==> the tests that take minutes at most"
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup
+	@echo "==> the slow tests: kills, all combinations, benchmarks in small (up to an hour)"
+	@$(BIN)/python -m pytest -m slow
+
+soak: setup
+	@echo "==> the long campaigns: 300 prompts, about two hours; results in benchmarks/results/"
+	@$(BIN)/python benchmarks/quality.py --out runs/quality --record benchmarks/results
+
+clean:
+	rm -rf .venv demo runs .pytest_cache .mypy_cache .ruff_cache

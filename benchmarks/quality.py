@@ -1,0 +1,176 @@
+"""What search is worth: the shapes benchmark with and without it, judged by the checker.
+
+    python benchmarks/quality.py [--quick] [--json] [--prompts 300] [--out DIR] [--record DIR]
+
+Arms, on the same prompts and the same first noises: no search; Random Search over 64 candidates
+with the ensemble; Zero-Order Search at equal NFE; and, from the same 64 candidates, the pick of
+the taste verifier alone (hacking). ``checker_delta``: points that Random Search adds to the share
+of prompts that the checker finds wholly right. Every difference has a paired bootstrap interval.
+Runs are kept under ``--out`` and gone on with when they were stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from noisesearch.api import Request
+from noisesearch.budget import Budget
+from noisesearch.objectives import MeanRank, Weighted, best
+from noisesearch.pictures import read
+from noisesearch.progress import Progress
+from noisesearch.results import Candidate, Results
+from noisesearch.run import Run
+from noisesearch.worlds.shapes.benchmark import BenchmarkPrompt, load
+from noisesearch.worlds.shapes.checker import check
+
+CANDIDATES = 64
+RESAMPLES = 10_000
+
+
+def chosen(count: int) -> list[BenchmarkPrompt]:
+    """Every n-th prompt, so that each category keeps its share."""
+    prompts = load()
+    return list(prompts[:: max(1, len(prompts) // count)][:count])
+
+
+def run(folder: Path, prompts: Sequence[str], algorithm: str, candidates: int) -> Results:
+    """The finished run in ``folder``, started or gone on with as needed."""
+    if (folder / "spec.json").exists():
+        opened = Run.open(folder)
+    else:
+        budget = Budget(candidates, "candidates")
+        parts, _ = Request(prompts, algorithm=algorithm, budget=budget).resolve()
+        opened = Run.create(folder, parts)
+    try:
+        with Progress(opened) as progress:
+            return opened.execute(progress)
+    finally:
+        opened.close()
+
+
+class Judge:
+    """The checker's word on a candidate's picture, read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, bool] = {}
+
+    def __call__(self, candidate: Candidate, prompt: str) -> bool:
+        assert candidate.path is not None
+        if candidate.path not in self._known:
+            self._known[candidate.path] = check(read(candidate.path), prompt).full
+        return self._known[candidate.path]
+
+
+def interval(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
+    """Mean of b − a in points with its paired bootstrap 95 % interval over prompts."""
+    difference = 100.0 * (b.astype(float) - a.astype(float))
+    rng = np.random.default_rng(0)
+    means = difference[rng.integers(0, len(difference), (RESAMPLES, len(difference)))].mean(1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return {"delta": round(float(difference.mean()), 2), "low": round(float(low), 2),
+            "high": round(float(high), 2)}  # fmt: skip
+
+
+def pick(candidates: Sequence[Candidate], objective: Any) -> Candidate:
+    """What an objective would have chosen from a pool."""
+    return candidates[best(objective, candidates)]  # type: ignore[arg-type]
+
+
+def figures(
+    prompts: Sequence[BenchmarkPrompt], random: Results, zero: Results, scales: dict[str, float]
+) -> dict[str, Any]:
+    judge = Judge()
+    ensemble = MeanRank({p: scales[p] for p in ("clipscore", "aesthetic", "imagereward")})
+    arms: dict[str, Callable[[int], Candidate]] = {
+        "no search": lambda i: random[i].baseline,
+        "random, ensemble": lambda i: pick(random[i].candidates, ensemble),
+        "zero-order, ensemble": lambda i: zero[i].winner,
+        "random, aesthetic alone": lambda i: pick(
+            random[i].candidates, Weighted({"aesthetic": 1.0})
+        ),
+        "random, clipscore alone": lambda i: pick(
+            random[i].candidates, Weighted({"clipscore": 1.0})
+        ),
+        "random, imagereward alone": lambda i: pick(
+            random[i].candidates, Weighted({"imagereward": 1.0})
+        ),
+    }
+    right: dict[str, np.ndarray] = {}
+    table: dict[str, Any] = {}
+    for name, arm in arms.items():
+        picks = [arm(i) for i in range(len(prompts))]
+        right[name] = np.array([judge(c, p.prompt) for c, p in zip(picks, prompts, strict=True)])
+        table[name] = {
+            "checker": round(100 * float(right[name].mean()), 2),
+            **{part: round(float(np.mean([c.parts[part] for c in picks])), 4) for part in scales},
+            **{p: round(100 * float(right[name][[q.category == p for q in prompts]].mean()), 1)
+               for p in sorted({q.category for q in prompts})},
+        }  # fmt: skip
+    base = right["no search"]
+    deltas = {name: interval(base, right[name]) for name in arms if name != "no search"}
+    deltas["zero-order over random"] = interval(
+        right["random, ensemble"], right["zero-order, ensemble"]
+    )
+    return {"checker_delta": deltas["random, ensemble"]["delta"], "arms": table, "deltas": deltas}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="30 prompts, 16 candidates")
+    parser.add_argument("--json", action="store_true", help="one object on stdout, no more")
+    parser.add_argument("--prompts", type=int, default=300)
+    parser.add_argument("--candidates", type=int, default=CANDIDATES)
+    parser.add_argument("--out", type=Path, default=Path("runs/quality"))
+    parser.add_argument(
+        "--record", type=Path, help="folder for the figures, with date and command"
+    )
+    asked = parser.parse_args()
+    count, candidates = (30, 16) if asked.quick else (asked.prompts, asked.candidates)
+    prompts = chosen(count)
+    texts = [p.prompt for p in prompts]
+    started = time.monotonic()
+    arms = {}
+    for algorithm in ("random", "zero-order"):
+        print(
+            f"{algorithm}: {count} prompts, {candidates} candidates", file=sys.stderr, flush=True
+        )
+        folder = asked.out / f"{algorithm}-{count}-{candidates}"
+        arms[algorithm] = run(folder, texts, algorithm, candidates)
+    spec = json.loads((folder / "spec.json").read_text())
+    found = {
+        **figures(prompts, arms["random"], arms["zero-order"], spec["scales"]),
+        "prompts": count,
+        "candidates": candidates,
+        "nfe_per_prompt": arms["random"][0].ledger["nfe"],
+        "seconds": round(time.monotonic() - started),
+        "steps": spec["steps"],
+        "guidance": spec["guidance"],
+    }
+    if asked.record:
+        record(asked.record, found)
+    if asked.json:
+        print(json.dumps(found))
+    else:
+        print(json.dumps(found, indent=1))
+
+
+def record(folder: Path, found: dict[str, Any]) -> None:
+    """The figures with date and command."""
+    now = datetime.now(UTC)
+    content = {"date": f"{now:%Y-%m-%d}", "command": " ".join(["python", *sys.argv]), **found}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"quality-{found['prompts']}.json"
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The demonstration behind `make demo`: eight prompts, one search, a table and pictures."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from .api import Request
+from .budget import Budget
+from .pictures import read
+from .progress import Progress
+from .results import Candidate, Results
+from .run import Run
+from .tables import aligned, number
+from .worlds.shapes.checker import check
+
+PROMPTS = (
+    "a red circle",
+    "two blue squares",
+    "three purple circles",
+    "a green triangle above a yellow ring",
+    "a blue ring to the left of a red square",
+    "a yellow cross and a green circle",
+    "two orange diamonds below a teal square",
+    "a ring to the right of two green crosses",
+)
+CANDIDATES = 32
+
+
+def main(folder: Path) -> None:
+    """Search on the shapes world and say how right the pictures are, before and after."""
+    if (folder / "spec.json").exists():
+        shutil.rmtree(folder)  # the demonstration's own folder of the last time
+    started = time.monotonic()
+    request = Request(PROMPTS, budget=Budget(CANDIDATES, "candidates"), algorithm="zero-order")
+    parts, _ = request.resolve()
+    print(f"model {parts.spec.model}, verifiers {', '.join(parts.spec.verifiers)}, "
+          f"algorithm {parts.spec.algorithm}, {CANDIDATES} candidates of {parts.spec.steps} NFE "
+          "a prompt", file=sys.stderr)  # fmt: skip
+    run = Run.create(folder, parts)
+    try:
+        with Progress(run) as progress:
+            results = run.execute(progress)
+    finally:
+        run.close()
+    print(table(results))
+    print(f"\n{time.monotonic() - started:.0f} s in all. Look at {folder / 'grid.png'} "
+          f"(every prompt's baseline and winner) and {folder / 'samples'}")  # fmt: skip
+
+
+def table(results: Results) -> str:
+    """A line a prompt, and the checker's word on baseline and winner."""
+    head = ("prompt", "baseline", "winner", "right before", "right after", "NFE", "seconds")
+    rows = [head]
+    for r in results:
+        before, after = right(r.baseline, str(r.condition)), right(r.winner, str(r.condition))
+        rows.append((str(r.condition), number(r.baseline.score), number(r.winner.score),
+                     before, after, str(r.ledger["nfe"]), f"{r.ledger['seconds']:.0f}"))  # fmt: skip
+    return aligned(rows)
+
+
+def right(candidate: Candidate, prompt: str) -> str:
+    """Whether the checker reads the whole prompt off the picture."""
+    assert candidate.path is not None
+    return "yes" if check(read(candidate.path), prompt).full else "no"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "demo"))
