@@ -25,8 +25,8 @@ from pathlib import Path
 import torch
 
 from noisesearch.api import Request
-from noisesearch.build import Parts
 from noisesearch.budget import Budget
+from noisesearch.build import Parts
 from noisesearch.denoiser import fill
 from noisesearch.noise import Materialiser, gaussian, neighbour
 from noisesearch.run import Run
@@ -85,7 +85,7 @@ def evaluate(parts: Parts, noise: torch.Tensor, conditions: list, encoded: dict)
         verifier(Views(images, conditions))
 
 
-def grid(steps: int):  # noqa: ANN201
+def grid(steps: int):
     from noisesearch.trajectory import Grid
 
     return Grid(steps)

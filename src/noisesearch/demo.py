@@ -51,13 +51,14 @@ def main(folder: Path) -> None:
 
 
 def table(results: Results) -> str:
-    """A line a prompt, and the checker's word on baseline and winner."""
+    """A line a prompt, and what the checker says of baseline and winner."""
     head = ("prompt", "baseline", "winner", "right before", "right after", "NFE", "seconds")
     rows = [head]
     for r in results:
         before, after = right(r.baseline, str(r.condition)), right(r.winner, str(r.condition))
+        seconds = f"{r.ledger['seconds']:.0f}"
         rows.append((str(r.condition), number(r.baseline.score), number(r.winner.score),
-                     before, after, str(r.ledger["nfe"]), f"{r.ledger['seconds']:.0f}"))  # fmt: skip
+                     before, after, str(r.ledger["nfe"]), seconds))  # fmt: skip
     return aligned(rows)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 LINE_SECONDS = 10.0  # between plain lines where there is no terminal
-DRAW_SECONDS = 1.0  # between replacements of best.png and winners.json
+DRAW_SECONDS = 1.0  # at least, between replacements of best.png and winners.json
 
 
 class Progress:
@@ -30,7 +30,8 @@ class Progress:
         self.clock = any(limit == float("inf") for limit in limits)
         self.total = run.budget.amount if self.clock else sum(limits)
         self._bar: Any = None
-        self._drawn = self._printed = time.monotonic()
+        self._printed = time.monotonic()
+        self._draw_at = 0.0
         self._base: dict[int, float] = {}
         self._best: dict[int, float] = {}
 
@@ -70,11 +71,13 @@ class Progress:
             print(f"searching: {done}, {self._news()}", file=sys.stderr, flush=True)
 
     def improved(self, driver: Driver, live: Live, reply: Reply) -> None:
-        """Replace best.png, at most once a second since it is a look at every search."""
+        """Replace best.png and winners.json; drawing takes a twentieth of the time at most."""
         self._best[live.index] = live.objective.value(reply)
-        if time.monotonic() - self._drawn > DRAW_SECONDS:
+        started = time.monotonic()
+        if started > self._draw_at:
             self.run.write()
-            self._drawn = time.monotonic()
+            ended = time.monotonic()
+            self._draw_at = ended + max(DRAW_SECONDS, 20 * (ended - started))
 
     def _done(self, driver: Driver) -> float:
         if self.clock:

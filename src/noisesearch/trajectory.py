@@ -10,7 +10,8 @@ start). Time runs from 1 (noise) to 0 (clean). A full grid (1 → 0) is the mode
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from .errors import ConfigError
@@ -26,13 +27,14 @@ class Condition:
     label: int | None = None
     negative: str | None = None
 
-    @property
+    @cached_property
     def key(self) -> str:
         return digest("condition", self.json())
 
     def json(self) -> dict[str, Any]:
         """Only what is set, so that a later field leaves the keys of today as they are."""
-        return {k: v for k, v in vars(self).items() if v is not None}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
 
     def __str__(self) -> str:
         if self.text is not None:
