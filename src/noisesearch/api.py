@@ -18,7 +18,7 @@ from .plan import Plan, plan
 from .results import Result, Results
 from .run import Run
 from .search.problem import Algorithm
-from .solvers import SOLVERS, solver
+from .solvers import SOLVERS
 from .spec import RunSpec
 
 ROWS = (4, 32)  # a batch is at least and at most this wide unless asked otherwise
@@ -102,11 +102,6 @@ class Request:
         name = self.solver or model.solver
         if name not in SOLVERS:
             raise unknown("solver", name, SOLVERS)
-        if solver(name).stochastic and not model.space().stochastic:
-            raise ConfigError(
-                f"solver {name!r} injects noise, which initial-noise searches do not name; "
-                "choose euler, heun or ddim"
-            )
         if not self.prompts:
             raise ConfigError('no prompt was given; write one, for example "a red circle"')
         width, height = model.size

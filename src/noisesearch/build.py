@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from . import objectives, registry
@@ -21,6 +21,7 @@ from .trajectory import Condition
 if TYPE_CHECKING:
     from .denoiser import Denoiser
     from .noise import Array
+    from .solvers import Solver
     from .verifiers.protocol import Verifier
     from .worker.engine import Worker
     from .worker.scoring import Sink
@@ -156,10 +157,14 @@ class Parts:
         return tuple(part for v in self.verifiers for part in v.parts)
 
     @property
-    def stages(self) -> int:
+    def solver(self) -> Solver:
         from .solvers import solver
 
-        return solver(self.spec.solver).price()
+        return solver(self.spec.solver)
+
+    @property
+    def stages(self) -> int:
+        return self.solver.price()
 
     def rates(self) -> Rates:
         names = tuple(v.name for v in self.verifiers)
@@ -189,9 +194,9 @@ class Parts:
 
     def problem(self, condition: Condition, budget: Budget) -> Problem:
         objective = objectives.parse(self.spec.objective, self.spec.scales or self.scales)
-        return Problem(condition, self.model.space(), objective, self.spec.steps,
-                       self.algorithm.name, self.spec.seed, Ledger(self.rates()),
-                       self.limit(budget))  # fmt: skip
+        space = replace(self.model.space(), stochastic=self.solver.stochastic)
+        return Problem(condition, space, objective, self.spec.steps, self.algorithm.name,
+                       self.spec.seed, Ledger(self.rates()), self.limit(budget))  # fmt: skip
 
     def searches(self, budget: Budget) -> list[Live]:
         result = []
@@ -203,11 +208,10 @@ class Parts:
 
     def worker(self, sink: Sink | None, fetch: Callable[[str], Array] | None = None) -> Worker:
         from .noise import Materialiser
-        from .solvers import solver
         from .worker.engine import Worker
 
         space = self.model.space()
-        return Worker(self.denoiser, solver(self.spec.solver), self.verifiers,
+        return Worker(self.denoiser, self.solver, self.verifiers,
                       Materialiser(space.shape, fetch), space.times, rows=self.spec.rows,
                       sink=sink, device=self.spec.device)  # fmt: skip
 

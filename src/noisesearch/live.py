@@ -38,8 +38,7 @@ class Live:
     @property
     def baseline(self) -> Trajectory:
         """The first noise, unsearched, at the final steps."""
-        first = self.problem.noise(0)
-        return Trajectory.begin(self.problem.condition, first, self.final_steps).denoise()
+        return self.problem.sample(self.problem.noise(0), self.final_steps)
 
     @property
     def objective(self) -> Objective:

@@ -40,7 +40,8 @@ class Algorithm(Protocol):
 class Space:
     """What the model lets an algorithm do; no tensors.
 
-    ``shape``: of one noise. ``times(grid)``: the times of a grid's levels.
+    ``shape``: of one noise. ``times(grid)``: the times of a grid's levels. ``stochastic``: the
+    run's solver injects noise, so moves name a seed.
     """
 
     shape: tuple[int, ...]
@@ -80,9 +81,14 @@ class Problem:
         """The start of a trajectory at the search's steps."""
         return Trajectory.begin(self.condition, noise, self.steps)
 
-    def sample(self, noise: Noise) -> Trajectory:
-        """The whole trajectory of a noise by an ODE: a candidate."""
-        return self.begin(noise).denoise()
+    def sample(self, noise: Noise, steps: int | None = None) -> Trajectory:
+        """The whole trajectory of a noise: a candidate.
+
+        Under a stochastic solver the injected noise is named after the start noise, so that one
+        noise is one sample there too.
+        """
+        seed = seed_of("injected", noise.key) if self.space.stochastic else None
+        return Trajectory.begin(self.condition, noise, steps or self.steps).denoise(seed=seed)
 
     def price(self, *trajectories: Trajectory) -> int:
         """NFE that asking for these would add to what has been asked before."""
