@@ -66,7 +66,7 @@ def verifier_of(name: str, model: Model) -> Verifier:
     if name in model.verifiers or hasattr(target, "build"):
         built: Verifier = target()
         return built
-    return as_verifier(target, name)
+    return as_verifier(target, name.rpartition(":")[2])
 
 
 def as_verifier(target: Any, name: str) -> Verifier:

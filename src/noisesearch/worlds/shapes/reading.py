@@ -209,16 +209,17 @@ def _fit(blob: Mask, others: Mask, change: Floats, max_aspect: float) -> _Fit | 
             misfit = _misfit(cover, template, free)
             if shape not in best or misfit < best[shape][0]:
                 best[shape] = (misfit, size, template)
-    return _best_fit(best, moments, part * free[..., None]) if best else None
+    return _best_fit(best, moments, part, free) if best else None
 
 
 def _best_fit(
-    best: dict[str, tuple[float, float, Floats]], moments: _Moments, part: Floats
+    best: dict[str, tuple[float, float, Floats]], moments: _Moments, part: Floats, free: Mask
 ) -> _Fit:
+    """The shape of the least misfit, and the colour that explains the change best."""
     shape, *others = sorted(best, key=lambda name: best[name][0])
     misfit, size, template = best[shape]
-    weight = template * (part != 0).any(-1)
-    rgb = (part * template[..., None]).sum((0, 1)) / max(float((weight * template).sum()), 1e-9)
+    weight = template * free
+    rgb = (part * weight[..., None]).sum((0, 1)) / max(float((weight * template).sum()), 1e-9)
     rival = best[others[0]][0] if others else 1.0
     return _Fit(shape, moments[0], moments[1], size, misfit, rival, rgb)
 
