@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -169,6 +170,20 @@ class Parts:
     def rates(self) -> Rates:
         names = tuple(v.name for v in self.verifiers)
         return Rates(self.stages, self.denoiser.forwards, self.denoiser.flops, names)
+
+    def seconds_per_nfe(self) -> float:
+        """Measured on one batch of the run's width; for plans, which promise nothing."""
+        import torch
+
+        rows, shape = self.spec.rows, self.denoiser.shape
+        x = torch.zeros(rows, *shape, device=self.spec.device)
+        t = torch.ones(rows, dtype=torch.float64, device=self.spec.device)
+        with torch.inference_mode():
+            encoded = self.denoiser.encode([self.conditions[0]] * rows)
+            self.denoiser(x, t, encoded)  # the first call also sets things up
+            started = time.perf_counter()
+            self.denoiser(x, t, encoded)[0].sum().item()  # item() waits for the device
+        return (time.perf_counter() - started) / rows
 
     def limit(self, budget: Budget) -> float:
         """NFE that one condition's search may spend, the final generation set aside."""

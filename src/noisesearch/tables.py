@@ -59,7 +59,9 @@ def planned(request: Request, parts: Parts) -> dict[str, Any]:
     else:
         plan["least"] = _times(found.least.json(), count)
         plan["most"] = _times(found.most.json(), count)
-    return {**plan, "baseline": {"nfe": baseline * count}, "rows": parts.spec.rows}
+    nfe = found.most.nfe * count
+    return {**plan, "baseline": {"nfe": baseline * count}, "rows": parts.spec.rows,
+            "seconds_estimated": round(nfe * parts.seconds_per_nfe(), 1)}  # fmt: skip
 
 
 def _times(ledger: Mapping[str, Any], count: int) -> dict[str, Any]:

@@ -41,7 +41,6 @@ class Verdict:
         return self.colour and self.shape and self.number and self.relation
 
 
-
 def check(image: npt.NDArray[Any], prompt: str | Spec) -> Verdict:
     """The verdict on an image [H, W, 3], uint8 or float in [0, 1]."""
     return judge(read(image), parse(prompt) if isinstance(prompt, str) else prompt)
@@ -90,5 +89,3 @@ def _relation_share(teams: list[list[Seen]], spec: Spec) -> float:
     sideways = spec.relation == "left of"
     gaps = [b.x - a.x if sideways else b.y - a.y for a in teams[0] for b in teams[1]]
     return sum(gap >= RELATION_MARGIN for gap in gaps) / max(1, len(gaps))
-
-

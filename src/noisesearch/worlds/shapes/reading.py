@@ -29,7 +29,8 @@ _Moments = tuple[float, float, float, float]
 
 UNKNOWN = "unknown"
 MAX_ASPECT = 1.35  # a thing drawn out further than this is no shape of this world
-MAX_MISFIT = 0.055  # share of a blob's energy that its best shape may leave unexplained
+MAX_MISFIT = 0.03  # share of a blob's energy that its best shape may leave unexplained
+MAX_RIVALRY = 0.75  # of the next best shape's misfit: beyond it a blob is either or neither
 MAX_COLOUR_DISTANCE = 62.0  # in RGB of 0 to 255
 _CONTRAST = 50.0  # RGB distance from the background below which a pixel is background
 _EDGE = 0.42  # of the strongest neighbour's contrast: a weaker pixel is a smooth edge
@@ -63,7 +64,6 @@ class Seen:
     y: float
     size: float
     confidence: float
-
 
 
 def read(image: npt.NDArray[Any], max_aspect: float = MAX_ASPECT) -> list[Seen]:
@@ -155,31 +155,42 @@ class _Fit:
     rival: float  # the next best shape's misfit
     rgb: Floats
 
+    @property
+    def known(self) -> bool:
+        """True if the shape explains the blob, and clearly better than the next best."""
+        return self.misfit <= MAX_MISFIT and self.misfit <= MAX_RIVALRY * self.rival
+
+    @property
+    def confidence(self) -> float:
+        """1 without misfit, 0 at the limit or with a rival as good."""
+        clear = 1 - self.misfit / max(self.rival, 1e-9)
+        return float(max(0.0, 1 - self.misfit / MAX_MISFIT) * clear)
+
 
 def _read_blob(
     blob: Mask, taken: Mask, change: Floats, background: Floats, max_aspect: float
 ) -> list[Seen]:
     """The thing a blob is, or the several it is if it falls apart into better ones."""
     fit = _fit(blob, taken & ~blob, change, max_aspect)
-    if fit is None or fit.misfit > MAX_MISFIT:
-        parts = _split(blob)
-        fits = [_fit(part, taken & ~part, change, max_aspect) for part in parts]
-        good = [f for f in fits if f is not None and f.misfit <= 1.5 * MAX_MISFIT]
-        if len(parts) > 1 and len(good) == len(parts):
-            return [_seen(f, background, blob.shape) for f in good]
-    if fit is None:
-        y, x = np.argwhere(blob).mean(0) / blob.shape
-        return [Seen(UNKNOWN, UNKNOWN, float(x), float(y), 0.0, 0.0)]
-    return [_seen(fit, background, blob.shape)]
+    if fit is not None and fit.known:
+        return [_seen(fit, background, blob.shape)]
+    parts = _split(blob)
+    fits = [_fit(part, taken & ~part, change, max_aspect) for part in parts]
+    good = [part for part in fits if part is not None and part.known]
+    if len(good) == len(parts) > 1:
+        return [_seen(part, background, blob.shape) for part in good]
+    if fit is not None:
+        return [_seen(fit, background, blob.shape)]
+    y, x = np.argwhere(blob).mean(0) / blob.shape
+    return [Seen(UNKNOWN, UNKNOWN, float(x), float(y), 0.0, 0.0)]
 
 
 def _seen(fit: _Fit, background: Floats, extent: tuple[int, ...]) -> Seen:
     shade, away = _nearest_shade((background + fit.rgb)[None])
     colour = _SHADES[int(shade[0])][0] if away[0] <= MAX_COLOUR_DISTANCE else UNKNOWN
-    sure = max(0.0, 1 - fit.misfit / MAX_MISFIT) * (1 - fit.misfit / max(fit.rival, 1e-9))
-    shape = fit.shape if fit.misfit <= MAX_MISFIT else UNKNOWN
+    shape = fit.shape if fit.known else UNKNOWN
     height, width = extent
-    return Seen(shape, colour, fit.x / width, fit.y / height, fit.size / width, float(sure))
+    return Seen(shape, colour, fit.x / width, fit.y / height, fit.size / width, fit.confidence)
 
 
 def _split(blob: Mask) -> list[Mask]:

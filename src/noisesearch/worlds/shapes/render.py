@@ -30,7 +30,7 @@ def render(scene: Scene, size: int = 32) -> npt.NDArray[np.uint8]:
 
 @lru_cache(maxsize=8)
 def _axis(size: int) -> Floats:
-    return np.arange(size) + 0.5
+    return np.arange(size, dtype=np.float64) + 0.5
 
 
 def coverage(shape: str, x: Floats, y: Floats, size: float) -> Floats:

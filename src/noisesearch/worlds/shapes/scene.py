@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from noisesearch.errors import ConfigError
 RGB = tuple[int, int, int]
 Floats = npt.NDArray[np.float64]
 Split = Literal["train", "any", "heldout"]
+_T = TypeVar("_T")
 
 SHAPES = ("circle", "square", "triangle", "ring", "cross", "diamond")
 PALETTE: dict[str, RGB] = {
@@ -38,18 +39,11 @@ MAX_COUNT = 3
 MAX_THINGS = 4
 
 # Combinations that training never shows, so that pictures of them measure generalisation.
-HELD_OUT: frozenset[tuple[str, str]] = frozenset(
-    {
-        ("red", "diamond"),
-        ("orange", "cross"),
-        ("yellow", "triangle"),
-        ("green", "square"),
-        ("teal", "circle"),
-        ("blue", "ring"),
-        ("purple", "cross"),
-        ("black", "triangle"),
-    }
+_HELD_OUT = (
+    "red diamond, orange cross, yellow triangle, green square, "
+    "teal circle, blue ring, purple cross, black triangle"
 )
+HELD_OUT = frozenset((c, s) for c, s in (pair.split() for pair in _HELD_OUT.split(", ")))
 
 # Per shape, as fractions of `size`: half width, reach above, reach below, reach in any direction.
 REACH: dict[str, tuple[float, float, float, float]] = {
@@ -65,8 +59,9 @@ GAP = 2.0 / 32  # between two things, of the image's side
 FRAME = 1.0 / 32  # between a thing and the image's edge
 RELATION_MARGIN = 0.14  # between centres, along the relation's axis
 JITTER = 9  # largest change of a colour's channel, of 255
-_BATCH = 24
+_BATCHES = {1: 1, 2: 16, 3: 48, 4: 192}  # placements tried at once, by number of things
 _FLIP = {"right of": "left of", "below": "above"}
+_AXES: dict[str | None, int] = {"left of": 0, "above": 1}
 
 
 @dataclass(frozen=True)
@@ -161,9 +156,6 @@ def _validate(spec: Spec) -> None:
         )
 
 
-# ---- drawing a Spec ---------------------------------------------------------------------
-
-
 def sample_spec(rng: np.random.Generator, split: Split = "train") -> Spec:
     """Draw a Spec; "train" never holds a held-out combination nor a reserved prompt's Spec,
     "heldout" always holds a held-out combination, "any" may be anything."""
@@ -206,7 +198,7 @@ def _draw_group(
     return Group(count, colour, _pick(rng, SHAPES))
 
 
-def _pick(rng: np.random.Generator, options: Any) -> Any:
+def _pick(rng: np.random.Generator, options: Sequence[_T]) -> _T:
     return options[int(rng.random() * len(options))]
 
 
@@ -232,24 +224,18 @@ def spec_from_json(value: dict[str, Any]) -> Spec:
     return Spec(tuple(Group(*group) for group in value["groups"]), value["relation"])
 
 
-# ---- placing a Scene --------------------------------------------------------------------
-
-
 def sample_scene(rng: np.random.Generator, spec: Spec) -> Scene:
     """Draw a Scene that fulfils the Spec exactly: nothing overlaps or leaves the frame, and
     every member of the first group stands in the relation to every member of the second."""
     shapes = [group.shape for group in spec.groups for _ in range(group.count)]
     centres, sizes = _place(rng, spec, shapes)
-    colours = [_group_colour(rng, group) for group in spec.groups]
-    names = [
-        name for name, group in zip(colours, spec.groups, strict=True) for _ in range(group.count)
-    ]
+    drawn = [(_group_colour(rng, group), group.count) for group in spec.groups]
+    names = [name for name, count in drawn for _ in range(count)]
     shift = rng.integers(-JITTER, JITTER + 1, size=(len(names), 3)).tolist()
+    rows = zip(shapes, names, centres.tolist(), sizes.tolist(), shift, strict=True)
     things = tuple(
         Thing(shape, name, x, y, size, _shifted(PALETTE[name], change))
-        for shape, name, (x, y), size, change in zip(
-            shapes, names, centres.tolist(), sizes.tolist(), shift, strict=True
-        )
+        for shape, name, (x, y), size, change in rows
     )
     red, green, blue = rng.integers(222, 254, size=3).tolist()
     return Scene(things, (red, green, blue))
@@ -265,53 +251,50 @@ def _group_colour(rng: np.random.Generator, group: Group) -> str:
         return group.colour
     # A group asked for without a colour must not show what training never shows.
     free = [colour for colour in COLOURS if (colour, group.shape) not in HELD_OUT]
-    return str(_pick(rng, free))
+    return _pick(rng, free)
 
 
-def _place(
-    rng: np.random.Generator, spec: Spec, shapes: list[str]
-) -> tuple[Floats, Floats]:
-    """Centres [n, 2] and sizes [n]; many candidates at once, as a loop in Python is slow."""
+def _place(rng: np.random.Generator, spec: Spec, shapes: list[str]) -> tuple[Floats, Floats]:
+    """Centres [n, 2] and sizes [n], of the first placement in a batch that fits."""
     reach = np.array([REACH[shape] for shape in shapes])
     low, high = SIZES[len(shapes)]
-    shrink = 1.0
+    batch = _BATCHES[len(shapes)]
     while True:
-        sizes = shrink * (low + (high - low) * rng.random((_BATCH, len(shapes), 1)))
+        sizes = low + (high - low) * rng.random((batch, len(shapes), 1))
         spans = sizes * reach  # [batch, n, 4]
         start = FRAME + spans[..., :2]
         stop = 1 - FRAME - spans[..., [0, 2]]
-        centres = start + (stop - start) * rng.random((_BATCH, len(shapes), 2))
+        spread = rng.random((batch, len(shapes), 2))
+        if spec.relation in _AXES:  # in order along the axis, as few draws would be by chance
+            spread[..., _AXES[spec.relation]].sort(axis=1)
+        centres = start + (stop - start) * spread
         good = _apart(centres, spans) & _related(centres, spec)
         if good.any():
             best = int(good.argmax())
             return centres[best], sizes[best, :, 0]
-        shrink = max(0.9, shrink * 0.995)
 
 
 def _apart(centres: Floats, spans: Floats) -> npt.NDArray[np.bool_]:
     """[batch]: every two things are a gap apart, as boxes or as surrounding circles."""
-    good = np.ones(len(centres), dtype=bool)
-    for i in range(centres.shape[1]):
-        for j in range(i):
-            a, b = centres[:, i], centres[:, j]
-            dx, dy = (a - b).T
-            wide = np.abs(dx) - spans[:, i, 0] - spans[:, j, 0]
-            over = dy - spans[:, i, 1] - spans[:, j, 2]
-            under = -dy - spans[:, j, 1] - spans[:, i, 2]
-            away = np.hypot(dx, dy) - spans[:, i, 3] - spans[:, j, 3]
-            good &= np.max([wide, over, under, away], axis=0) >= GAP
-    return good
+    first, second = _pairs(centres.shape[1])
+    dx, dy = np.moveaxis(centres[:, first] - centres[:, second], -1, 0)  # [batch, pairs] each
+    a, b = np.moveaxis(spans[:, first], -1, 0), np.moveaxis(spans[:, second], -1, 0)
+    beside = np.abs(dx) - a[0] - b[0]
+    over = np.maximum(dy - a[1] - b[2], -dy - b[1] - a[2])
+    away = np.hypot(dx, dy) - a[3] - b[3]
+    return np.asarray((np.maximum(np.maximum(beside, over), away) >= GAP).all(1))
+
+
+@cache
+def _pairs(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    first, second = np.triu_indices(count, 1)
+    return first, second
 
 
 def _related(centres: Floats, spec: Spec) -> npt.NDArray[np.bool_]:
     """[batch]: the relation holds, with its margin, between all members of the groups."""
-    if spec.relation not in ("left of", "above"):
+    if spec.relation not in _AXES:
         return np.ones(len(centres), dtype=bool)
-    along = centres[..., 0 if spec.relation == "left of" else 1]
+    along = centres[..., _AXES[spec.relation]]
     count = spec.groups[0].count
-    return along[:, :count].max(1) + RELATION_MARGIN <= along[:, count:].min(1)
-
-
-def distance(a: Thing, b: Thing) -> float:
-    """The distance between two centres, as a fraction of the image's side."""
-    return math.hypot(a.x - b.x, a.y - b.y)
+    return np.asarray(along[:, :count].max(1) + RELATION_MARGIN <= along[:, count:].min(1))

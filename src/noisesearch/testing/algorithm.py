@@ -1,0 +1,125 @@
+"""What every algorithm must do, whatever it searches for."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ..plan import plan
+from ..search.problem import Algorithm
+from ..trajectory import Condition
+from .bench import Bench, Released
+
+
+def fails_often(images: Tensor, conditions: Sequence[Condition]) -> Tensor:
+    """The mean of the pixels, or NaN for about a sixth of all pictures."""
+    mean = images.double().mean((1, 2, 3))
+    unlucky = (mean * 255 * 48).round().long() % 6 == 0
+    return torch.where(unlucky, torch.full_like(mean, math.nan), mean)
+
+
+class AlgorithmContract:
+    """Inherit and give the fixture ``algorithm``; the class attributes say how it is run.
+
+    ``settings`` are those of :func:`noisesearch.search`. ``starts_at_baseline``: the first
+    candidate is the baseline's noise, so that a budget of one candidate is plain sampling.
+    """
+
+    settings: Mapping[str, Any] = {}
+    budget = "9candidates"
+    starts_at_baseline = True
+
+    @pytest.fixture
+    def bench(self, algorithm: Algorithm, tmp_path: Path) -> Bench:
+        return Bench(tmp_path, algorithm, settings={"budget": self.budget, **self.settings})
+
+    def test_killed_at_every_ask_and_resumed(self, bench: Bench) -> None:
+        whole = bench.run("whole")
+        for after in range(len(whole.asked)):
+            name = f"killed-{after}"
+            bench.killed(name, after)
+            resumed = bench.run(name)
+            assert resumed.winners == whole.winners, f"killed after {after} answers"
+            assert resumed.logical == whole.logical, f"killed after {after} answers"
+            assert resumed.parts == whole.parts, "a score changed by a resume"
+
+    def test_order_of_answers_does_not_matter(self, bench: Bench) -> None:
+        whole = bench.run("whole")
+        for seed in range(4):
+            order = random.Random(seed)
+            other = bench.run(f"order-{seed}", wrap=lambda e, o=order: Released(e, o))  # type: ignore[misc]
+            assert (other.winners, other.logical) == (whole.winners, whole.logical)
+            assert other.parts == whole.parts
+
+    def test_batch_size_does_not_matter(self, bench: Bench) -> None:
+        four, eight = (bench.run(f"rows-{n}", bench.parts(rows=n)) for n in (4, 8))
+        assert sorted(four.asked) == sorted(eight.asked)
+        assert (four.winners, four.logical) == (eight.winners, eight.logical)
+        for mine, others in zip(four.parts, eight.parts, strict=True):
+            for a, b in zip(mine, others, strict=True):
+                # Another shape may round otherwise, and a pixel then falls on another of 255
+                # levels: a few of those in the mean of a picture.
+                assert all(math.isclose(a[p], b[p], abs_tol=1e-3) for p in a)
+
+    def test_budget_is_kept_and_planned(self, bench: Bench) -> None:
+        parts = bench.parts()
+        outcome = bench.run("budget", parts)
+        for live in outcome.searches:
+            assert 0 < live.ledger.nfe <= live.problem.limit
+        problem = outcome.searches[0].problem
+        budget = outcome.searches[0]
+        forecast = plan(
+            lambda: bench.parts().searches(self._budget(bench))[0].problem,
+            parts.algorithm,
+            budget.final_steps,
+        )
+        assert forecast.least.nfe <= problem.ledger.nfe <= forecast.most.nfe
+        if forecast.exact:
+            assert forecast.most.nfe == problem.ledger.nfe
+            assert forecast.most.decodes == problem.ledger.decodes
+
+    def _budget(self, bench: Bench) -> Any:
+        from ..budget import Budget
+
+        return Budget.parse(bench.parts().spec.budget)
+
+    def test_what_is_counted_is_what_ran(self, bench: Bench) -> None:
+        outcome = bench.run("count")
+        assert outcome.evictions == 0
+        assert outcome.counted == outcome.physical == outcome.priced
+
+    def test_failing_verifier_is_survived(self, bench: Bench) -> None:
+        parts = bench.parts(verifier=[fails_often], budget=self.budget, seed=3)
+        outcome = bench.run("nan", parts)
+        replies = [r for live in outcome.searches for r in live.replies]
+        failed = [r for r in replies if r.missing]
+        assert failed, "the test needs a seed under which something fails"
+        assert all(r.parts.keys() | r.missing.keys() == {"fails_often"} for r in replies)
+        for live in outcome.searches:
+            values = [live.objective.value(live.answers[t.at(live.final_steps).key])
+                      for t in live.winners or ()]  # fmt: skip
+            assert values and values[0] > -math.inf, "a failed candidate must rank last"
+            assert live.ledger.decodes == len({r.trajectory.key for r in live.replies})
+
+    def test_returns_complete_trajectories_best_first(self, bench: Bench) -> None:
+        outcome = bench.run("top", bench.parts(top=3))
+        for live in outcome.searches:
+            assert live.winners and all(t.finished for t in live.winners)
+            assert len({t.key for t in live.winners}) == len(live.winners)
+            order = live.objective.order([live.answers[t.key] for t in live.winners])
+            assert all(a >= b for a, b in zip(order, order[1:], strict=False))
+
+    def test_one_candidate_is_plain_sampling(self, bench: Bench) -> None:
+        outcome = bench.run("one", bench.parts(budget="1candidates"))
+        for live, winners in zip(outcome.searches, outcome.winners, strict=True):
+            assert live.ledger.nfe <= live.problem.limit
+            if self.starts_at_baseline:
+                assert winners == [live.baseline.key]
+                assert live.ledger.price([live.baseline]) == 0

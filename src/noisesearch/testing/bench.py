@@ -1,0 +1,156 @@
+"""A bench on which an algorithm is run, killed, resumed and shuffled."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..api import Request
+from ..ask import Ask, Reply
+from ..budget import Budget
+from ..build import Parts
+from ..driver import Driver, Executor
+from ..live import Live
+from ..models.protocol import Model
+from ..search.problem import Algorithm
+from ..store import RunStore
+from .mixture import MixtureModel
+
+
+class Released:
+    """An executor that hands out another's answers one by one.
+
+    With ``order`` it first collects all that can be had and hands them out in random order; after
+    ``deaths`` answers it raises KeyboardInterrupt, as Ctrl-C would.
+    """
+
+    def __init__(
+        self,
+        inner: Executor,
+        order: random.Random | None = None,
+        deaths: int | None = None,
+    ) -> None:
+        self.inner, self.order, self.deaths = inner, order, deaths
+        self.asked: list[str] = []
+        self.given = 0
+        self._held: list[tuple[Ask, Reply]] = []
+
+    @property
+    def usage(self) -> Mapping[str, Mapping[str, int]]:
+        return self.inner.usage
+
+    def submit(self, ask: Ask) -> None:
+        self.asked.append(ask.trajectory.key)
+        self.inner.submit(ask)
+
+    def wait(self) -> list[tuple[Ask, Reply]]:
+        if self.deaths is not None and self.given >= self.deaths:
+            raise KeyboardInterrupt
+        while more := (not self._held or self.order is not None) and self.inner.wait():
+            self._held += more
+        if not self._held:
+            return []
+        self.given += 1
+        return [self._held.pop(self.order.randrange(len(self._held)) if self.order else 0)]
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+@dataclass
+class Outcome:
+    """What a run came to; ``logical`` has only what follows from the recipes."""
+
+    searches: list[Live]
+    asked: list[str]
+    usage: Mapping[str, Mapping[str, int]]
+    counted: int
+    evictions: int
+
+    @property
+    def winners(self) -> list[list[str]]:
+        return [[w["reply"].trajectory.key for w in s.outcome()["winners"]] for s in self.searches]
+
+    @property
+    def returned(self) -> list[list[str]]:
+        """The winners as the algorithm named them, before the final steps."""
+        return [[t.key for t in s.winners or ()] for s in self.searches]
+
+    @property
+    def parts(self) -> list[list[Mapping[str, float]]]:
+        return [[w["reply"].parts for w in s.outcome()["winners"]] for s in self.searches]
+
+    @property
+    def logical(self) -> list[dict[str, Any]]:
+        return [without_seconds(s.ledger.json()) for s in self.searches]
+
+    @property
+    def physical(self) -> int:
+        return sum(of["nfe"] for of in self.usage.values())
+
+    @property
+    def priced(self) -> int:
+        """Logical NFE of the searches and, where they did not ask for it, the baseline."""
+        return sum(s.ledger.nfe + s.ledger.price([s.baseline]) for s in self.searches)
+
+
+def without_seconds(ledger: Mapping[str, Any]) -> dict[str, Any]:
+    """A ledger without what was measured by a clock."""
+    samples = {name: v["samples"] for name, v in ledger["verifiers"].items()}
+    return {**ledger, "verifiers": samples}
+
+
+@dataclass
+class Bench:
+    """One algorithm on one model; every run is a folder of its own.
+
+    ``settings`` are those of :func:`noisesearch.search`.
+    """
+
+    folder: Path
+    algorithm: Algorithm
+    model: Model = field(default_factory=MixtureModel)
+    settings: dict[str, Any] = field(default_factory=dict)
+    prompts: Sequence[str | None] = ("one", "two")
+
+    def parts(self, **settings: Any) -> Parts:
+        """Everything loaded, with ``settings`` over the bench's own."""
+        common = {"rows": 4, "dtype": "float32", "device": "cpu", "budget": "9candidates"}
+        merged = {**common, **self.settings, **settings}
+        request = Request(self.prompts, model=self.model, algorithm=self.algorithm, **merged)
+        return request.resolve()[0]
+
+    def run(
+        self,
+        name: str,
+        parts: Parts | None = None,
+        wrap: Callable[[Executor], Executor] = Released,
+        **driver: Any,
+    ) -> Outcome:
+        """Start the run of a name, or go on with it where its folder is there."""
+        parts = parts or self.parts()
+        budget = Budget.parse(parts.spec.budget)
+        searches = parts.searches(budget)
+        folder = self.folder / name
+        known = (folder / "spec.json").exists()
+        store = RunStore(folder) if known else RunStore.create(folder, parts.spec.model_dump())
+        worker = parts.worker(None, store.get)
+        executor = wrap(worker)
+        try:
+            Driver(searches, parts.algorithm, executor, store, parts.parts, budget, **driver).run()
+        finally:
+            executor.close()
+            store.close()
+        asked = getattr(executor, "asked", [])
+        return Outcome(searches, asked, worker.usage, worker.counted.nfe, worker.cache.evictions)
+
+    def killed(self, name: str, after: int, **keywords: Any) -> None:
+        """A run that is interrupted after ``after`` answers."""
+        try:
+            self.run(name, wrap=lambda e: Released(e, deaths=after), **keywords)
+        except KeyboardInterrupt:
+            return
+        raise AssertionError(f"the run ended before {after} answers")

@@ -1,0 +1,16 @@
+"""The run folder against the stores' contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from noisesearch.store import RunStore
+from noisesearch.testing import StoreContract
+
+
+class TestRunStore(StoreContract):
+    @pytest.fixture
+    def store_type(self) -> Any:
+        return RunStore

@@ -1,0 +1,29 @@
+"""Our solvers and our worker against their contracts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from noisesearch.solvers import SOLVERS, solver
+from noisesearch.testing import ExecutorContract, SolverContract, VerifierContract
+from noisesearch.testing.mixture import brightness, evenness
+
+
+class TestSolvers(SolverContract):
+    @pytest.fixture(params=SOLVERS)
+    def solver(self, request: Any) -> Any:
+        return solver(request.param)
+
+
+class TestWorker(ExecutorContract):
+    @pytest.fixture
+    def executor(self, parts: Any) -> Any:
+        return parts.worker(None)
+
+
+class TestPictureScores(VerifierContract):
+    @pytest.fixture(params=[brightness, evenness])
+    def verifier(self, request: Any) -> Any:
+        return request.param()
