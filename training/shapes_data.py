@@ -32,6 +32,7 @@ from noisesearch.worlds.shapes.scene import (
     MAX_THINGS,
     RELATIONS,
     SHAPES,
+    Scene,
     Spec,
     sample_scene,
     sample_spec,
@@ -46,10 +47,11 @@ SEED = 11
 
 @dataclass
 class ShapesPool:
-    """Training pairs: images [N, 32, 32, 3] uint8, tokens [N, CAPTIONS, 16] uint8, specs."""
+    """Training pairs: images [N, 32, 32, 3], tokens [N, CAPTIONS, 16], kinds [N, 64], specs."""
 
     images: npt.NDArray[np.uint8]
     tokens: npt.NDArray[np.uint8]
+    kinds: npt.NDArray[np.uint8]
     specs: list[Spec]
 
     def batch(
@@ -62,38 +64,52 @@ class ShapesPool:
         return images / 127.5 - 1.0, tokens
 
 
-def render_chunk(index: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], list[Spec]]:
+def patch_kinds(scene: Scene) -> npt.NDArray[np.uint8]:
+    """Which kind of thing each patch of 4x4 pixels shows: [64], 0 where none."""
+    axis = (np.arange(8) + 0.5) / 8
+    kinds = np.zeros((8, 8), dtype=np.uint8)
+    for thing in scene.things:
+        near = np.hypot(axis - thing.x, axis[:, None] - thing.y) < 0.5 * thing.size
+        kind = 1 + SHAPES.index(thing.shape) * len(COLOURS) + COLOURS.index(thing.colour)
+        kinds[near] = kind
+    return kinds.reshape(64)
+
+
+Chunk = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8], list[Spec]]
+
+
+def render_chunk(index: int) -> Chunk:
     """One chunk of the pool; its number fixes its content."""
     rng = np.random.default_rng([SEED, index])
     images = np.empty((CHUNK, 32, 32, 3), dtype=np.uint8)
     tokens = np.empty((CHUNK, CAPTIONS, 16), dtype=np.uint8)
+    kinds = np.empty((CHUNK, 64), dtype=np.uint8)
     specs = []
     for row in range(CHUNK):
         spec = sample_spec(rng, split="train")
-        images[row] = render(sample_scene(rng, spec))
+        scene = sample_scene(rng, spec)
+        images[row], kinds[row] = render(scene), patch_kinds(scene)
         tokens[row] = [tokenize(describe(spec, rng)) for _ in range(CAPTIONS)]
         specs.append(spec)
-    return images, tokens, specs
+    return images, tokens, kinds, specs
 
 
 def make(count: int, folder: Path, workers: int) -> None:
     """Render `count` pairs into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     chunks, started = count // CHUNK, time.time()
-    images = np.lib.format.open_memmap(
-        folder / "images.npy", "w+", np.uint8, (chunks * CHUNK, 32, 32, 3)
-    )
-    tokens = np.lib.format.open_memmap(
-        folder / "tokens.npy", "w+", np.uint8, (chunks * CHUNK, CAPTIONS, 16)
-    )
+    stored = [
+        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8, (chunks * CHUNK, *shape))
+        for name, shape in (("images", (32, 32, 3)), ("tokens", (CAPTIONS, 16)), ("kinds", (64,)))
+    ]
     specs: list[Spec] = []
     with Pool(workers) as pool:
         for index, part in enumerate(pool.imap(render_chunk, range(chunks))):
-            rows = slice(index * CHUNK, (index + 1) * CHUNK)
-            images[rows], tokens[rows] = part[0], part[1]
-            specs.extend(part[2])
-    images.flush()
-    tokens.flush()
+            for array, values in zip(stored, part[:3], strict=True):
+                array[index * CHUNK : (index + 1) * CHUNK] = values
+            specs.extend(part[3])
+    for array in stored:
+        array.flush()
     (folder / "specs.pickle").write_bytes(pickle.dumps(specs))
     print(f"{len(specs)} pairs in {time.time() - started:.0f} s")
 
@@ -101,8 +117,8 @@ def make(count: int, folder: Path, workers: int) -> None:
 def open_pool(folder: Path = POOL) -> ShapesPool:
     """The pool that `make` rendered."""
     images = np.load(folder / "images.npy", mmap_mode="r")
-    tokens = np.load(folder / "tokens.npy")
-    return ShapesPool(images, tokens, pickle.loads((folder / "specs.pickle").read_bytes()))
+    tokens, kinds = np.load(folder / "tokens.npy"), np.load(folder / "kinds.npy")
+    return ShapesPool(images, tokens, kinds, pickle.loads((folder / "specs.pickle").read_bytes()))
 
 
 # ---- false captions ---------------------------------------------------------------------

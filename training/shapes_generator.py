@@ -6,6 +6,8 @@
 
 The network predicts the clean image; the loss is measured in velocity (arXiv:2511.13720), times
 are logit-normal (arXiv:2403.03206), hidden matrices are trained by Muon and the rest by AdamW.
+A linear layer also reads off the hidden patches what thing each will show: like the alignment of
+arXiv:2410.06940 this teaches early what the words mean, which the pixels alone teach slowly.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisesearch.worlds.shapes.network import (
@@ -29,10 +32,13 @@ from noisesearch.worlds.shapes.network import (
     save,
 )
 from noisesearch.worlds.shapes.prompts import unconditional
+from noisesearch.worlds.shapes.scene import COLOURS, SHAPES
 from shapes_data import RUNS, ShapesPool, open_pool, sample, write_grid
 
 EMA = 0.999
 PROMPT_DROPOUT = 0.1
+KINDS = 1 + len(SHAPES) * len(COLOURS)
+KINDS_WEIGHT = 0.1
 SMALLEST_TIME = 0.05
 HELD_BACK = 2048  # last rows of the pool, for the validation loss alone
 PREVIEW = (
@@ -44,7 +50,7 @@ PREVIEW = (
 
 def draw_times(count: int, generator: torch.Generator) -> Tensor:
     """Logit-normal times [B], a little to the noisy side, where the layout is decided."""
-    return torch.sigmoid(0.2 + 1.1 * torch.randn(count, generator=generator))
+    return torch.sigmoid(0.6 + 1.1 * torch.randn(count, generator=generator))
 
 
 def velocity_loss(
@@ -67,12 +73,16 @@ def drop_prompts(tokens: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(dropped[:, None], empty, tokens)
 
 
-def optimizers(network: ShapesTransformer, rate: float) -> list[torch.optim.Optimizer]:
+def optimizers(
+    network: ShapesTransformer, guess: nn.Linear, rate: float
+) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks and AdamW for everything else."""
-    hidden, rest = [], []
+    hidden: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         inside = name.startswith("blocks.") and name.endswith("weight") and parameter.ndim == 2
         (hidden if inside else rest).append(parameter)
+    rest.extend(guess.parameters())
     return [
         torch.optim.Muon(hidden, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw",
                          ns_steps=4),
@@ -98,12 +108,20 @@ class Trainer:
         changes = {name: value for name in ("patch", "width", "depth", "heads")
                    if (value := getattr(arguments, name)) is not None}
         self.network = ShapesTransformer(replace(SIZES[arguments.size], **changes))
+        self.guess = nn.Linear(self.network.config.width, KINDS)
+        self.hidden = torch.empty(0)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.optimizers = optimizers(self.network, arguments.rate)
+        depth = self.network.config.depth
+        self.network.blocks[depth * 2 // 3 - 1].register_forward_hook(self.keep_hidden)
+        self.optimizers = optimizers(self.network, self.guess, arguments.rate)
         self.folder = RUNS / (arguments.run or arguments.size)
         self.folder.mkdir(parents=True, exist_ok=True)
         if arguments.resume:
             self.restore()
+
+    def keep_hidden(self, module: nn.Module, inputs: object, output: Tensor) -> None:
+        """Keep the hidden patches [B, 64, width] that pass through a block."""
+        self.hidden = output[:, self.network.config.text_length :]
 
     def progress(self) -> float:
         """The share of the run that is done, by steps or by minutes."""
@@ -118,10 +136,14 @@ class Trainer:
         fall = 0.02 + 0.49 * (1 + math.cos(math.pi * tail))
         return float(self.arguments.rate * warm * fall)
 
-    def update(self, images: Tensor, tokens: Tensor, generator: torch.Generator) -> float:
-        """One step of the optimizers and of the running average; returns the loss."""
+    def update(
+        self, images: Tensor, tokens: Tensor, kinds: Tensor, generator: torch.Generator
+    ) -> tuple[float, float]:
+        """One step of the optimizers and of the running average; returns both losses."""
         loss = velocity_loss(self.network, images, drop_prompts(tokens, generator), generator)
-        loss.backward()  # type: ignore[no-untyped-call]
+        guesses = self.guess(self.hidden.float()).flatten(0, 1)
+        kinds_loss = F.cross_entropy(guesses, kinds.flatten())
+        (loss + KINDS_WEIGHT * kinds_loss).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -132,17 +154,19 @@ class Trainer:
         averages, values = list(self.average.parameters()), list(self.network.parameters())
         torch._foreach_lerp_(averages, [value.detach() for value in values], weight)
         self.step += 1
-        return float(loss.detach())
+        return float(loss.detach()), float(kinds_loss.detach())
 
     def run(self, pool: ShapesPool) -> None:
         """Train until the steps or the minutes are used up."""
         rng = np.random.default_rng([self.arguments.seed, self.step])
         generator = torch.Generator().manual_seed(self.arguments.seed + self.step)
-        usable, losses, saved = len(pool.specs) - HELD_BACK, [], time.time()
+        usable, saved = len(pool.specs) - HELD_BACK, time.time()
+        losses: list[tuple[float, float]] = []
         while self.progress() < 1:
             began = time.time()
             rows = np.sort(rng.choice(usable, self.arguments.batch, replace=False, shuffle=False))
-            losses.append(self.update(*pool.batch(rows, rng), generator))
+            kinds = torch.from_numpy(pool.kinds[rows].astype(np.int64))
+            losses.append(self.update(*pool.batch(rows, rng), kinds, generator))
             self.spent += time.time() - began
             if self.step % 100 == 0:
                 self.log(losses, pool)
@@ -152,10 +176,12 @@ class Trainer:
                 saved = time.time()
         self.checkpoint()
 
-    def log(self, losses: list[float], pool: ShapesPool) -> None:
+    def log(self, losses: list[tuple[float, float]], pool: ShapesPool) -> None:
         """Append one line to the training curve."""
         line = {"step": self.step, "minutes": round(self.spent / 60, 2),
-                "loss": round(sum(losses) / len(losses), 5), "rate": round(self.rate(), 6)}
+                "rate": round(self.rate(), 6)}
+        for name, values in zip(("loss", "kinds"), zip(*losses, strict=True), strict=True):
+            line[name] = round(sum(values) / len(values), 5)
         if self.step % 500 == 0:
             line["validation"] = round(validation_loss(self.average, pool), 5)
         with (self.folder / "curve.jsonl").open("a") as curve:
@@ -164,6 +190,7 @@ class Trainer:
     def checkpoint(self) -> None:
         """Keep everything to go on from, the averaged weights and a grid of samples."""
         state = {"network": self.network.state_dict(), "average": self.average.state_dict(),
+                 "guess": self.guess.state_dict(),
                  "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                  "step": self.step, "spent": self.spent}
         torch.save(state, self.folder / "last.pt.part")
@@ -180,6 +207,7 @@ class Trainer:
         state = torch.load(self.folder / "last.pt", weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
+        self.guess.load_state_dict(state["guess"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step, self.spent = state["step"], state["spent"]

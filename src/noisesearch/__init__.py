@@ -18,9 +18,9 @@ _PUBLIC = {
     "Result": "results",
     "Results": "results",
     "Candidate": "results",
-    "RandomSearch": "search.initial_noise",
-    "ZeroOrder": "search.initial_noise",
-    "Problem": "search.problem",
+    "RandomSearch": "algorithms.initial_noise",
+    "ZeroOrder": "algorithms.initial_noise",
+    "Problem": "algorithms.problem",
     "Budget": "budget",
     "Condition": "trajectory",
     "Reply": "ask",
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from .errors import BackendError, ConfigError, NoisesearchError, StoreError
     from .noise import gaussian, mix, neighbour
     from .results import Candidate, Result, Results
-    from .search.initial_noise import RandomSearch, ZeroOrder
-    from .search.problem import Problem
+    from .algorithms.initial_noise import RandomSearch, ZeroOrder
+    from .algorithms.problem import Problem
     from .trajectory import Condition
 
 

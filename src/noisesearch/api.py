@@ -17,7 +17,7 @@ from .models.protocol import Model
 from .plan import Plan, plan
 from .results import Result, Results
 from .run import Run
-from .search.problem import Algorithm
+from .algorithms.problem import Algorithm
 from .solvers import SOLVERS
 from .spec import RunSpec
 

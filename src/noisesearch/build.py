@@ -15,7 +15,7 @@ from .errors import ConfigError, StoreError
 from .ledger import Ledger, Rates
 from .live import Live
 from .models.protocol import Model
-from .search.problem import Algorithm, Problem
+from .algorithms.problem import Algorithm, Problem
 from .spec import RunSpec, settings
 from .trajectory import Condition
 

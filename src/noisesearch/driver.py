@@ -10,7 +10,7 @@ from .ask import Ask, Reply
 from .budget import Budget
 from .errors import BackendError, ConfigError
 from .live import Live
-from .search.problem import Algorithm
+from .algorithms.problem import Algorithm
 from .store import RunStore
 
 FAILED_SHARE = 0.20

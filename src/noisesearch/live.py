@@ -9,7 +9,7 @@ from typing import Any
 from .ask import Ask, Reply, score
 from .ledger import Ledger
 from .objectives import Objective, ranking
-from .search.problem import Algorithm, Problem, Search
+from .algorithms.problem import Algorithm, Problem, Search
 from .trajectory import Trajectory
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .ask import Ask, Reply
 from .ledger import Ledger
-from .search.problem import Algorithm, Problem
+from .algorithms.problem import Algorithm, Problem
 from .store import RunStore
 from .trajectory import Trajectory
 

@@ -19,8 +19,8 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "verifier": {},
     "algorithm": {
-        "random": "noisesearch.search.initial_noise:RandomSearch",
-        "zero-order": "noisesearch.search.initial_noise:ZeroOrder",
+        "random": "noisesearch.algorithms.initial_noise:RandomSearch",
+        "zero-order": "noisesearch.algorithms.initial_noise:ZeroOrder",
     },
 }
 

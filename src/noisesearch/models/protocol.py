@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from ..search.problem import Space
+from ..algorithms.problem import Space
 from ..trajectory import Condition
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..plan import plan
-from ..search.problem import Algorithm
+from ..algorithms.problem import Algorithm
 from ..trajectory import Condition
 from .bench import Bench, Released
 

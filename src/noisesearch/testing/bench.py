@@ -15,7 +15,7 @@ from ..build import Parts
 from ..driver import Driver, Executor
 from ..live import Live
 from ..models.protocol import Model
-from ..search.problem import Algorithm
+from ..algorithms.problem import Algorithm
 from ..store import RunStore
 from .mixture import MixtureModel
 

@@ -16,7 +16,7 @@ from ..build import Parts
 from ..driver import Executor
 from ..ledger import Ledger
 from ..noise import gaussian
-from ..search.initial_noise import RandomSearch
+from ..algorithms.initial_noise import RandomSearch
 from ..trajectory import Condition, Trajectory
 from .bench import Bench
 

@@ -12,7 +12,7 @@ from ..errors import ConfigError
 from ..keys import seed_of
 from ..noise import normals
 from ..process import Linear, Process
-from ..search.problem import Space
+from ..algorithms.problem import Space
 from ..trajectory import Condition, Grid
 from ..verifiers.protocol import Views
 

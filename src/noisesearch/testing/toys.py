@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..ask import Reply, score
 from ..objectives import ranking
-from ..search.problem import Problem, Search
+from ..algorithms.problem import Problem, Search
 from ..trajectory import Trajectory
 
 

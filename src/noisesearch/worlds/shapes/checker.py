@@ -50,7 +50,9 @@ def judge(seen: list[Seen], spec: Spec) -> Verdict:
     """The verdict on the things seen, the best over all assignments of them to groups."""
     near = seen[:_MOST_ASSIGNED]
     ways = product(range(len(spec.groups)), repeat=len(near))
-    return max((_verdict(near, way, spec, len(seen)) for way in ways), key=lambda v: v.score)
+    verdicts = (_verdict(near, way, spec, len(seen)) for way in ways)
+    # Of equal scores, the one that calls the relation wrong rather than what the things are.
+    return max(verdicts, key=lambda verdict: (verdict.score, verdict.colour + verdict.shape))
 
 
 def _verdict(seen: list[Seen], way: tuple[int, ...], spec: Spec, found: int) -> Verdict:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ConfigError
 from ...fingerprint import of_file
-from ...search.problem import Space
+from ...algorithms.problem import Space
 from ...trajectory import Condition, Grid
 from . import prompts
 

@@ -257,8 +257,7 @@ def _group_colour(rng: np.random.Generator, group: Group) -> str:
 def _place(rng: np.random.Generator, spec: Spec, shapes: list[str]) -> tuple[Floats, Floats]:
     """Centres [n, 2] and sizes [n], of the first placement in a batch that fits."""
     reach = np.array([REACH[shape] for shape in shapes])
-    low, high = SIZES[len(shapes)]
-    batch = _BATCHES[len(shapes)]
+    (low, high), batch = SIZES[len(shapes)], _BATCHES[len(shapes)]
     while True:
         sizes = low + (high - low) * rng.random((batch, len(shapes), 1))
         spans = sizes * reach  # [batch, n, 4]
