@@ -51,4 +51,6 @@ class Budget:
         return self.amount // conditions if self.per == "run" else self.amount
 
     def __str__(self) -> str:
-        return f"{self.amount:g}{self.unit}/{self.per}"
+        # Not in the :g form, which writes a million as 1e+06 and is not read back.
+        amount = int(self.amount) if self.amount == int(self.amount) else self.amount
+        return f"{amount}{self.unit}/{self.per}"

@@ -37,8 +37,8 @@ class Journal:
     but for the last second. Readers need no lock; the caller holds the writer's.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, write: bool = True) -> None:
+        self.path, self.write = path, write
         self.torn = 0  # bytes of a torn last line that read() cut off
         self._file: BinaryIO | None = None
         self._synced = 0.0
@@ -47,15 +47,18 @@ class Journal:
         """All records. A torn last line is cut off; a corrupted one is refused.
 
         With ``repair`` lines that are not whole are left out and the old file is kept beside it.
+        A reader leaves the file as it is: its last line may be in the middle of being written.
         """
         if not self.path.exists():
             return []
         data = self.path.read_bytes()
         lines = data.splitlines(keepends=True)
         records = [unseal(line) for line in lines]
-        if lines and records[-1] is None and not lines[-1].endswith(b"\n"):
+        # Torn even where only the newline is not there: the next record would join its line.
+        if lines and not lines[-1].endswith(b"\n"):
             self.torn = len(lines[-1])
-            self._truncate(len(data) - self.torn)
+            if self.write:
+                os.truncate(self.path, len(data) - self.torn)
             lines, records = lines[:-1], records[:-1]
         bad = [i for i, r in enumerate(records) if r is None]
         if bad and not repair:
@@ -64,21 +67,17 @@ class Journal:
                 f"are); nothing was changed. To go on from the good lines (the old file stays as "
                 f"{self.path.name}.damaged): noisesearch resume {self.path.parent} --repair"
             )
-        if bad:
+        if bad and self.write:
             shutil.copy2(self.path, self.path.with_name(self.path.name + ".damaged"))
             good = b"".join(x for x, r in zip(lines, records, strict=True) if r is not None)
             replace(self.path, good)
         return [r for r in records if r is not None]
 
-    def _truncate(self, size: int) -> None:
-        if os.access(self.path, os.W_OK):
-            os.truncate(self.path, size)
-
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write and flush; fsync at most once a second. A line that did not fit is taken back."""
         if self._file is None:
             self._file = self.path.open("ab", buffering=0)
-        start = self._file.tell()
+        start = self._file.seek(0, os.SEEK_END)
         try:
             data = b"".join(map(seal, records))
             while data:

@@ -100,7 +100,7 @@ class Live:
     def _finish(self, winners: Iterable[Trajectory] | None) -> list[Ask]:
         """Ask for the winners at the final steps; free where those are the search's own."""
         chosen = list(winners or ()) or self.leaders()
-        self.winners = [t for t in chosen if t.finished][: self.top]
+        self.winners = list(dict.fromkeys(t for t in chosen if t.finished))[: self.top]
         self._finals = [t.at(self.final_steps) for t in self.winners]
         for trajectory in self._finals:
             self.ledger.charge(trajectory)

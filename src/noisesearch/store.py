@@ -34,16 +34,20 @@ class RunStore:
         self.folder = folder
         self.spec: dict[str, Any] = read_spec(folder)
         self._lock = acquire(folder) if write else None
-        self.journal = Journal(folder / "journal.jsonl")
+        self.journal = Journal(folder / "journal.jsonl", write=write)
         self.known: set[str] = set()
         self.seconds_before = 0.0
         self.cuts: dict[str, float] = {}  # seconds at which a condition's own clock stopped it
         self.physical_before: Physical = {}
         self._replies: dict[str, dict[str, Any]] = {}
-        self._load(repair)
-        if write:
-            (folder / "samples").mkdir(exist_ok=True)
-            self.journal.append({"event": "open"})
+        try:
+            self._load(repair)
+            if write:
+                (folder / "samples").mkdir(exist_ok=True)
+                self.journal.append({"event": "open"})
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def create(cls, folder: Path, spec: Mapping[str, Any]) -> RunStore:
@@ -100,8 +104,12 @@ class RunStore:
         if old is None:
             self._replies[record["reply"]] = {k: record[k] for k in ("parts", "missing", "cost")}
         else:
-            for name in ("parts", "missing", "cost"):
-                old[name] = {**old[name], **record[name]}
+            for name in ("parts", "missing"):
+                # What was missing and came later, or the other way round, is in one of the two.
+                kept = {p: v for p, v in old[name].items()
+                        if p not in record["parts"] and p not in record["missing"]}  # fmt: skip
+                old[name] = {**kept, **record[name]}
+            old["cost"] = {**old["cost"], **record["cost"]}
 
     def __len__(self) -> int:
         return len(self._replies)

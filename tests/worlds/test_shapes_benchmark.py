@@ -32,7 +32,7 @@ def test_prompts_are_distinct_and_reserved() -> None:
     specs = [parse(prompt.prompt) for prompt in load()]
     assert len(set(specs)) == 300
     assert all(is_reserved(spec) for spec in specs)
-    assert not is_reserved(parse("a red circle"))
+    assert not is_reserved(parse("two red circles below a brown ring"))
 
 
 def test_held_out_combinations_stay_in_their_category() -> None:

@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from .. import driver
+from ..budget import Budget
 from ..plan import plan
 from ..algorithms.problem import Algorithm
 from ..trajectory import Condition
@@ -19,9 +21,9 @@ from .bench import Bench, Released
 
 
 def fails_often(images: Tensor, conditions: Sequence[Condition]) -> Tensor:
-    """The mean of the pixels, or NaN for about a sixth of all pictures."""
+    """The mean of the pixels, or NaN for about a third of all pictures."""
     mean = images.double().mean((1, 2, 3))
-    unlucky = (mean * 255 * 48).round().long() % 6 == 0
+    unlucky = (images.double() * 255).round().sum((1, 2, 3)).long() % 11 < 4
     return torch.where(unlucky, torch.full_like(mean, math.nan), mean)
 
 
@@ -30,11 +32,14 @@ class AlgorithmContract:
 
     ``settings`` are those of :func:`noisesearch.search`. ``starts_at_baseline``: the first
     candidate is the baseline's noise, so that a budget of one candidate is plain sampling.
+    ``revisits``: a level is asked for that was passed unasked, so it is computed again: what ran
+    is then more than what the recipes cost.
     """
 
     settings: Mapping[str, Any] = {}
     budget = "9candidates"
     starts_at_baseline = True
+    revisits = False
 
     @pytest.fixture
     def bench(self, algorithm: Algorithm, tmp_path: Path) -> Bench:
@@ -70,33 +75,29 @@ class AlgorithmContract:
 
     def test_budget_is_kept_and_planned(self, bench: Bench) -> None:
         parts = bench.parts()
-        outcome = bench.run("budget", parts)
-        for live in outcome.searches:
+        budget = Budget.parse(parts.spec.budget)
+        forecast = plan(lambda: parts.searches(budget)[0].problem, parts.algorithm,
+                        parts.spec.final_steps)  # fmt: skip
+        for live in bench.run("budget", parts).searches:
             assert 0 < live.ledger.nfe <= live.problem.limit
-        problem = outcome.searches[0].problem
-        budget = outcome.searches[0]
-        forecast = plan(
-            lambda: bench.parts().searches(self._budget(bench))[0].problem,
-            parts.algorithm,
-            budget.final_steps,
-        )
-        assert forecast.least.nfe <= problem.ledger.nfe <= forecast.most.nfe
-        if forecast.exact:
-            assert forecast.most.nfe == problem.ledger.nfe
-            assert forecast.most.decodes == problem.ledger.decodes
-
-    def _budget(self, bench: Bench) -> Any:
-        from ..budget import Budget
-
-        return Budget.parse(bench.parts().spec.budget)
+            assert forecast.least.nfe <= live.ledger.nfe <= forecast.most.nfe
+            assert not forecast.exact or forecast.most.decodes == live.ledger.decodes
 
     def test_what_is_counted_is_what_ran(self, bench: Bench) -> None:
         outcome = bench.run("count")
         assert outcome.evictions == 0
-        assert outcome.counted == outcome.physical == outcome.priced
+        assert outcome.counted == outcome.physical
+        if self.revisits:
+            assert outcome.physical > outcome.priced
+        else:
+            assert outcome.physical == outcome.priced
 
-    def test_failing_verifier_is_survived(self, bench: Bench) -> None:
-        parts = bench.parts(verifier=[fails_often], budget=self.budget, seed=3)
+    def test_failing_verifier_is_survived(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # So many failures would end a run; here they are to be lived with.
+        monkeypatch.setattr(driver, "FAILED_SHARE", 1.0)
+        parts = bench.parts(verifier=[fails_often], top=9)
         outcome = bench.run("nan", parts)
         replies = [r for live in outcome.searches for r in live.replies]
         failed = [r for r in replies if r.missing]
@@ -105,7 +106,9 @@ class AlgorithmContract:
         for live in outcome.searches:
             values = [live.objective.value(live.answers[t.at(live.final_steps).key])
                       for t in live.winners or ()]  # fmt: skip
-            assert values and values[0] > -math.inf, "a failed candidate must rank last"
+            assert values, "there is a winner whatever fails"
+            found = [v > -math.inf for v in values]
+            assert found == sorted(found, reverse=True), "a failed candidate ranks last"
             assert live.ledger.decodes == len({r.trajectory.key for r in live.replies})
 
     def test_returns_complete_trajectories_best_first(self, bench: Bench) -> None:

@@ -157,7 +157,7 @@ class MixtureModel:
         return ()
 
     def space(self) -> Space:
-        return Space(self.shape, times, stochastic=True)
+        return Space(self.shape, times)
 
     def build(self, guidance: float, device: str, dtype: str) -> MixtureDenoiser:
         if dtype not in DTYPES:

@@ -16,7 +16,7 @@ def _injected(problem: Problem, *index: int) -> int | None:
 
 
 def _best_first(problem: Problem, replies: list[Reply]) -> list[Trajectory]:
-    whole = [r for r in replies if r.trajectory.finished]
+    whole = list({r.trajectory.key: r for r in replies if r.trajectory.finished}.values())
     return [whole[i].trajectory for i in ranking(problem.objective, whole)]
 
 
@@ -55,7 +55,7 @@ class Renoising:
     def __call__(self, problem: Problem) -> Search:
         first = problem.sample(problem.noise(0))
         replies = yield [score(first)]
-        stem = problem.begin(problem.noise(0)).denoise(problem.steps // 2, _injected(problem, 0))
+        stem = problem.begin(problem.noise(1)).denoise(problem.steps // 2, _injected(problem, 0))
         legs = [
             stem.renoise(0.8, problem.seed("up", i), 0.2, 3).denoise(seed=_injected(problem, 1, i))
             for i in range(self.width)

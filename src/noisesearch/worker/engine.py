@@ -58,7 +58,7 @@ class Worker:
         self._batch: tuple[tuple[str, ...], dict[str, Tensor]] = ((), {})
         self._active: list[Job] = []
         self._ready: list[tuple[Trajectory, Tensor]] = []
-        self._asked: dict[str, list[Ask]] = {}
+        self._asked: dict[str, Ask] = {}
         self._slots = self._ticks = 0
 
     @property
@@ -67,12 +67,11 @@ class Worker:
         return self._slots / max(1, self._ticks * self.rows)
 
     def submit(self, ask: Ask) -> None:
-        """Take an ask; one that is in flight already is answered with it."""
+        """Take an ask; the same again while it is in flight is one."""
         trajectory = ask.trajectory
-        waiting = self._asked.setdefault(trajectory.key, [])
-        waiting.append(ask)
-        if len(waiting) > 1:
+        if trajectory.key in self._asked:
             return
+        self._asked[trajectory.key] = ask
         self._planner.reach(
             trajectory, not trajectory.finished, lambda place: self._arrived(trajectory, place)
         )
@@ -101,7 +100,7 @@ class Worker:
         for trajectory, _ in batch:
             self._count(trajectory.condition, "decodes")
         replies = self.scorer(batch)
-        return [(ask, r) for r in replies for ask in self._asked.pop(r.trajectory.key)]
+        return [(self._asked.pop(r.trajectory.key), r) for r in replies]
 
     def _tick(self) -> None:
         """Evaluate where each job stands, hand out previews, and step those that go on."""

@@ -95,6 +95,8 @@ class Planner:
 
     def _begin(self, node: Trajectory, place: Place, preview: bool, arrived: Arrived) -> None:
         """Arrive at a node that opens a grid: its state costs nothing, its preview does."""
+        # Kept, so that trajectories which part here share the evaluation here.
+        self.cache.put(node.edge, 0, place)
         if preview:
             self._launch(node, 0, place, True, arrived)
         else:
@@ -110,9 +112,11 @@ class Planner:
         self.queue.append(job)
 
     def _wait(self, job: Job, level: int, preview: bool, arrived: Arrived) -> None:
-        if level == job.level and not preview and level not in job.previews:
+        here = level == job.level
+        if here and not preview and level not in job.previews:
             arrived(job.place)
-        elif preview:
+        elif preview or here:
+            # Who starts where a look is about to be taken waits for it and shares it.
             job.previews.setdefault(level, []).append(arrived)
             job.at.setdefault(level, [])
         else:

@@ -20,8 +20,7 @@ _MOST_ASSIGNED = 6  # things tried in every group, the largest first
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a picture answers a prompt, under the one assignment of things to groups that
-    agrees best.
+    """How a picture answers a prompt, with each thing given to the group it agrees with most.
 
     colour, shape: every thing has its group's, and no group is without things.
     number: every group has exactly the things asked for, so there are none to spare.
@@ -47,15 +46,21 @@ def check(image: npt.NDArray[Any], prompt: str | Spec) -> Verdict:
 
 
 def judge(seen: list[Seen], spec: Spec) -> Verdict:
-    """The verdict on the things seen, the best over all assignments of them to groups."""
+    """The verdict on the things seen, under the best one of all assignments to groups.
+
+    Most colours and shapes right comes first, then the score: things belong to a group by
+    what they are, so that a wrong place reads as a wrong relation.
+    """
     near = seen[:_MOST_ASSIGNED]
     ways = product(range(len(spec.groups)), repeat=len(near))
-    verdicts = (_verdict(near, way, spec, len(seen)) for way in ways)
-    # Of equal scores, the one that calls the relation wrong rather than what the things are.
-    return max(verdicts, key=lambda verdict: (verdict.score, verdict.colour + verdict.shape))
+    judged = (_verdict(near, way, spec, len(seen)) for way in ways)
+    return max(judged, key=lambda pair: (pair[0], pair[1].score))[1]
 
 
-def _verdict(seen: list[Seen], way: tuple[int, ...], spec: Spec, found: int) -> Verdict:
+def _verdict(
+    seen: list[Seen], way: tuple[int, ...], spec: Spec, found: int
+) -> tuple[int, Verdict]:
+    """How many colours and shapes are right under one assignment, and its verdict."""
     teams = [
         [thing for thing, side in zip(seen, way, strict=True) if side == index]
         for index in range(len(spec.groups))
@@ -71,13 +76,14 @@ def _verdict(seen: list[Seen], way: tuple[int, ...], spec: Spec, found: int) -> 
     if spec.relation not in (None, AND):
         shares.append(holds)
     everyone = found > 0 and all(teams)
-    return Verdict(
+    verdict = Verdict(
         colour=everyone and colours == found,
         shape=everyone and shapes == found,
         number=wrong == 0,
         relation=holds == 1,
         score=sum(shares) / len(shares),
     )
+    return colours + shapes, verdict
 
 
 def _has_colour(thing: Seen, group: Group) -> bool:

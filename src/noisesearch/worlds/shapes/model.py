@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...algorithms.problem import Space
 from ...errors import ConfigError
 from ...fingerprint import of_file
-from ...algorithms.problem import Space
 from ...trajectory import Condition, Grid
 from . import prompts
 
