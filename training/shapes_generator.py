@@ -6,8 +6,9 @@
 
 The network predicts the clean image; the loss is measured in velocity (arXiv:2511.13720), times
 are logit-normal (arXiv:2403.03206), hidden matrices are trained by Muon and the rest by AdamW.
-A linear layer also reads off the hidden patches what thing each will show: like the alignment of
-arXiv:2410.06940 this teaches early what the words mean, which the pixels alone teach slowly.
+Two linear layers also read off what thing each hidden patch will show and what the hidden words
+say: like the alignment of arXiv:2410.06940 this teaches early what the words mean, which the
+pixels alone teach slowly. Neither layer is part of the finished network.
 """
 
 from __future__ import annotations
@@ -32,13 +33,15 @@ from noisesearch.worlds.shapes.network import (
     save,
 )
 from noisesearch.worlds.shapes.prompts import unconditional
-from noisesearch.worlds.shapes.scene import COLOURS, SHAPES
+from noisesearch.worlds.shapes.scene import COLOURS, SHAPES, Spec
 from shapes_data import RUNS, ShapesPool, open_pool, sample, write_grid
 
 EMA = 0.999
 PROMPT_DROPOUT = 0.1
 KINDS = 1 + len(SHAPES) * len(COLOURS)
 KINDS_WEIGHT = 0.1
+SLOTS = (4, 11, 7, 4, 11, 7, 4)  # answers to: count, colour, shape of each group; relation
+SLOTS_WEIGHT = 0.1
 SMALLEST_TIME = 0.05
 HELD_BACK = 2048  # last rows of the pool, for the validation loss alone
 PREVIEW = (
@@ -73,8 +76,18 @@ def drop_prompts(tokens: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(dropped[:, None], empty, tokens)
 
 
+def meaning(spec: Spec) -> list[int]:
+    """What a Spec says as one answer to each of SLOTS; 0 where there is no second group."""
+    answers = [0] * len(SLOTS)
+    for place, group in enumerate(spec.groups):
+        colour = 0 if group.colour is None else 1 + COLOURS.index(group.colour)
+        answers[3 * place : 3 * place + 3] = [group.count, colour, 1 + SHAPES.index(group.shape)]
+    answers[-1] = (None, "and", "left of", "above").index(spec.relation)
+    return answers
+
+
 def optimizers(
-    network: ShapesTransformer, guess: nn.Linear, rate: float
+    network: ShapesTransformer, readers: nn.Module, rate: float
 ) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks and AdamW for everything else."""
     hidden: list[nn.Parameter] = []
@@ -82,7 +95,7 @@ def optimizers(
     for name, parameter in network.named_parameters():
         inside = name.startswith("blocks.") and name.endswith("weight") and parameter.ndim == 2
         (hidden if inside else rest).append(parameter)
-    rest.extend(guess.parameters())
+    rest.extend(readers.parameters())
     return [
         torch.optim.Muon(hidden, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw",
                          ns_steps=4),
@@ -108,20 +121,39 @@ class Trainer:
         changes = {name: value for name in ("patch", "width", "depth", "heads")
                    if (value := getattr(arguments, name)) is not None}
         self.network = ShapesTransformer(replace(SIZES[arguments.size], **changes))
-        self.guess = nn.Linear(self.network.config.width, KINDS)
-        self.hidden = torch.empty(0)
+        width, depth = self.network.config.width, self.network.config.depth
+        self.readers = nn.ModuleDict(
+            {"kinds": nn.Linear(width, KINDS), "slots": nn.Linear(width, sum(SLOTS))}
+        )
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        depth = self.network.config.depth
-        self.network.blocks[depth * 2 // 3 - 1].register_forward_hook(self.keep_hidden)
-        self.optimizers = optimizers(self.network, self.guess, arguments.rate)
+        self.patches = self.words = torch.empty(0)
+        self.network.blocks[depth // 2 - 1].register_forward_hook(self.keep_words)
+        self.network.blocks[depth * 2 // 3 - 1].register_forward_hook(self.keep_patches)
+        self.optimizers = optimizers(self.network, self.readers, arguments.rate)
         self.folder = RUNS / (arguments.run or arguments.size)
         self.folder.mkdir(parents=True, exist_ok=True)
         if arguments.resume:
             self.restore()
 
-    def keep_hidden(self, module: nn.Module, inputs: object, output: Tensor) -> None:
+    def keep_words(self, module: nn.Module, inputs: object, output: Tensor) -> None:
+        """Keep the mean [B, width] of the hidden words that pass through a block."""
+        self.words = output[:, : self.network.config.text_length].float().mean(dim=1)
+
+    def keep_patches(self, module: nn.Module, inputs: object, output: Tensor) -> None:
         """Keep the hidden patches [B, 64, width] that pass through a block."""
-        self.hidden = output[:, self.network.config.text_length :]
+        self.patches = output[:, self.network.config.text_length :].float()
+
+    def reading_losses(
+        self, tokens: Tensor, kinds: Tensor, slots: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """How badly the patches' kinds [B, 64] and the prompts' meaning [B, 7] are read."""
+        guesses = self.readers["kinds"](self.patches).flatten(0, 1)
+        patches = F.cross_entropy(guesses, kinds.flatten())
+        said = tokens[:, 0] != int(unconditional()[0])
+        answers = self.readers["slots"](self.words)[said].split(SLOTS, dim=1)
+        each = [F.cross_entropy(answer, true) for answer, true in
+                zip(answers, slots[said].unbind(1), strict=True)]
+        return patches, torch.stack(each).mean()
 
     def progress(self) -> float:
         """The share of the run that is done, by steps or by minutes."""
@@ -137,13 +169,15 @@ class Trainer:
         return float(self.arguments.rate * warm * fall)
 
     def update(
-        self, images: Tensor, tokens: Tensor, kinds: Tensor, generator: torch.Generator
-    ) -> tuple[float, float]:
-        """One step of the optimizers and of the running average; returns both losses."""
-        loss = velocity_loss(self.network, images, drop_prompts(tokens, generator), generator)
-        guesses = self.guess(self.hidden.float()).flatten(0, 1)
-        kinds_loss = F.cross_entropy(guesses, kinds.flatten())
-        (loss + KINDS_WEIGHT * kinds_loss).backward()  # type: ignore[no-untyped-call]
+        self, images: Tensor, tokens: Tensor, kinds: Tensor, slots: Tensor,
+        generator: torch.Generator,
+    ) -> list[float]:
+        """One step of the optimizers and of the running average; returns the three losses."""
+        tokens = drop_prompts(tokens, generator)
+        loss = velocity_loss(self.network, images, tokens, generator)
+        patches, words = self.reading_losses(tokens, kinds, slots)
+        total = loss + KINDS_WEIGHT * patches + SLOTS_WEIGHT * words
+        total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -154,19 +188,20 @@ class Trainer:
         averages, values = list(self.average.parameters()), list(self.network.parameters())
         torch._foreach_lerp_(averages, [value.detach() for value in values], weight)
         self.step += 1
-        return float(loss.detach()), float(kinds_loss.detach())
+        return [float(value.detach()) for value in (loss, patches, words)]
 
     def run(self, pool: ShapesPool) -> None:
         """Train until the steps or the minutes are used up."""
         rng = np.random.default_rng([self.arguments.seed, self.step])
         generator = torch.Generator().manual_seed(self.arguments.seed + self.step)
         usable, saved = len(pool.specs) - HELD_BACK, time.time()
-        losses: list[tuple[float, float]] = []
+        losses: list[list[float]] = []
         while self.progress() < 1:
             began = time.time()
             rows = np.sort(rng.choice(usable, self.arguments.batch, replace=False, shuffle=False))
             kinds = torch.from_numpy(pool.kinds[rows].astype(np.int64))
-            losses.append(self.update(*pool.batch(rows, rng), kinds, generator))
+            slots = torch.tensor([meaning(pool.specs[row]) for row in rows])
+            losses.append(self.update(*pool.batch(rows, rng), kinds, slots, generator))
             self.spent += time.time() - began
             if self.step % 100 == 0:
                 self.log(losses, pool)
@@ -176,11 +211,12 @@ class Trainer:
                 saved = time.time()
         self.checkpoint()
 
-    def log(self, losses: list[tuple[float, float]], pool: ShapesPool) -> None:
+    def log(self, losses: list[list[float]], pool: ShapesPool) -> None:
         """Append one line to the training curve."""
         line = {"step": self.step, "minutes": round(self.spent / 60, 2),
                 "rate": round(self.rate(), 6)}
-        for name, values in zip(("loss", "kinds"), zip(*losses, strict=True), strict=True):
+        columns = zip(*losses, strict=True)
+        for name, values in zip(("loss", "kinds", "slots"), columns, strict=True):
             line[name] = round(sum(values) / len(values), 5)
         if self.step % 500 == 0:
             line["validation"] = round(validation_loss(self.average, pool), 5)
@@ -190,7 +226,7 @@ class Trainer:
     def checkpoint(self) -> None:
         """Keep everything to go on from, the averaged weights and a grid of samples."""
         state = {"network": self.network.state_dict(), "average": self.average.state_dict(),
-                 "guess": self.guess.state_dict(),
+                 "readers": self.readers.state_dict(),
                  "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                  "step": self.step, "spent": self.spent}
         torch.save(state, self.folder / "last.pt.part")
@@ -207,7 +243,7 @@ class Trainer:
         state = torch.load(self.folder / "last.pt", weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
-        self.guess.load_state_dict(state["guess"])
+        self.readers.load_state_dict(state["readers"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step, self.spent = state["step"], state["spent"]

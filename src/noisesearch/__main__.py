@@ -15,6 +15,15 @@ def main() -> None:
     except NoisesearchError as error:
         print(f"noisesearch: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(error.exit_status)
+    except OSError as error:
+        if error.filename is None:
+            raise  # no file to name: not the user's to mend
+        from pathlib import Path
+
+        from .journal import disk_error
+
+        print(f"noisesearch: {disk_error(error, Path(error.filename))}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("noisesearch: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
-from . import build
+from . import build, registry
+from .algorithms.problem import Algorithm
 from .budget import Budget
 from .build import Given, Parts
 from .driver import Watcher
@@ -17,7 +19,6 @@ from .models.protocol import Model
 from .plan import Plan, plan
 from .results import Result, Results
 from .run import Run
-from .algorithms.problem import Algorithm
 from .solvers import SOLVERS
 from .spec import RunSpec
 
@@ -63,6 +64,11 @@ class Request:
                 names += build.expand([n.strip() for n in given.split(",") if n.strip()], model)
             else:
                 name = _name(given)
+                if name in verifiers:
+                    raise ConfigError(
+                        f"two verifiers are named {name!r}; give one another name, such as "
+                        "the name of a function instead of a lambda"
+                    )
                 verifiers[name] = build.as_verifier(given, name)
                 names.append(name)
         if not names:
@@ -81,6 +87,7 @@ class Request:
             "scales": parts.scales,
             "fingerprints": parts.fingerprints,
             "rows": self.rows or self._rows(parts, budget),
+            "objects": _objects(spec, given_objects),
         })  # fmt: skip
         return parts, given_objects
 
@@ -107,8 +114,8 @@ class Request:
         width, height = model.size
         if self.size not in (None, f"{width}x{height}"):
             raise ConfigError(f"size {self.size!r}: {model.name} makes {width}x{height} only")
+        self._check_numbers()
         steps = self.steps or model.steps
-        self._check_numbers(steps)
         conditions = [model.condition(p, self.negative).json() for p in self.prompts]
         device = build.place(self.device)
         dump = getattr(algorithm, "model_dump", dict)
@@ -133,11 +140,14 @@ class Request:
             keep=self.keep,
         )
 
-    def _check_numbers(self, steps: int) -> None:
-        for name, number in (("steps", steps), ("final-steps", self.final_steps or steps),
-                             ("top", self.top), ("batch", self.rows or 1)):  # fmt: skip
-            if number < 1:
-                raise ConfigError(f"{name} is {number}, but must be at least 1")
+    def _check_numbers(self) -> None:
+        for name, number, least in (("steps", self.steps, 1), ("final-steps", self.final_steps, 1),
+                                    ("top", self.top, 1), ("batch", self.rows, 1),
+                                    ("seed", self.seed, 0)):  # fmt: skip
+            if number is not None and number < least:
+                raise ConfigError(f"{name} is {number}, but must be at least {least}")
+        if self.guidance is not None and not math.isfinite(self.guidance):
+            raise ConfigError(f"guidance is {self.guidance}, but must be a number such as 2.5")
         if self.keep not in ("all", "winners"):
             raise ConfigError(f"keep is {self.keep!r}, but must be all or winners")
 
@@ -150,7 +160,20 @@ class Request:
         """What one condition would cost."""
         condition = parts.conditions[0]
         return plan(lambda: parts.problem(condition, budget), parts.algorithm,
-                    parts.spec.final_steps)  # fmt: skip
+                    parts.spec.final_steps, parts.spec.top)  # fmt: skip
+
+
+def _objects(spec: RunSpec, given: Given) -> dict[str, list[str]]:
+    """The Python objects that no name of the library brings back."""
+    objects: dict[str, list[str]] = {"verifier": list(given.verifiers)}
+    if given.model is not None and spec.model not in registry.names("model"):
+        objects["model"] = [spec.model]
+    if given.algorithm is not None:
+        known = spec.algorithm in registry.names("algorithm") and isinstance(
+            given.algorithm, registry.load("algorithm", spec.algorithm)
+        )
+        objects["algorithm"] = [] if known else [spec.algorithm]
+    return {kind: names for kind, names in objects.items() if names}
 
 
 def _listed(verifier: Any) -> Sequence[Any]:
@@ -213,6 +236,8 @@ def resume(
     verifiers: Mapping[str, Any] = {
         _name(v): build.as_verifier(v, _name(v)) for v in _listed(verifier)
     }
+    if algorithm is not None and not hasattr(algorithm, "extendable"):
+        algorithm = build.Plain(_name(algorithm), algorithm)
     wanted = None if budget is None else str(budget)
     opened = Run.open(Path(run), Given(model, algorithm, verifiers), budget=wanted, yes=yes)
     try:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from . import objectives, registry
+from .algorithms.problem import Algorithm, Problem
 from .budget import Budget
 from .errors import ConfigError, StoreError
 from .ledger import Ledger, Rates
 from .live import Live
 from .models.protocol import Model
-from .algorithms.problem import Algorithm, Problem
 from .spec import RunSpec, settings
 from .trajectory import Condition
 
@@ -35,6 +35,23 @@ class Given:
     model: Model | None = None
     algorithm: Algorithm | None = None
     verifiers: Mapping[str, Verifier] = field(default_factory=dict)
+
+
+def check_objects(spec: RunSpec, given: Given, folder: object) -> None:
+    """A run made with Python objects cannot go on without them; say how it can."""
+    have = {"model": [spec.model] if given.model else [],
+            "algorithm": [spec.algorithm] if given.algorithm else [],
+            "verifier": list(given.verifiers)}  # fmt: skip
+    lost = {kind: [n for n in names if n not in have.get(kind, ())]
+            for kind, names in spec.objects.items()}  # fmt: skip
+    lost = {kind: names for kind, names in lost.items() if names}
+    if lost:
+        what = "; ".join(f"{kind} {', '.join(map(repr, names))}" for kind, names in lost.items())
+        how = ", ".join(f"{kind}={'[…]' if len(lost[kind]) > 1 else '…'}" for kind in lost)
+        raise ConfigError(
+            f"{folder} was made with Python objects that are needed again ({what}); "
+            f"go on from Python: noisesearch.resume({str(folder)!r}, {how})"
+        )
 
 
 def model_of(name: str) -> Model:
@@ -104,11 +121,19 @@ def precision(dtype: str, device: str) -> str:
 
 
 def place(device: str) -> str:
-    if device != "auto":
-        return device
+    """A device that is there: ConfigError before anything is loaded onto another."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"device {device!r} cannot be used here ({str(error).splitlines()[0].rstrip('.')}); "
+            "choose auto, cpu or a cuda device of this machine"
+        ) from error
+    return device
 
 
 @dataclass
@@ -127,6 +152,7 @@ class Parts:
         import torch
 
         torch.set_num_threads(spec.threads)
+        place(spec.device)
         model = given.model or model_of(spec.model)
         algorithm = given.algorithm or algorithm_of(spec.algorithm, spec.parameters)
         verifiers = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.verifiers]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .errors import ConfigError
+from .errors import ConfigError, NoisesearchError
 
 if TYPE_CHECKING:
+    from .build import Parts
     from .results import Results
     from .run import Run
 
@@ -37,7 +40,7 @@ def say(text: str) -> None:
 def generate(
     prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT...")] = None,
     file: Annotated[
-        Path | None, typer.Option("--prompts", help="A file with one prompt a line.")
+        Path | None, typer.Option("--prompts", help="A file, a prompt a line; # begins a comment.")
     ] = None,
     unconditional: Annotated[bool, typer.Option(help="No prompt at all.")] = False,
     model: Annotated[str, typer.Option(help="See `list models`.")] = "shapes",
@@ -70,8 +73,8 @@ def generate(
 ) -> None:
     """Search for the best image of each PROMPT within the budget."""
     from .api import Request
-    from .run import Run
 
+    _check_seconds(seconds)
     request = Request(
         _prompts(prompts or [], file, unconditional), model, verifier, algorithm,
         _parameters(set_ or []), budget, seed, objective, steps, final_steps, guidance, solver,
@@ -83,7 +86,11 @@ def generate(
 
         _print(planned(request, parts), json_)
         return
-    run = Run.create(out or _fresh_folder(), parts)
+    run = _created(out, parts)
+    spec, count = parts.spec, len(parts.conditions)
+    say(f"searching: {count} prompt{'s' * (count > 1)}, model {spec.model}, algorithm "
+        f"{spec.algorithm}, verifiers {', '.join(spec.verifiers)}, budget {spec.budget}; "
+        f"run folder {run.folder}")  # fmt: skip
     _execute(run, seconds, json_)
 
 
@@ -102,9 +109,14 @@ def resume(
     """Go on with a run that was stopped, or extend a finished one."""
     from .run import Run
 
+    _check_seconds(seconds)
     run = Run.open(folder, budget=budget, yes=yes, repair=repair, retry_failed=retry_failed)
     if run.store.journal.torn:
         say(f"the last line of the journal was torn ({run.store.journal.torn} bytes): cut off")
+    if run.store.journal.left_out:
+        say(f"{run.store.journal.left_out} corrupted lines of the journal were left out, what they "
+            f"held is computed again; the old file is {run.folder / 'journal.jsonl.damaged'}"
+            )  # fmt: skip
     say(f"{len(run.store)} answered candidates are kept")
     _execute(run, seconds, json_)
 
@@ -158,14 +170,17 @@ def _prompts(given: list[str], file: Path | None, unconditional: bool) -> list[s
     prompts: list[str | None] = list(given)
     if file is not None:
         try:
-            lines = file.read_text().splitlines()
+            lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not a text"
+            reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
             raise ConfigError(
-                f"prompts file {file} cannot be read ({reason}); give a text file with one prompt "
-                "a line"
+                f"prompts file {file} cannot be read ({reason.lower()}); give a text file in UTF-8 "
+                "with one prompt a line"
             ) from error
-        prompts += [line.strip() for line in lines if line.strip()]
+        found = [line for line in lines if line and not line.startswith("#")]
+        if not found:
+            raise ConfigError(f"prompts file {file} has no prompt; write one a line")
+        prompts += found
     if unconditional:
         prompts.append(None)
     return prompts
@@ -185,12 +200,40 @@ def _parameters(pairs: list[str]) -> dict[str, Any]:
     return parameters
 
 
+def _check_seconds(seconds: float | None) -> None:
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+        raise ConfigError(f"seconds is {seconds:g}, but must be above 0")
+
+
+def _created(out: Path | None, parts: Parts) -> Run:
+    """A new run in ``out`` or in a fresh folder, which goes again if nothing comes of it."""
+    from .run import Run
+
+    if out is not None:
+        return Run.create(out, parts)
+    folder = _fresh_folder()
+    try:
+        return Run.create(folder, parts)
+    except NoisesearchError:
+        if not (folder / "spec.json").exists():
+            shutil.rmtree(folder)
+        raise
+
+
 def _fresh_folder() -> Path:
-    """runs/1, runs/2, …: the first that is not there."""
+    """runs/1, runs/2, …: the first that is not there; made, so that no other process takes it."""
+    from .journal import disk_error
+
     number = 1
-    while (folder := Path("runs") / str(number)).exists():
-        number += 1
-    return folder
+    while True:
+        folder = Path("runs") / str(number)
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise disk_error(error, folder) from error
 
 
 def _execute(run: Run, seconds: float | None, json_: bool) -> None:
@@ -208,12 +251,22 @@ def _execute(run: Run, seconds: float | None, json_: bool) -> None:
         sys.exit(130)
     finally:
         run.close()
+    _say_failures(run)
     for result in results:
         if result.baseline_kept:
             say(f"{result.condition}: no candidate beat the baseline, which is kept")
     _out(results, json_)
     if not json_:
         typer.echo(f"\npictures: {run.folder / 'grid.png'}")
+
+
+def _say_failures(run: Run) -> None:
+    """How many scores are missing, and why the first is."""
+    failed = run.driver.failed if run.driver else {}
+    for part, reasons in failed.items():
+        say(f"{len(reasons)} of {len(run.store)} candidates have no score {part!r} (the first "
+            f"reason: {reasons[0]}); without most of its scores a candidate ranks last. Ask again "
+            f"with: noisesearch resume {run.folder} --retry-failed")  # fmt: skip
 
 
 def _out(results: Results, json_: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -29,6 +30,10 @@ class Executor(Protocol):
 
     def wait(self) -> list[tuple[Ask, Reply]]:
         """Block until something is answered; empty where nothing is asked."""
+        ...
+
+    def cancel(self, ask: Ask) -> None:
+        """Nobody waits for it any more: it need not be answered, and should cost nothing."""
         ...
 
     def close(self) -> None: ...
@@ -64,7 +69,10 @@ class Driver:
     ) -> None:
         self.searches, self.algorithm, self.executor = list(searches), algorithm, executor
         self.store, self.parts, self.budget, self.watcher = store, parts, budget, watcher
-        self.seconds, self.window, self.clock = seconds, window, clock
+        # Conditions with a time of their own come one after the other: together they would share
+        # the first one's.
+        own_time = budget.unit == "s" and budget.per == "condition"
+        self.seconds, self.window, self.clock = seconds, 1 if own_time else window, clock
         self.failed: dict[str, list[str]] = {}
         self.answered = 0
         self._wanted: dict[str, list[Live]] = {}
@@ -83,17 +91,29 @@ class Driver:
         live: list[Live] = []
         self._check_clock(live)
         while True:
-            while len(live) < self.window and (search := next(waiting, None)) is not None:
-                live.append(search)
-                search.started = self.clock()
-                self._take(search, search.start(self.algorithm))
+            fresh = list(itertools.islice(waiting, self.window - len(live)))
+            live += fresh
+            self._start(fresh)
             self._check_clock(live)
             live = [s for s in live if s.stage != "done"]
             if self._wanted:
                 self._answered(self.executor.wait())
-            elif not live:
+            elif not live and not fresh:
                 break
         self._check_failures(last=True)
+
+    def _start(self, fresh: list[Live]) -> None:
+        """Ask in turn, the baselines first, so that under a clock every search gets its share."""
+        asked = []
+        for search in fresh:
+            search.started = self.clock()
+            asked.append(search.start(self.algorithm))
+        for turn in itertools.zip_longest(*asked):
+            for search, ask in zip(fresh, turn, strict=True):
+                if ask is not None:
+                    self._ask(search, ask)
+        for search in fresh:
+            self._take(search, [])
 
     def _take(self, live: Live, asks: list[Ask]) -> None:
         """Answer asks from the journal, submit the others, go on while there is nothing to wait
@@ -114,9 +134,10 @@ class Driver:
             self._tell(live, known)
         elif not self._expired or ask.tag.get("role") in ("final", "baseline"):
             wanted = self._wanted.setdefault(key, [])
-            wanted.append(live)
-            if len(wanted) == 1:
+            if not wanted:
                 self.executor.submit(ask)
+            if not any(other is live for other in wanted):
+                wanted.append(live)
 
     def _answered(self, answers: list[tuple[Ask, Reply]]) -> None:
         if not answers:
@@ -196,4 +217,5 @@ class Driver:
                 wanted.remove(live)
                 if not wanted:
                     del self._wanted[ask.trajectory.key]
+                    self.executor.cancel(ask)
         self._take(live, live.stop())

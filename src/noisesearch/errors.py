@@ -31,4 +31,9 @@ def unknown(kind: str, got: str, known: Iterable[str]) -> ConfigError:
     names = sorted(known)
     near = difflib.get_close_matches(got, names, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return ConfigError(f"unknown {kind} {got!r}: {hint}known are {', '.join(names)}")
+    return ConfigError(f"unknown {kind} {got!r}: {hint}known are {_some(names)}")
+
+
+def _some(names: list[str], most: int = 24) -> str:
+    """All names where they fit into a sentence, else the first of them."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "") or "none"

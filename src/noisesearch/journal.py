@@ -40,6 +40,7 @@ class Journal:
     def __init__(self, path: Path, *, write: bool = True) -> None:
         self.path, self.write = path, write
         self.torn = 0  # bytes of a torn last line that read() cut off
+        self.left_out = 0  # corrupted lines that a repair left out
         self._file: BinaryIO | None = None
         self._synced = 0.0
 
@@ -67,6 +68,7 @@ class Journal:
                 f"are); nothing was changed. To go on from the good lines (the old file stays as "
                 f"{self.path.name}.damaged): noisesearch resume {self.path.parent} --repair"
             )
+        self.left_out = len(bad)
         if bad and self.write:
             shutil.copy2(self.path, self.path.with_name(self.path.name + ".damaged"))
             good = b"".join(x for x, r in zip(lines, records, strict=True) if r is not None)
@@ -92,21 +94,29 @@ class Journal:
             raise
 
     def close(self) -> None:
-        if self._file is not None:
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._file = None
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        try:
+            with file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise disk_error(error, self.path) from error
 
 
 def disk_error(error: OSError, path: Path) -> StoreError:
     """The sentence for a write that failed."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         why = "the disk is full; free some space"
+    elif error.errno == errno.EFBIG:
+        why = "no file may grow that large here; raise the limit (ulimit -f)"
     elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        why = "it may not be written; allow writing or choose another folder with --out"
+        why = "it may not be written; allow writing or choose another folder"
     else:
-        why = f"the system says {error.strerror}; mend that"
-    run = next((p for p in (path, *path.parents) if (p / "spec.json").exists()), path.parent)
+        why = f"the system says {(error.strerror or str(error)).lower()}; mend that"
+    run = next((p for p in (path, *path.parents) if (p / "spec.json").is_file()), None)
+    if run is None:
+        return StoreError(f"cannot write {path}: {why} (--out names the run folder)")
     return StoreError(
         f"cannot write {path}: {why}, then go on with: noisesearch resume {run} "
         "(all that was journalled is kept)"

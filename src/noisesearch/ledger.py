@@ -59,6 +59,14 @@ class Ledger:
             self.decodes += 1
         return added
 
+    def recount(self, trajectories: Iterable[Trajectory]) -> None:
+        """Start again with these alone: what was asked and never answered is not paid for."""
+        self.nfe = self.decodes = 0
+        self._masks.clear()
+        self._scored.clear()
+        for trajectory in trajectories:
+            self.charge(trajectory)
+
     def spent(self, reply: Reply) -> None:
         """Enter the seconds that verifiers took; measured, so not part of any comparison."""
         for name, seconds in reply.cost.items():

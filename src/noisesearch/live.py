@@ -93,6 +93,7 @@ class Live:
         if self.stage != "searching":
             return []
         self._take()
+        self.ledger.recount(r.trajectory for r in self.replies)
         self.cut = True
         self.generator.close()
         return self._finish(None)

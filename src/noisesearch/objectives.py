@@ -122,6 +122,10 @@ def parse(text: str, scales: Mapping[str, float]) -> Objective:
     for name in names:
         if name not in scales:
             raise unknown("part of the objective", name, scales)
+    if len(set(names)) < len(names):
+        raise ConfigError(f"objective {text!r} names a part twice; name each once")
+    if kind != "weighted" and any("=" in part for part in inside):
+        raise ConfigError(f"objective {text!r} cannot be read: only 'weighted' takes numbers")
     if kind == "part" and len(names) == 1:
         return Weighted({names[0]: 1.0})
     if kind == "mean-rank" and names:
@@ -147,6 +151,12 @@ def _split(text: str, scales: Mapping[str, float]) -> tuple[str, list[str]]:
 def _weight(text: str) -> float:
     name, _, number = text.partition("=")
     try:
-        return float(number) if number else 1.0
+        weight = float(number) if number else 1.0
     except ValueError as error:
         raise ConfigError(f"weight of {name.strip()!r} is {number!r}, not a number") from error
+    if weight == 0.0 or not math.isfinite(weight):
+        raise ConfigError(
+            f"weight of {name.strip()!r} is {weight}, but must be finite and not zero; "
+            "leave out a part that does not count"
+        )
+    return weight

@@ -40,14 +40,17 @@ def _made_up(index: int) -> Iterator[float]:
         yield (0.0, float(step), float(-step), mixed.random())[index]
 
 
-def plan(problem: Callable[[], Problem], algorithm: Algorithm, final_steps: int) -> Plan:
+def plan(
+    problem: Callable[[], Problem], algorithm: Algorithm, final_steps: int, top: int = 1
+) -> Plan:
     """Nothing is computed; exact where the asks do not depend on scores."""
     ledgers: list[Ledger] = []
     widths: Counter[int] = Counter()
     first = problem()
     for index in range(4):
         fresh = problem()
-        _drive(fresh, algorithm, final_steps, _made_up(index), widths)
+        for winner in _drive(fresh, algorithm, _made_up(index), widths)[:top]:
+            fresh.ledger.charge(winner.at(final_steps))
         ledgers.append(fresh.ledger)
     ledgers.sort(key=lambda ledger: ledger.nfe)
     width = max(widths, key=lambda w: (widths[w], w), default=1)
@@ -55,28 +58,27 @@ def plan(problem: Callable[[], Problem], algorithm: Algorithm, final_steps: int)
 
 
 def _drive(
-    problem: Problem,
-    algorithm: Algorithm,
-    final_steps: int,
-    luck: Iterator[float],
-    widths: Counter[int],
-) -> None:
+    problem: Problem, algorithm: Algorithm, luck: Iterator[float], widths: Counter[int]
+) -> list[Trajectory]:
+    """The winners under these replies; where the budget cuts the search, any that are whole."""
     generator = algorithm(problem)
     winners: list[Trajectory] = []
     seen: list[Reply] = []
     try:
         asks = next(generator)
         while True:
-            asks = problem.affordable(asks)
-            if not asks or (math.isinf(problem.limit) and sum(widths.values()) >= OPEN_YIELDS):
+            fit = problem.affordable(asks)
+            if not fit or (math.isinf(problem.limit) and sum(widths.values()) >= OPEN_YIELDS):
                 break
-            widths[len(asks)] += 1
-            seen += [made_up_reply(problem, ask, next(luck)) for ask in asks]
-            asks = generator.send(seen[-len(asks) :])
+            widths[len(fit)] += 1
+            seen += [made_up_reply(problem, ask, next(luck)) for ask in fit]
+            if len(fit) < len(asks):
+                break  # cut, as the driver does it: a search hears all that it asked or nothing
+            asks = generator.send(seen[-len(fit) :])
     except StopIteration as stop:
         winners = list(stop.value or ())
-    for winner in (winners or [r.trajectory for r in seen])[:1]:
-        problem.ledger.charge(winner.at(final_steps))
+    chosen = winners or [r.trajectory for r in seen]
+    return list(dict.fromkeys(t for t in chosen if t.finished))
 
 
 def made_up_reply(problem: Problem, ask: Ask, number: float) -> Reply:
@@ -92,10 +94,10 @@ def reused(
     try:
         asks = next(generator)
         while True:
-            asks = problem.affordable(asks)
-            replies = [r for a in asks if (r := store.seen(a.trajectory, parts)) is not None]
-            known, made = known + len(replies), made + len(asks)
-            if not asks or len(replies) < len(asks):
+            fit = problem.affordable(asks)
+            replies = [r for a in fit if (r := store.seen(a.trajectory, parts)) is not None]
+            known, made = known + len(replies), made + len(fit)
+            if not fit or len(replies) < len(asks):
                 return known, made
             asks = generator.send(replies)
     except StopIteration:

@@ -24,6 +24,8 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 
+ALSO = {"verifier": ("ensemble",)}  # words that stand for several names
+
 
 def names(kind: str) -> dict[str, str]:
     """Name → target of everything known of a kind, third parties' entry points included.
@@ -44,17 +46,23 @@ def load(kind: str, name: str, own: Mapping[str, str] | None = None) -> Any:
         return _import(kind, name, table[name])
     if ":" in name:
         return _import(kind, name, name)
-    raise unknown(kind, name, table)
+    raise unknown(kind, name, [*table, *ALSO.get(kind, ())])
 
 
 def _import(kind: str, name: str, target: str) -> Any:
     source, _, attribute = target.rpartition(":")
     try:
         module = _file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
-    except (ImportError, OSError, SyntaxError) as error:
-        raise ConfigError(f"{kind} {name!r} cannot be imported from {source}: {error}") from error
+    except Exception as error:  # a user's file: anything may come out of its first line
+        plain = isinstance(error, ImportError | OSError)
+        why = error if plain else f"{type(error).__name__}: {error}"
+        raise ConfigError(
+            f"{kind} {name!r} cannot be imported from {source}: {why}; "
+            "it is written as package.module:Name or file.py:Name"
+        ) from error
     if not hasattr(module, attribute):
-        raise ConfigError(f"{kind} {name!r}: {source} has no {attribute!r}; check the name")
+        have = [n for n in vars(module) if not n.startswith("_")]
+        raise unknown(f"name in {source}", attribute, have)
     return getattr(module, attribute)
 
 

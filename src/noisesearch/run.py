@@ -14,7 +14,7 @@ import numpy as np
 from . import pictures
 from .ask import score
 from .budget import Budget
-from .build import Given, Parts
+from .build import Given, Parts, check_objects
 from .driver import Driver, Watcher
 from .errors import ConfigError, StoreError
 from .journal import replace
@@ -58,9 +58,8 @@ class Run:
         retry_failed: bool = False,
     ) -> Run:
         """Go on with a run, extended to ``budget`` where one is given."""
-        spec = RunSpec.read(read_spec(folder), folder)
-        parts = Parts.load(spec, given or Given())
-        parts.check_fingerprints(folder)
+        parts = loaded(folder, given)
+        spec = parts.spec
         wanted = Budget.parse(budget) if budget else Budget.parse(spec.budget)
         searches = parts.searches(wanted)
         store = RunStore(folder, repair=repair)
@@ -181,6 +180,15 @@ def draw(results: Results, folder: Path) -> None:
             pictures.grid(folder / "best.png", rows)
 
 
+def loaded(folder: Path, given: Given | None) -> Parts:
+    """The parts of a run folder, checked to be the ones that it was made with."""
+    spec = RunSpec.read(read_spec(folder), folder)
+    check_objects(spec, given or Given(), folder)
+    parts = Parts.load(spec, given or Given())
+    parts.check_fingerprints(folder)
+    return parts
+
+
 def stored_results(folder: Path) -> dict[str, Any]:
     """winners.json of a run."""
     read_spec(folder)
@@ -190,7 +198,12 @@ def stored_results(folder: Path) -> dict[str, Any]:
             f"{folder} has no winners yet: nothing was finished; "
             f"go on with: noisesearch resume {folder}"
         )
-    content: dict[str, Any] = json.loads(path.read_text())
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{path} cannot be read ({error}); write it again with: noisesearch resume {folder}"
+        ) from error
     return content
 
 
@@ -200,9 +213,7 @@ def verify(folder: Path, given: Given | None = None) -> dict[str, Any]:
     ``pixels`` in 8-bit levels, ``parts`` in the verifiers' own units.
     """
     content = stored_results(folder)
-    spec = RunSpec.read(read_spec(folder), folder)
-    parts = Parts.load(spec, given or Given())
-    parts.check_fingerprints(folder)
+    parts = loaded(folder, given)
     store = RunStore(folder, write=False)
     graph = store.graph()
     made: dict[str, pictures.Picture] = {}

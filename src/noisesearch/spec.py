@@ -38,6 +38,7 @@ class RunSpec(BaseModel):
     threads: int
     top: int = 1
     keep: str = "all"
+    objects: dict[str, list[str]] = Field(default_factory=dict)  # Python's, by kind
     fingerprints: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
@@ -75,7 +76,7 @@ def settings(kind: str, name: str, target: Any, parameters: dict[str, Any]) -> A
         if given not in fields:
             if not fields:
                 raise ConfigError(f"{kind} {name!r} takes no parameters, got {given!r}")
-            raise unknown(f"parameter of {kind} {name!r}", given, fields)
+            raise unknown(f"{name} parameter", given, fields)
     try:
         return target(**parameters)
     except ValidationError as error:

@@ -52,20 +52,24 @@ class RunStore:
     @classmethod
     def create(cls, folder: Path, spec: Mapping[str, Any]) -> RunStore:
         """A new run in an empty or new folder; the spec is there before anything else."""
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"{folder} is a file; choose a new or empty folder with --out")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            held = acquire(folder)
         except OSError as error:
             raise disk_error(error, folder) from error
+        foreign = any(p.name != "lock" for p in folder.iterdir())
+        if foreign and not (folder / "spec.json").exists():
+            # Said before the lock is made: nothing is left in a folder that is somebody else's.
+            raise StoreError(
+                f"{folder} is not empty and not a run; choose a new or empty folder with --out"
+            )
+        held = acquire(folder)
         try:
             if (folder / "spec.json").exists():
                 raise StoreError(
                     f"{folder} holds a run already; go on with it: noisesearch resume {folder}, "
                     "or choose another folder with --out"
-                )
-            if any(p.name != "lock" for p in folder.iterdir()):
-                raise StoreError(
-                    f"{folder} is not empty and not a run; choose a new or empty folder with --out"
                 )
             replace(folder / "spec.json", json.dumps(spec, indent=2).encode())
         finally:
@@ -200,15 +204,20 @@ def read_spec(folder: Path) -> dict[str, Any]:
             f'make one with: noisesearch generate "a red circle" --out {folder}'
         )
     try:
-        spec: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
+        spec = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
         raise StoreError(f"{path} cannot be read ({error}); restore it from a copy") from error
+    if not isinstance(spec, dict):
+        raise StoreError(f"{path} holds no spec of a run; restore it from a copy")
     return spec
 
 
 def acquire(folder: Path) -> TextIO:
     """The writer's lock; it is the system's, so it goes when its process does."""
-    held = (folder / "lock").open("a+")
+    try:
+        held = (folder / "lock").open("a+")
+    except OSError as error:
+        raise disk_error(error, folder) from error
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -181,7 +181,8 @@ class Trajectory:
     def at(self, steps: int) -> Trajectory:
         """The same start noise, moves and seeds with ``steps`` in place of the first grid's.
 
-        Every leg's steps are scaled by the same ratio and rounded up.
+        Every leg's steps are scaled by the same ratio and rounded up; a move that is then shorter
+        than a step is left out.
         """
         first, *rest = self.lineage()
         if steps == first.grid.steps:
@@ -195,7 +196,7 @@ class Trajectory:
             if isinstance(node.move, Renoise):
                 grid = node.move.grid
                 result = result.renoise(grid.start, node.move.seed, grid.end, scaled(grid.steps))
-            elif isinstance(node.move, Denoise):
+            elif isinstance(node.move, Denoise) and scaled(node.move.to) > result.level:
                 result = result.denoise(scaled(node.move.to), node.move.seed)
         return result
 
@@ -267,7 +268,8 @@ class Graph:
         match line["op"]:
             case "begin":
                 noise = self.nodes[line["noise"]]
-                assert isinstance(noise, Noise)
+                if not isinstance(noise, Noise):
+                    raise TypeError(f"{line['noise']} is not a noise")
                 condition = Condition(**line["condition"])
                 return Trajectory.begin(condition, noise, line["steps"], line["quality"])
             case "denoise":

@@ -17,6 +17,7 @@ from ..live import Live
 from ..models.protocol import Model
 from ..algorithms.problem import Algorithm
 from ..store import RunStore
+from ..trajectory import Trajectory
 from .mixture import MixtureModel
 
 
@@ -55,6 +56,10 @@ class Released:
             return []
         self.given += 1
         return [self._held.pop(self.order.randrange(len(self._held)) if self.order else 0)]
+
+    def cancel(self, ask: Ask) -> None:
+        self._held = [(a, r) for a, r in self._held if a.key != ask.key]
+        self.inner.cancel(ask)
 
     def close(self) -> None:
         self.inner.close()
@@ -154,3 +159,58 @@ class Bench:
         except KeyboardInterrupt:
             return
         raise AssertionError(f"the run ended before {after} answers")
+
+
+class MadeUp:
+    """An executor that computes nothing: ``number(trajectory, index)`` gives a reply's parts.
+
+    ``index`` counts the answers; a string in place of a number is the reason why it is missing.
+    """
+
+    def __init__(self, number: Callable[[Trajectory, int], Mapping[str, float | str]]) -> None:
+        self.number = number
+        self.asked: list[str] = []
+        self.usage: dict[str, dict[str, int]] = {}
+        self._asks: dict[str, Ask] = {}
+
+    def submit(self, ask: Ask) -> None:
+        if ask.trajectory.key not in self._asks:
+            self.asked.append(ask.trajectory.key)
+            self._asks[ask.trajectory.key] = ask
+
+    def wait(self) -> list[tuple[Ask, Reply]]:
+        first = len(self.asked) - len(self._asks)
+        answers = [
+            (ask, Reply.of(ask.trajectory, self.number(ask.trajectory, first + i)))
+            for i, ask in enumerate(self._asks.values())
+        ]
+        self._asks.clear()
+        return answers
+
+    def cancel(self, ask: Ask) -> None:
+        self._asks.pop(ask.trajectory.key, None)
+
+    def close(self) -> None:
+        self._asks.clear()
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Ticking(Released):
+    """Answers one by one, each of which takes ``seconds`` of the clock."""
+
+    def __init__(self, inner: Executor, clock: Clock, seconds: float = 1.0) -> None:
+        super().__init__(inner)
+        self.clock, self.seconds = clock, seconds
+
+    def wait(self) -> list[tuple[Ask, Reply]]:
+        self.clock.now += self.seconds
+        return super().wait()

@@ -83,6 +83,25 @@ class ExecutorContract:
         assert sorted(a.key for a, _ in answers) == sorted(a.key for a in asks)
         executor.close()
 
+    def test_cancelled_asks_cost_nothing_more(self, executor: Executor) -> None:
+        asks = self.asks(40)
+        for ask in asks:
+            executor.submit(ask)
+        first = executor.wait()
+        given = {a.key for a, _ in first}
+        left = [a for a in asks if a.key not in given]
+        kept, dropped = left[1::6], [a for i, a in enumerate(left) if i % 6 != 1]
+        for ask in (*dropped, dropped[0], asks[0] if asks[0].key in given else dropped[1]):
+            executor.cancel(ask)
+        answers = self.drain(executor)
+        assert sorted(a.key for a, _ in answers) == sorted(a.key for a in kept)
+        used = sum(of["nfe"] for of in executor.usage.values())
+        # What was in flight when it was cancelled has cost something, and no more than itself.
+        assert used < (len(given) + len(kept) + 2 * 4) * STEPS < len(asks) * STEPS
+        executor.submit(dropped[0])
+        assert [a.key for a, _ in self.drain(executor)] == [dropped[0].key]
+        executor.close()
+
     def test_nan_is_a_missing_part(self, executor: Executor) -> None:
         for ask in self.asks(16):
             executor.submit(ask)

@@ -59,6 +59,7 @@ class Worker:
         self._active: list[Job] = []
         self._ready: list[tuple[Trajectory, Tensor]] = []
         self._asked: dict[str, Ask] = {}
+        self._stale = False  # something in flight was cancelled
         self._slots = self._ticks = 0
 
     @property
@@ -72,9 +73,30 @@ class Worker:
         if trajectory.key in self._asked:
             return
         self._asked[trajectory.key] = ask
+        self._reach(trajectory)
+
+    def _reach(self, trajectory: Trajectory) -> None:
         self._planner.reach(
             trajectory, not trajectory.finished, lambda place: self._arrived(trajectory, place)
         )
+
+    def cancel(self, ask: Ask) -> None:
+        """Forget an ask; what it alone needed is not computed."""
+        if self._asked.pop(ask.trajectory.key, None) is not None:
+            self._stale = True
+
+    def _restart(self) -> None:
+        """Plan anew for what is still asked, from where everything in flight is."""
+        self._stale = False
+        for job in (*self._active, *self._planner.queue):
+            self.cache.put(job.edge, job.level, job.place)
+        self._active = []
+        self._planner.clear()
+        self._ready = [(t, x0) for t, x0 in self._ready if t.key in self._asked]
+        there = {t.key for t, _ in self._ready}
+        for key, ask in self._asked.items():
+            if key not in there:
+                self._reach(ask.trajectory)
 
     def _arrived(self, trajectory: Trajectory, place: Place) -> None:
         x0 = place.state[0] if trajectory.finished else place.pair and place.pair[0]
@@ -84,6 +106,8 @@ class Worker:
     def wait(self) -> list[tuple[Ask, Reply]]:
         """Work until something is answered; empty when nothing is asked."""
         with torch.inference_mode():
+            if self._stale:
+                self._restart()
             while self._asked:
                 queue = self._planner.queue
                 while queue and len(self._active) < self.rows:
@@ -156,7 +180,7 @@ class Worker:
                 self._count(jobs[i].trajectory.condition, "nfe")
             return self.counted(x, t, encoded, live=len(going))
 
-        noise = self._injected(jobs, state[0]) if self.solver.stochastic else None
+        noise = self._injected(going, state[0]) if self.solver.stochastic else None
         process = self.counted.denoiser.process
         after = self.solver.step(denoise, process, state, t0, t1, noise)
         for i in going:
@@ -165,15 +189,16 @@ class Worker:
             job.place = Place(tuple(s[i : i + 1].clone() for s in after))
             self._planner.passed(job)
 
-    def _injected(self, jobs: list[Job], like: Tensor) -> Tensor:
-        """What an SDE step adds, keyed by (seed, level): 3→9 is 3→6→9."""
-        drawn = []
-        for job in jobs:
+    def _injected(self, going: list[int], like: Tensor) -> Tensor:
+        """What an SDE step adds to the rows that go on, keyed by (seed, level): 3→9 is 3→6→9."""
+        noise = torch.zeros_like(like)
+        for i in going:
+            job = self._active[i]
             if job.seed is None:
                 raise ConfigError(f"solver {self.solver.name!r} needs a seed on every move")
-            drawn.append(normals(seed_of(job.seed, "step", job.level), like.shape[1:]))
-        rows = [torch.from_numpy(d).to(like)[None] for d in drawn]
-        return stacked([(r,) for r in rows], self.rows)[0]
+            drawn = normals(seed_of(job.seed, "step", job.level), like.shape[1:])
+            noise[i] = torch.from_numpy(drawn).to(like)
+        return noise
 
     def _grid(self, grid: Grid) -> Tensor:
         """Times of a grid's levels, float64; the model's own schedule."""
@@ -209,5 +234,5 @@ class Worker:
     def close(self) -> None:
         """Drop what is in flight."""
         self._active, self._ready = [], []
-        self._planner.queue.clear()
+        self._planner.clear()
         self._asked.clear()

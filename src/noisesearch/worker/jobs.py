@@ -59,6 +59,11 @@ class Planner:
         self.queue: deque[Job] = deque()
         self._flying: dict[str, Job] = {}
 
+    def clear(self) -> None:
+        """Forget every job and who waits for it."""
+        self.queue.clear()
+        self._flying.clear()
+
     def reach(self, trajectory: Trajectory, preview: bool, arrived: Arrived) -> None:
         edge, level = trajectory.edge, trajectory.level
         place = self.cache.get(edge, level)

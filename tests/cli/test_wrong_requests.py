@@ -1,0 +1,146 @@
+"""A wrong request: one sentence, exit status 2, and nothing left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import Done, Tool, quick
+
+RED = "a red circle"
+# What is asked for, and words that the sentence must have.
+WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
+    "model": ([*quick(RED), "--model", "shape"], ("unknown model 'shape'", "'shapes'")),
+    "verifier": (
+        quick(RED, verifier="ensembel"),
+        ("unknown verifier 'ensembel'", "did you mean 'ensemble'", "checker"),
+    ),
+    "verifier file": (quick(RED, verifier="novid.py:x"), ("novid.py", "no such file")),
+    "verifier in file": (
+        quick(RED, verifier="vivid.py:vivd"),
+        ("unknown name in vivid.py 'vivd'", "did you mean 'vivid'"),
+    ),
+    "verifier that does not parse": (quick(RED, verifier="broken.py:x"), ("broken.py", "syntax")),
+    "no verifier": (quick(RED, verifier=""), ("no verifier was given",)),
+    "algorithm": (
+        [*quick(RED), "--algorithm", "zeroorder"],
+        ("unknown algorithm 'zeroorder'", "did you mean 'zero-order'"),
+    ),
+    "solver": ([*quick(RED), "--solver", "eulr"], ("unknown solver 'eulr'", "'euler'")),
+    "parameter": (
+        [*quick(RED), "--set", "cosin=1"],
+        ("unknown zero-order parameter 'cosin'", "did you mean 'cosine'"),
+    ),
+    "parameter value": ([*quick(RED), "--set", "cosine=1.5"], ("cosine", "1.5", "equal to 1")),
+    "parameter kind": ([*quick(RED), "--set", "neighbours=x"], ("neighbours", "'x'", "integer")),
+    "parameter without =": ([*quick(RED), "--set", "cosine"], ("'cosine'", "--set cosine=0.95")),
+    "words": (
+        quick("a photo of an astronaut"),
+        ("'photo'", "'astronaut'", "noisesearch list words --model shapes"),
+    ),
+    "word order": (quick("circle red a"), ("'circle red a'", "such as")),
+    "long prompt": (quick("a red circle " * 8), ("a red circle a red", "one or two groups")),
+    "negative": ([*quick(RED), "--negative", "a sheep"], ("'sheep'", "list words")),
+    "empty prompt": (quick(""), ("empty prompt", "such as")),
+    "no prompt": (quick(), ("no prompt was given", "a red circle")),
+    "missing prompts": (quick("--prompts", "no.txt"), ("no.txt", "no such file")),
+    "folder of prompts": (quick("--prompts", "."), ("cannot be read", "is a directory")),
+    "empty prompts": (quick("--prompts", "empty.txt"), ("empty.txt has no prompt", "a line")),
+    "prompts in Latin-1": (quick("--prompts", "latin.txt"), ("latin.txt", "UTF-8")),
+    "small budget": ([*quick(RED), "--budget", "1"], ("too small", "the smallest is 2nfe")),
+    "small run budget": (
+        [*quick(RED, "a blue ring"), "--budget", "3nfe/run"],
+        ("too small", "the smallest is 4nfe/run"),
+    ),
+    "small budget for a long final": (
+        [*quick(RED), "--final-steps", "4", "--budget", "5"],
+        ("too small", "the smallest is 6nfe"),
+    ),
+    "budget": ([*quick(RED), "--budget", "banana"], ("'banana'", "640nfe/run")),
+    "budget unit": ([*quick(RED), "--budget", "3parsec"], ("'parsec'", "20candidates")),
+    "no budget": ([*quick(RED), "--budget", "0"], ("'0' is nothing", "640")),
+    "money": ([*quick(RED), "--budget", "2usd"], ("usd", "nfe, candidates or seconds")),
+    "steps": ([*quick(RED), "--steps", "0"], ("steps is 0", "at least 1")),
+    "final steps": ([*quick(RED), "--final-steps", "0"], ("final-steps is 0", "at least 1")),
+    "top": ([*quick(RED), "--top", "0"], ("top is 0", "at least 1")),
+    "batch": ([*quick(RED), "--batch", "0"], ("batch is 0", "at least 1")),
+    "seed": ([*quick(RED), "--seed", "-1"], ("seed is -1", "at least 0")),
+    "seconds": ([*quick(RED), "--seconds", "-1"], ("seconds is -1", "above 0")),
+    "guidance": ([*quick(RED), "--guidance", "nan"], ("guidance is nan", "a number")),
+    "dtype": ([*quick(RED), "--dtype", "float8"], ("'float8'", "float32 or bfloat16")),
+    "device": ([*quick(RED), "--device", "banana"], ("'banana'", "choose auto, cpu")),
+    "size": ([*quick(RED), "--size", "64x64"], ("'64x64'", "32x32 only")),
+    "keep": ([*quick(RED), "--keep", "some"], ("'some'", "all or winners")),
+    "objective": ([*quick(RED), "--objective", "banana"], ("'banana'", "part(x)")),
+    "objective's part": (
+        [*quick(RED), "--objective", "part(vivd)"],
+        ("'vivd'", "did you mean 'vivid'"),
+    ),
+    "full folder": ([*quick(RED), "--out", "full"], ("full is not empty", "--out")),
+    "file as folder": ([*quick(RED), "--out", "empty.txt"], ("empty.txt is a file", "--out")),
+    "file in the way": ([*quick(RED), "--out", "empty.txt/x"], ("empty.txt/x", "not a directory")),
+    "resume nothing": (["resume", "nothing"], ("nothing does not exist", "generate")),
+    "resume no run": (["resume", "full"], ("full is not a run", "spec.json")),
+    "resume a file": (["resume", "empty.txt"], ("empty.txt is not a run",)),
+    "resume a broken spec": (["resume", "broken"], ("broken/spec.json", "cannot be read")),
+    "resume no spec": (["resume", "list"], ("list/spec.json", "no spec")),
+    "show nothing": (["show", "nothing"], ("nothing does not exist", "generate")),
+    "show no run": (["show", "."], (". is not a run", "generate")),
+    "list": (["list", "model"], ("unknown list 'model'", "did you mean 'models'")),
+    "words of no model": (["list", "words", "--model", "flux9"], ("unknown model 'flux9'",)),
+}
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], dict[str, Done]]:
+    """The folder, what it had before, and what became of every wrong request."""
+    folder = tmp_path_factory.mktemp("wrong")
+    tool = Tool(folder)
+    (folder / "empty.txt").write_text("\n# nothing but this\n\n")
+    (folder / "latin.txt").write_bytes("a red circle\nein grüner Kreis\n".encode("latin-1"))
+    (folder / "broken.py").write_text("def x(:\n")
+    for name, content in (("full", None), ("broken", '{"format": 1,'), ("list", "[1]")):
+        (folder / name).mkdir()
+        (folder / name / ("x" if content is None else "spec.json")).write_text(content or "hi")
+    before = names(folder)
+    done = tool.batch(*(arguments for arguments, _ in WRONG.values()))
+    return folder, before, dict(zip(WRONG, done, strict=True))
+
+
+def names(folder: Path) -> list[str]:
+    found = (p for p in folder.rglob("*") if "__pycache__" not in p.parts)
+    return sorted(str(p.relative_to(folder)) for p in found)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_says_what_is_wrong(
+    name: str, refusals: tuple[Path, list[str], dict[str, Done]]
+) -> None:
+    refusals[2][name].refused(*WRONG[name][1])
+
+
+def test_leaves_nothing_behind(refusals: tuple[Path, list[str], dict[str, Done]]) -> None:
+    folder, before, _ = refusals
+    after = [name for name in names(folder) if name != "runs"]
+    assert after == before
+
+
+def test_the_installed_command(tool: Tool) -> None:
+    tool.run(*quick(RED), "--model", "shape").refused("unknown model 'shape'")
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["generate", "--nosuch"], "No such option: --nosuch"),
+        (["generat"], "No such command 'generat'"),
+        (["generate", "a red circle", "--seed", "x"], "Invalid value for '--seed'"),
+        (["resume"], "Missing argument 'DIR'"),
+    ],
+)
+def test_usage_errors(tool: Tool, arguments: list[str], words: str) -> None:
+    done = tool.run(*arguments)
+    assert done.status == 2
+    assert words in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""

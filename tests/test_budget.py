@@ -1,0 +1,53 @@
+"""How budgets are read and shared."""
+
+from __future__ import annotations
+
+import pytest
+
+from noisesearch.budget import Budget
+from noisesearch.errors import ConfigError
+
+GOOD = [
+    (640, Budget(640, "nfe", "condition")),
+    ("640", Budget(640, "nfe", "condition")),
+    (" 640NFE ", Budget(640, "nfe", "condition")),
+    ("640nfe/run", Budget(640, "nfe", "run")),
+    ("1280forwards", Budget(1280, "forwards", "condition")),
+    ("20 candidates", Budget(20, "candidates", "condition")),
+    ("20candidates/run", Budget(20, "candidates", "run")),
+    ("30s", Budget(30, "s", "run")),
+    ("5m", Budget(300, "s", "run")),
+    ("1.5h", Budget(5400, "s", "run")),
+    ("5m/condition", Budget(300, "s", "condition")),
+    ("2usd", Budget(2, "usd", "run")),
+    ("0.25usd", Budget(0.25, "usd", "run")),
+    ("1000000nfe/run", Budget(1_000_000, "nfe", "run")),
+    ("12345678", Budget(12_345_678, "nfe", "condition")),
+    ("0.00001h", Budget(0.036, "s", "run")),
+    (1234567.5, Budget(1234567.5, "nfe", "condition")),
+]
+
+
+@pytest.mark.parametrize(("text", "wanted"), GOOD)
+def test_good(text: str | int | float, wanted: Budget) -> None:
+    budget = Budget.parse(text)
+    assert (budget.unit, budget.per) == (wanted.unit, wanted.per)
+    assert budget.amount == pytest.approx(wanted.amount, rel=1e-12)
+    assert Budget.parse(budget) is budget
+    assert Budget.parse(str(budget)) == budget, "what the spec holds is read back"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "many", "-5", "0", "0s", "640 miles", "nfe", "640/week", "640nfe/", "1e3", "nan"]
+)
+def test_bad(text: str) -> None:
+    with pytest.raises(ConfigError, match="640 .NFE per condition.") as caught:
+        Budget.parse(text)
+    assert repr(text) in str(caught.value)
+
+
+def test_share() -> None:
+    assert Budget.parse("100").share(3) == 100
+    assert Budget.parse("100nfe/run").share(3) == 33
+    assert Budget.parse("100").counted and Budget.parse("2candidates").counted
+    assert not Budget.parse("5m").counted and not Budget.parse("2usd").counted
