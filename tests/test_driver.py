@@ -22,7 +22,9 @@ from noisesearch.trajectory import Trajectory
 Number = Callable[[Trajectory, int], Mapping[str, float | str]]
 
 
-def bench(folder: Path, algorithm: Any = None, model: Model | None = None, **settings: Any) -> Bench:
+def bench(
+    folder: Path, algorithm: Any = None, model: Model | None = None, **settings: Any
+) -> Bench:
     return Bench(folder, algorithm or RandomSearch(), model or MixtureModel(), settings)
 
 
@@ -62,7 +64,10 @@ def test_a_row_that_raises_takes_no_other_along(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "short": (lambda i, c: i.mean((1, 2, 3))[1:], r"must return 4 numbers for 4 images, got \(3,\)"),
+    "short": (
+        lambda i, c: i.mean((1, 2, 3))[1:],
+        r"must return 4 numbers for 4 images, got \(3,\)",
+    ),
     "one": (lambda i, c: 0.5, r"must return 4 numbers for 4 images, got \(\)"),
     "wide": (lambda i, c: i.mean((2, 3)), r"got \(4, 3\)"),
     "text": (lambda i, c: "lovely", "got the string 'lovely'"),
@@ -81,7 +86,9 @@ def test_what_a_verifier_can_do_wrong(what: str, tmp_path: Path) -> None:
     function, reason = WRONG[what]
     function.__name__ = what
     of = bench(tmp_path, verifier=[even, function])
-    with pytest.raises(ConfigError, match=f"part '{what}' is missing in .*{reason}.*--retry-failed"):
+    with pytest.raises(
+        ConfigError, match=f"part '{what}' is missing in .*{reason}.*--retry-failed"
+    ):
         of.run("wrong")
     with pytest.raises(ConfigError, match=reason):
         of.run("wrong")  # and a resume says it again instead of going on
@@ -107,7 +114,7 @@ def test_more_than_a_fifth_ends_the_run(count: int, ends: bool, tmp_path: Path) 
     of = bench(tmp_path, budget="20candidates")
     of.prompts = ["one"]
     if ends:
-        with pytest.raises(ConfigError, match="missing in 5 of 20 .*first reason: reason 15"):
+        with pytest.raises(ConfigError, match=r"missing in 5 of 20 .*first reason: reason 15"):
             made_up(of, number)
     else:
         outcome, _ = made_up(of, number)

@@ -78,7 +78,9 @@ def test_a_plain_function_asks_for_yes(tmp_path: Path) -> None:
     ns.search("x", **settings(tmp_path / "run", planned, "5candidates"))
     journal = (tmp_path / "run" / "journal.jsonl").read_bytes()
     given = {"model": MixtureModel(), "algorithm": planned}
-    with pytest.raises(ConfigError, match=r"'planned' asks differently.* 1 of its first 10 .*--yes"):
+    with pytest.raises(
+        ConfigError, match=r"'planned' asks differently.* 1 of its first 10 .*--yes"
+    ):
         ns.resume(tmp_path / "run", budget="10candidates", **given)
     assert json.loads((tmp_path / "run" / "spec.json").read_text())["budget"].startswith("5cand")
     assert (tmp_path / "run" / "journal.jsonl").read_bytes().startswith(journal)

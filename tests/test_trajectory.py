@@ -7,9 +7,9 @@ import pytest
 from noisesearch.errors import ConfigError
 from noisesearch.ledger import Ledger, Rates, total
 from noisesearch.noise import gaussian
+from noisesearch.process import Linear
 from noisesearch.solvers import DDIM, Euler
 from noisesearch.testing.solver import finished
-from noisesearch.process import Linear
 from noisesearch.trajectory import Condition, Denoise, Renoise, Trajectory
 
 START = Trajectory.begin(Condition(text="x"), gaussian(1), 9)
@@ -129,7 +129,9 @@ def test_at_other_steps() -> None:
     assert [m.to for m in more.moves if isinstance(m, Denoise)] == [7, 5, 9, 7]
     assert more.finished and more.lineage()[0].grid.steps == 20
     assert whole.at(9) is whole
-    assert START.denoise().at(30) == Trajectory.begin(Condition(text="x"), gaussian(1), 30).denoise()
+    assert (
+        START.denoise().at(30) == Trajectory.begin(Condition(text="x"), gaussian(1), 30).denoise()
+    )
 
 
 def test_at_fewer_steps_than_moves() -> None:

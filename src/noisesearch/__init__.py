@@ -39,14 +39,14 @@ __all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "N
            "gaussian", "mix", "neighbour", "resume", "score", "search"]  # fmt: skip
 
 if TYPE_CHECKING:
+    from .algorithms.initial_noise import RandomSearch, ZeroOrder
+    from .algorithms.problem import Problem
     from .api import resume, search
     from .ask import Reply, score
     from .budget import Budget
     from .errors import BackendError, ConfigError, NoisesearchError, StoreError
     from .noise import gaussian, mix, neighbour
     from .results import Candidate, Result, Results
-    from .algorithms.initial_noise import RandomSearch, ZeroOrder
-    from .algorithms.problem import Problem
     from .trajectory import Condition
 
 

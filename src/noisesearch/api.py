@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +18,7 @@ from .build import Given, Parts
 from .driver import Watcher
 from .errors import ConfigError, unknown
 from .models.protocol import Model
-from .plan import Plan, plan
+from .plan import Plan, plan, usual_width
 from .results import Result, Results
 from .run import Run
 from .solvers import SOLVERS
@@ -153,7 +155,8 @@ class Request:
 
     def _rows(self, parts: Parts, budget: Budget) -> int:
         """As wide as the algorithm's usual yield over all conditions, within reason."""
-        width = self.plan(parts, budget).width * len(parts.conditions)
+        problem = parts.problem(parts.conditions[0], budget)
+        width = usual_width(problem, parts.algorithm) * len(parts.conditions)
         return min(ROWS[1], max(ROWS[0], width))
 
     def plan(self, parts: Parts, budget: Budget) -> Plan:
@@ -185,6 +188,14 @@ def _name(thing: Any) -> str:
     return "verifier" if name == "<lambda>" else str(name)
 
 
+class Temporary:
+    """A folder that goes with the last result that holds it, and without a word."""
+
+    def __init__(self) -> None:
+        self.name = tempfile.mkdtemp(prefix="noisesearch-")
+        weakref.finalize(self, shutil.rmtree, self.name, ignore_errors=True)
+
+
 @overload
 def search(conditions: str | None, **settings: Any) -> Result: ...
 @overload
@@ -211,7 +222,7 @@ def search(
             raise unknown("setting", name, Request.__dataclass_fields__)
     request = Request(prompts, **settings)
     parts, _ = request.resolve()
-    owner = None if out is not None else tempfile.TemporaryDirectory(prefix="noisesearch-")
+    owner = None if out is not None else Temporary()
     folder = Path(out) if out is not None else Path(owner.name)  # type: ignore[union-attr]
     run = Run.create(folder, parts, owner)
     try:

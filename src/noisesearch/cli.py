@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from .results import Results
     from .run import Run
 
+P = ParamSpec("P")
 app = typer.Typer(
     help="Better images from diffusion and flow models, by searching over noise.",
     no_args_is_help=True,
@@ -36,7 +39,22 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def interruptible(command: Callable[P, None]) -> Callable[P, None]:
+    """Ctrl-C before or after the search itself: said here, since typer would end silently."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **settings: P.kwargs) -> None:
+        try:
+            command(*args, **settings)
+        except KeyboardInterrupt:
+            say("noisesearch: interrupted")
+            sys.exit(130)
+
+    return run
+
+
 @app.command()
+@interruptible
 def generate(
     prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT...")] = None,
     file: Annotated[
@@ -87,14 +105,11 @@ def generate(
         _print(planned(request, parts), json_)
         return
     run = _created(out, parts)
-    spec, count = parts.spec, len(parts.conditions)
-    say(f"searching: {count} prompt{'s' * (count > 1)}, model {spec.model}, algorithm "
-        f"{spec.algorithm}, verifiers {', '.join(spec.verifiers)}, budget {spec.budget}; "
-        f"run folder {run.folder}")  # fmt: skip
     _execute(run, seconds, json_)
 
 
 @app.command()
+@interruptible
 def resume(
     folder: Annotated[Path, typer.Argument(metavar="DIR")],
     budget: Annotated[str | None, typer.Option(help="A larger budget: extend.")] = None,
@@ -114,14 +129,15 @@ def resume(
     if run.store.journal.torn:
         say(f"the last line of the journal was torn ({run.store.journal.torn} bytes): cut off")
     if run.store.journal.left_out:
-        say(f"{run.store.journal.left_out} corrupted lines of the journal were left out, what they "
-            f"held is computed again; the old file is {run.folder / 'journal.jsonl.damaged'}"
-            )  # fmt: skip
+        say(f"{run.store.journal.left_out} corrupted lines of the journal were left out, what "
+            "they held is computed again; the old file is "
+            f"{run.folder / 'journal.jsonl.damaged'}")  # fmt: skip
     say(f"{len(run.store)} answered candidates are kept")
     _execute(run, seconds, json_)
 
 
 @app.command()
+@interruptible
 def show(
     folder: Annotated[Path, typer.Argument(metavar="DIR")],
     verify: Annotated[
@@ -149,6 +165,7 @@ def show(
 
 
 @app.command("list")
+@interruptible
 def list_(
     what: Annotated[str, typer.Argument(metavar="models|verifiers|algorithms|solvers|words")],
     model: Annotated[str, typer.Option(help="Whose words and roles.")] = "shapes",
@@ -174,8 +191,8 @@ def _prompts(given: list[str], file: Path | None, unconditional: bool) -> list[s
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
             raise ConfigError(
-                f"prompts file {file} cannot be read ({reason.lower()}); give a text file in UTF-8 "
-                "with one prompt a line"
+                f"prompts file {file} cannot be read ({reason.lower()}); give a text file in "
+                "UTF-8 with one prompt a line"
             ) from error
         found = [line for line in lines if line and not line.startswith("#")]
         if not found:
@@ -240,6 +257,7 @@ def _execute(run: Run, seconds: float | None, json_: bool) -> None:
     from .progress import Progress
 
     try:
+        _say_what(run)
         with Progress(run) as progress:
             results = run.execute(progress, seconds)
     except KeyboardInterrupt:
@@ -258,6 +276,13 @@ def _execute(run: Run, seconds: float | None, json_: bool) -> None:
     _out(results, json_)
     if not json_:
         typer.echo(f"\npictures: {run.folder / 'grid.png'}")
+
+
+def _say_what(run: Run) -> None:
+    spec, count = run.parts.spec, len(run.searches)
+    say(f"searching: {count} prompt{'s' * (count > 1)}, model {spec.model}, algorithm "
+        f"{spec.algorithm}, verifiers {', '.join(spec.verifiers)}, budget {spec.budget}; "
+        f"run folder {run.folder}")  # fmt: skip
 
 
 def _say_failures(run: Run) -> None:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from .algorithms.problem import Algorithm
 from .ask import Ask, Reply
 from .budget import Budget
 from .errors import BackendError, ConfigError
 from .live import Live
-from .algorithms.problem import Algorithm
 from .store import RunStore
 
 FAILED_SHARE = 0.20
@@ -87,18 +87,19 @@ class Driver:
 
     def run(self) -> None:
         """Until every search is done. KeyboardInterrupt passes through, with nothing lost."""
-        waiting = iter(self.searches)
+        waiting = list(self.searches)
         live: list[Live] = []
         self._check_clock(live)
         while True:
-            fresh = list(itertools.islice(waiting, self.window - len(live)))
+            room = self.window - len(live)
+            fresh, waiting = waiting[:room], waiting[room:]
             live += fresh
             self._start(fresh)
             self._check_clock(live)
             live = [s for s in live if s.stage != "done"]
             if self._wanted:
                 self._answered(self.executor.wait())
-            elif not live and not fresh:
+            elif not live and not waiting:
                 break
         self._check_failures(last=True)
 
@@ -200,10 +201,9 @@ class Driver:
         if self.budget.unit != "s" or self.budget.per != "condition" or live.started is None:
             return False
         condition = live.problem.condition.key
-        if self.store.cuts.get(condition, 0.0) >= self.budget.amount:
-            return True
-        over = self.clock() - live.started >= self.budget.amount
-        if over:
+        before = self.store.cuts.get(condition, 0.0)
+        over = before + self.clock() - live.started >= self.budget.amount
+        if over and before < self.budget.amount:
             self.store.event("cut", seconds=0.0, condition=condition, at=self.budget.amount)
             self.store.cuts[condition] = self.budget.amount
         return over

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .algorithms.problem import Algorithm, Problem, Search
 from .ask import Ask, Reply, score
 from .ledger import Ledger
 from .objectives import Objective, ranking
-from .algorithms.problem import Algorithm, Problem, Search
 from .trajectory import Trajectory
 
 

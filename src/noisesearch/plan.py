@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from .algorithms.problem import Algorithm, Problem
 from .ask import Ask, Reply
 from .ledger import Ledger
-from .algorithms.problem import Algorithm, Problem
 from .store import RunStore
 from .trajectory import Trajectory
 
 OPEN_YIELDS = 3  # looked at where only a clock ends the search
+WIDTH_YIELDS = 64  # enough to see how wide the asks are, whatever the budget
 
 
 @dataclass(frozen=True)
@@ -53,22 +54,37 @@ def plan(
             fresh.ledger.charge(winner.at(final_steps))
         ledgers.append(fresh.ledger)
     ledgers.sort(key=lambda ledger: ledger.nfe)
-    width = max(widths, key=lambda w: (widths[w], w), default=1)
-    return Plan(ledgers[0], ledgers[-1], width, math.isinf(first.limit))
+    return Plan(ledgers[0], ledgers[-1], _mode(widths), math.isinf(first.limit))
+
+
+def usual_width(problem: Problem, algorithm: Algorithm) -> int:
+    """How many asks a yield mostly has; soon known, however large the budget is."""
+    widths: Counter[int] = Counter()
+    _drive(problem, algorithm, _made_up(3), widths, WIDTH_YIELDS)
+    return _mode(widths)
+
+
+def _mode(widths: Counter[int]) -> int:
+    return max(widths, key=lambda w: (widths[w], w), default=1)
 
 
 def _drive(
-    problem: Problem, algorithm: Algorithm, luck: Iterator[float], widths: Counter[int]
+    problem: Problem,
+    algorithm: Algorithm,
+    luck: Iterator[float],
+    widths: Counter[int],
+    most: float = math.inf,
 ) -> list[Trajectory]:
     """The winners under these replies; where the budget cuts the search, any that are whole."""
     generator = algorithm(problem)
+    most = OPEN_YIELDS if math.isinf(problem.limit) else most
     winners: list[Trajectory] = []
     seen: list[Reply] = []
     try:
         asks = next(generator)
         while True:
             fit = problem.affordable(asks)
-            if not fit or (math.isinf(problem.limit) and sum(widths.values()) >= OPEN_YIELDS):
+            if not fit or sum(widths.values()) >= most:
                 break
             widths[len(fit)] += 1
             seen += [made_up_reply(problem, ask, next(luck)) for ask in fit]

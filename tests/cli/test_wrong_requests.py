@@ -113,9 +113,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_says_what_is_wrong(
-    name: str, refusals: tuple[Path, list[str], dict[str, Done]]
-) -> None:
+def test_says_what_is_wrong(name: str, refusals: tuple[Path, list[str], dict[str, Done]]) -> None:
     refusals[2][name].refused(*WRONG[name][1])
 
 

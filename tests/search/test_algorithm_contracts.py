@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -20,7 +20,7 @@ class TestRandomSearch(AlgorithmContract):
 
 
 class TestRandomSearchHeun(AlgorithmContract):
-    settings = {"solver": "heun"}
+    settings: ClassVar = {"solver": "heun"}
 
     @pytest.fixture
     def algorithm(self) -> Any:
@@ -28,7 +28,7 @@ class TestRandomSearchHeun(AlgorithmContract):
 
 
 class TestRandomSearchAncestral(AlgorithmContract):
-    settings = {"solver": "ddim-ancestral"}
+    settings: ClassVar = {"solver": "ddim-ancestral"}
 
     @pytest.fixture
     def algorithm(self) -> Any:
@@ -48,7 +48,7 @@ class TestZeroOrderKeep(AlgorithmContract):
 
 
 class TestZeroOrderRestart(AlgorithmContract):
-    settings = {"solver": "ddim"}
+    settings: ClassVar = {"solver": "ddim"}
 
     @pytest.fixture
     def algorithm(self) -> Any:
@@ -64,7 +64,7 @@ class TestZeroOrderMove(AlgorithmContract):
 
 
 class TestZeroOrderAncestral(AlgorithmContract):
-    settings = {"solver": "ddim-ancestral"}
+    settings: ClassVar = {"solver": "ddim-ancestral"}
 
     @pytest.fixture
     def algorithm(self) -> Any:
@@ -82,7 +82,7 @@ class TestPreviews(_Toy):
 
 
 class TestPreviewsHeun(_Toy):
-    settings = {"solver": "heun"}
+    settings: ClassVar = {"solver": "heun"}
 
     @pytest.fixture
     def algorithm(self) -> Any:
@@ -90,7 +90,7 @@ class TestPreviewsHeun(_Toy):
 
 
 class TestPreviewsAncestral(_Toy):
-    settings = {"solver": "ddim-ancestral"}
+    settings: ClassVar = {"solver": "ddim-ancestral"}
 
     @pytest.fixture
     def algorithm(self) -> Any:
@@ -98,7 +98,7 @@ class TestPreviewsAncestral(_Toy):
 
 
 class TestRenoising(_Toy):
-    settings = {"solver": "ddim"}
+    settings: ClassVar = {"solver": "ddim"}
 
     @pytest.fixture
     def algorithm(self) -> Any:
@@ -106,7 +106,7 @@ class TestRenoising(_Toy):
 
 
 class TestRenoisingHeun(_Toy):
-    settings = {"solver": "heun"}
+    settings: ClassVar = {"solver": "heun"}
 
     @pytest.fixture
     def algorithm(self) -> Any:
@@ -114,7 +114,7 @@ class TestRenoisingHeun(_Toy):
 
 
 class TestRenoisingAncestral(_Toy):
-    settings = {"solver": "ddim-ancestral"}
+    settings: ClassVar = {"solver": "ddim-ancestral"}
 
     @pytest.fixture
     def algorithm(self) -> Any:
@@ -130,7 +130,7 @@ class TestTree(_Toy):
 
 
 class TestTreeAncestral(_Toy):
-    settings = {"solver": "ddim-ancestral"}
+    settings: ClassVar = {"solver": "ddim-ancestral"}
 
     @pytest.fixture
     def algorithm(self) -> Any:

@@ -22,7 +22,9 @@ ROWS = 8
 WORLD_VERIFIERS = ("clipscore", "imagereward", "aesthetic", "checker")
 
 
-def trajectories(texts: list[str | None], count: int, steps: int, seeded: bool) -> list[Trajectory]:
+def trajectories(
+    texts: list[str | None], count: int, steps: int, seeded: bool
+) -> list[Trajectory]:
     return [
         Trajectory.begin(Condition(text=texts[i % len(texts)]), gaussian(i), steps).denoise(
             seed=i if seeded else None

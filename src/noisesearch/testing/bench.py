@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..algorithms.problem import Algorithm
 from ..api import Request
 from ..ask import Ask, Reply
 from ..budget import Budget
@@ -15,7 +16,6 @@ from ..build import Parts
 from ..driver import Driver, Executor
 from ..live import Live
 from ..models.protocol import Model
-from ..algorithms.problem import Algorithm
 from ..store import RunStore
 from ..trajectory import Trajectory
 from .mixture import MixtureModel

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from ..algorithms.initial_noise import RandomSearch
 from ..ask import Ask, Reply, score
 from ..build import Parts
 from ..driver import Executor
 from ..ledger import Ledger
 from ..noise import gaussian
-from ..algorithms.initial_noise import RandomSearch
 from ..trajectory import Condition, Trajectory
 from .bench import Bench
 

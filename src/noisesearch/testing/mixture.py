@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ..algorithms.problem import Space
 from ..errors import ConfigError
 from ..keys import seed_of
 from ..noise import normals
 from ..process import Linear, Process
-from ..algorithms.problem import Space
 from ..trajectory import Condition, Grid
 from ..verifiers.protocol import Views
 
@@ -42,8 +42,7 @@ class Mixture:
         return cls.of([0.5, 0.3, 0.2], [m.tolist() for m in means], [0.5, 0.3, 0.7])
 
     def posterior(self, process: Process, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """E[x0 | x_t] and E[ε | x_t] at x [B, D] and t [B], in the dtype of x; both finite at t = 0
-        and t = 1."""
+        """E[x0 | x_t] and E[ε | x_t] at x [B, D] and t [B], finite from t = 0 to t = 1."""
         weights, means, stds = (v.to(x) for v in (self.weights, self.means, self.stds))
         alpha, sigma = (f(t).to(x).reshape(-1, 1) for f in (process.alpha, process.sigma))
         variance = (alpha * stds) ** 2 + sigma**2  # [B, K]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..algorithms.problem import Problem, Search
 from ..ask import Reply, score
 from ..objectives import ranking
-from ..algorithms.problem import Problem, Search
 from ..trajectory import Trajectory
 
 
