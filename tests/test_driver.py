@@ -197,9 +197,12 @@ def test_winners_are_finished_at_other_steps(algorithm: Any, top: int, tmp_path:
         assert len(live.replies) == 10, "searched at search steps alone"
         finals = [w for w in live.outcome()["winners"] if not w["baseline"]]
         assert len(finals) == top
-        for winner, found in zip(live.winners or (), finals, strict=True):
-            assert winner.grid.steps == 4 and found["search"].trajectory == winner
-            assert found["reply"].trajectory == winner.at(12)
+        order = live.objective.order([f["reply"] for f in finals])
+        assert list(order) == sorted(order, reverse=True), "best first, by the finished samples"
+        seen = {found["search"].trajectory.key: found for found in finals}
+        for winner in live.winners or ():
+            found = seen[winner.key]
+            assert winner.grid.steps == 4 and found["reply"].trajectory == winner.at(12)
             assert found["reply"].parts != found["search"].parts, "scored again"
         assert live.baseline.grid.steps == 12 and live.baseline_ledger.nfe == 12
 
@@ -238,11 +241,12 @@ def test_a_better_baseline_becomes_the_winner(tmp_path: Path) -> None:
     def number(trajectory: Trajectory, i: int) -> dict[str, float | str]:
         return {"brightness": 9.0 if i == 0 else i / 100, "evenness": 0.0}
 
-    of = bench(tmp_path, steps=4, final_steps=12, budget="52")
+    of = bench(tmp_path, steps=4, final_steps=12, budget="76", top=2)
     of.prompts = ["one"]
     outcome, executor = made_up(of, number)
     (live,) = outcome.searches
     found = live.outcome()
+    assert len(found["winners"]) == 2, "top counts the baseline too"
     assert executor.asked[0] == live.baseline.key
     assert found["baseline_kept"] and found["winners"][0]["reply"].trajectory == live.baseline
     assert found["winners"][1]["search"] is not None, "the search's own stays in the list"

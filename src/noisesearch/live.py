@@ -114,11 +114,6 @@ class Live:
         whole = [r for r in self.replies if r.trajectory.finished]
         return [whole[i].trajectory for i in ranking(self.objective, whole)] if whole else []
 
-    def best_so_far(self) -> Reply | None:
-        """The complete reply of the highest value among all that is known, the baseline too."""
-        whole = [r for r in self.answers.values() if r.trajectory.finished]
-        return max(whole, key=self.objective.value, default=None)
-
     def outcome(self) -> dict[str, Any]:
         """Winners and baseline with their replies; of an unfinished search what there is."""
         base = self.answers.get(self.baseline.key)
@@ -129,6 +124,9 @@ class Live:
         if not finals:
             leader = [searched[t.key] for t in self.leaders()[:1]]
             finals = [(r.trajectory, r) for r in leader or ([base] if base else [])]
+        if self.final_steps != self.problem.steps:
+            # Finished elsewhere than they were seen: what counts is the finished sample.
+            finals = [finals[i] for i in ranking(self.objective, [r for _, r in finals])]
         ranked = [
             {"reply": r, "search": searched.get(w.key), "baseline": False} for w, r in finals
         ]
@@ -137,4 +135,4 @@ class Live:
         if kept:
             ranked.insert(0, {"reply": base, "search": searched.get(self.baseline.key),
                               "baseline": True})  # fmt: skip
-        return {"baseline": base, "winners": ranked, "baseline_kept": kept}
+        return {"baseline": base, "winners": ranked[: self.top], "baseline_kept": kept}
