@@ -63,7 +63,8 @@ class Request:
         names: list[str] = []
         for given in _listed(self.verifier):
             if isinstance(given, str):
-                names += build.expand([n.strip() for n in given.split(",") if n.strip()], model)
+                listed = [registry.located(n.strip()) for n in given.split(",") if n.strip()]
+                names += build.expand(listed, model)
             else:
                 name = _name(given)
                 if name in verifiers:
@@ -122,11 +123,13 @@ class Request:
         device = build.place(self.device)
         dump = getattr(algorithm, "model_dump", dict)
         return RunSpec(
-            model=model.name,
+            model=registry.located(self.model) if isinstance(self.model, str) else model.name,
             conditions=conditions,
             verifiers=verifiers,
             objective=self.objective,
-            algorithm=self.algorithm if isinstance(self.algorithm, str) else algorithm.name,
+            algorithm=registry.located(self.algorithm)
+            if isinstance(self.algorithm, str)
+            else algorithm.name,
             parameters=dump(),
             budget=str(budget),
             seed=self.seed,

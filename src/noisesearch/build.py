@@ -63,7 +63,10 @@ def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
     """By name or ``file.py:Name``; a plain generator function gets the protocol's attributes."""
     target = registry.load("algorithm", name)
     built: Algorithm = settings("algorithm", name, target, parameters)
-    return built if hasattr(built, "extendable") else Plain(name, built)
+    if hasattr(built, "extendable"):
+        return built
+    # The short name: seeds are derived from it, and a path is another on every machine.
+    return Plain(name.rpartition(":")[2], built)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,12 @@ def load(kind: str, name: str, own: Mapping[str, str] | None = None) -> Any:
     raise unknown(kind, name, [*table, *ALSO.get(kind, ())])
 
 
+def located(name: str) -> str:
+    """``file.py:Name`` with the whole path, so that a run is resumed from any folder."""
+    source, mark, attribute = name.rpartition(":")
+    return f"{Path(source).resolve()}{mark}{attribute}" if source.endswith(".py") else name
+
+
 def _import(kind: str, name: str, target: str) -> Any:
     source, _, attribute = target.rpartition(":")
     try:
