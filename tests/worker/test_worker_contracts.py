@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
+from noisesearch.ask import score
+from noisesearch.noise import Array, Materialiser, Noise, gaussian
 from noisesearch.registry import load
 from noisesearch.solvers import SOLVERS, solver
-from noisesearch.testing import ExecutorContract, SolverContract, VerifierContract
+from noisesearch.testing import ExecutorContract, MixtureModel, SolverContract, VerifierContract
 from noisesearch.testing.mixture import brightness, evenness
+from noisesearch.trajectory import Condition, Trajectory
+from noisesearch.worker.engine import AHEAD, Worker
 
 
 class TestSolvers(SolverContract):
@@ -38,3 +42,26 @@ class TestWorldVerifiers(VerifierContract):
             return load("verifier", request.param, world.verifiers)()
         except OSError as error:
             pytest.skip(f"{request.param}: its weights are not there yet ({error})")
+
+
+def test_a_thousand_asks_are_planned_a_few_batches_ahead() -> None:
+    """A job holds tensors, an ask does not: what waits in line must not take device memory."""
+    model = MixtureModel()
+    space = model.space()
+    made: list[int] = []
+
+    class Noises(Materialiser):
+        def __call__(self, noise: Noise) -> Array:
+            made.append(1)
+            return super().__call__(noise)
+
+    denoiser = model.build(1.0, "cpu", "float32")
+    worker = Worker(denoiser, solver("euler"), [brightness()], Noises(space.shape), space.times,
+                    rows=4)  # fmt: skip
+    for i in range(1000):
+        worker.submit(score(Trajectory.begin(Condition(text="x"), gaussian(i), 4).denoise()))
+    answered = len(worker.wait())
+    assert 0 < answered <= 4 and len(made) <= (AHEAD + 2) * 4
+    while more := worker.wait():
+        answered += len(more)
+    assert answered == len(made) == 1000

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,6 +22,7 @@ from .jobs import Job, Planner, row, stacked
 from .scoring import Scorer, Sink
 
 Usage = dict[str, dict[str, int]]
+AHEAD = 4  # batches of jobs that are planned while others run
 
 
 class Worker:
@@ -59,6 +62,7 @@ class Worker:
         self._active: list[Job] = []
         self._ready: list[tuple[Trajectory, Tensor]] = []
         self._asked: dict[str, Ask] = {}
+        self._backlog: deque[Trajectory] = deque()
         self._stale = False  # something in flight was cancelled
         self._slots = self._ticks = 0
 
@@ -73,12 +77,16 @@ class Worker:
         if trajectory.key in self._asked:
             return
         self._asked[trajectory.key] = ask
-        self._reach(trajectory)
+        self._backlog.append(trajectory)
 
-    def _reach(self, trajectory: Trajectory) -> None:
-        self._planner.reach(
-            trajectory, not trajectory.finished, lambda place: self._arrived(trajectory, place)
-        )
+    def _plan(self) -> None:
+        """Turn asks into jobs, a few batches ahead: a job holds its start noise as a tensor."""
+        queue = self._planner.queue
+        while self._backlog and len(queue) + len(self._active) < AHEAD * self.rows:
+            trajectory = self._backlog.popleft()
+            if trajectory.key in self._asked:
+                arrived = partial(self._arrived, trajectory)
+                self._planner.reach(trajectory, not trajectory.finished, arrived)
 
     def cancel(self, ask: Ask) -> None:
         """Forget an ask; what it alone needed is not computed."""
@@ -94,9 +102,7 @@ class Worker:
         self._planner.clear()
         self._ready = [(t, x0) for t, x0 in self._ready if t.key in self._asked]
         there = {t.key for t, _ in self._ready}
-        for key, ask in self._asked.items():
-            if key not in there:
-                self._reach(ask.trajectory)
+        self._backlog = deque(a.trajectory for k, a in self._asked.items() if k not in there)
 
     def _arrived(self, trajectory: Trajectory, place: Place) -> None:
         x0 = place.state[0] if trajectory.finished else place.pair and place.pair[0]
@@ -109,6 +115,7 @@ class Worker:
             if self._stale:
                 self._restart()
             while self._asked:
+                self._plan()
                 queue = self._planner.queue
                 while queue and len(self._active) < self.rows:
                     self._active.append(queue.popleft())
@@ -234,5 +241,6 @@ class Worker:
     def close(self) -> None:
         """Drop what is in flight."""
         self._active, self._ready = [], []
+        self._backlog.clear()
         self._planner.clear()
         self._asked.clear()
