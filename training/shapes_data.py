@@ -34,6 +34,7 @@ from noisesearch.worlds.shapes.scene import (
     SHAPES,
     Scene,
     Spec,
+    Thing,
     sample_scene,
     sample_spec,
 )
@@ -181,7 +182,21 @@ def falsify_somehow(spec: Spec, rng: np.random.Generator) -> Spec:
             return changed
 
 
-# ---- flawed images ----------------------------------------------------------------------
+# ---- pictures of no prompt, flawed images -------------------------------------------------
+
+
+def loose_scene(rng: np.random.Generator) -> Scene:
+    """One to six things of any size anywhere, fulfilling no prompt in particular."""
+    count = int(rng.choice(6, p=(0.24, 0.22, 0.2, 0.16, 0.1, 0.08))) + 1
+    largest = 0.6 if count == 1 else 0.48 if count < 4 else 0.34
+    things = []
+    for _ in range(count):
+        size = float(rng.uniform(0.2, largest))
+        x, y = rng.uniform(0.4 * size, 1 - 0.4 * size, size=2).tolist()
+        shape, colour = rng.choice(SHAPES), rng.choice(COLOURS)
+        things.append(Thing(str(shape), str(colour), x, y, size))
+    red, green, blue = rng.integers(205, 254, size=3).tolist()
+    return Scene(tuple(things), (red, green, blue))
 
 
 def _bend(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tensor:

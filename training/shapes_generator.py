@@ -29,6 +29,7 @@ from noisesearch.worlds.shapes.network import (
     SIZES,
     WEIGHTS,
     ShapesTransformer,
+    load,
     parameter_count,
     save,
 )
@@ -86,6 +87,12 @@ def meaning(spec: Spec) -> list[int]:
     return answers
 
 
+def slots_loss(answers: Tensor, slots: Tensor) -> Tensor:
+    """The mean cross-entropy of answers [B, sum(SLOTS)] to what is right [B, 7]."""
+    parts = zip(answers.split(SLOTS, dim=1), slots.unbind(1), strict=True)
+    return torch.stack([F.cross_entropy(answer, true) for answer, true in parts]).mean()
+
+
 def optimizers(
     network: ShapesTransformer, readers: nn.Module, rate: float
 ) -> list[torch.optim.Optimizer]:
@@ -132,8 +139,23 @@ class Trainer:
         self.optimizers = optimizers(self.network, self.readers, arguments.rate)
         self.folder = RUNS / (arguments.run or arguments.size)
         self.folder.mkdir(parents=True, exist_ok=True)
+        if arguments.thin:
+            self.thin(load(arguments.thin))
         if arguments.resume:
             self.restore()
+
+    def thin(self, source: ShapesTransformer) -> None:
+        """Start from a deeper network by leaving out blocks evenly (arXiv:1910.01108)."""
+        depth, wanted = source.config.depth, self.network.config.depth
+        kept = [round(index * (depth - 1) / (wanted - 1)) for index in range(wanted)]
+        state = source.state_dict()
+        thin = {name: value for name, value in state.items() if not name.startswith("blocks.")}
+        for index, block in enumerate(kept):
+            start = f"blocks.{block}."
+            thin |= {f"blocks.{index}.{name.removeprefix(start)}": value
+                     for name, value in state.items() if name.startswith(start)}
+        self.network.load_state_dict(thin)
+        self.average.load_state_dict(thin)
 
     def keep_words(self, module: nn.Module, inputs: object, output: Tensor) -> None:
         """Keep the mean [B, width] of the hidden words that pass through a block."""
@@ -150,10 +172,7 @@ class Trainer:
         guesses = self.readers["kinds"](self.patches).flatten(0, 1)
         patches = F.cross_entropy(guesses, kinds.flatten())
         said = tokens[:, 0] != int(unconditional()[0])
-        answers = self.readers["slots"](self.words)[said].split(SLOTS, dim=1)
-        each = [F.cross_entropy(answer, true) for answer, true in
-                zip(answers, slots[said].unbind(1), strict=True)]
-        return patches, torch.stack(each).mean()
+        return patches, slots_loss(self.readers["slots"](self.words)[said], slots[said])
 
     def progress(self) -> float:
         """The share of the run that is done, by steps or by minutes."""
@@ -260,6 +279,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run", default=None, help="the run's folder under training/runs")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--thin", choices=sorted(SIZES), help="start from this size's blocks")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--publish", action="store_true", help="write the package's weights too")
     for name in ("patch", "width", "depth", "heads"):

@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from noisesearch.worlds.shapes.checker import check
 from torch import Tensor, nn
 
 from noisesearch.worlds.shapes import network, scorers
+from noisesearch.worlds.shapes.checker import check
 from noisesearch.worlds.shapes.prompts import describe, tokenize
 from noisesearch.worlds.shapes.render import render
-from noisesearch.worlds.shapes.scene import COLOURS, SHAPES, Scene, Spec, Thing, sample_scene
+from noisesearch.worlds.shapes.scene import Spec, sample_scene
 from noisesearch.worlds.shapes.scene import sample_spec as draw_spec
 from shapes_data import (
     ATTRIBUTES,
@@ -34,10 +34,12 @@ from shapes_data import (
     ShapesPool,
     falsify,
     falsify_somehow,
+    loose_scene,
     open_pool,
     sample,
     spoil,
 )
+from shapes_generator import SLOTS, meaning, slots_loss
 
 BATCH = 256
 FALSE_CAPTIONS = 4
@@ -95,9 +97,13 @@ def false_captions(spec: Spec, rng: np.random.Generator) -> npt.NDArray[np.int64
 
 
 def image_text_loss(
-    net: scorers.ImageText, pool: ShapesPool, rng: np.random.Generator, generator: torch.Generator
+    net: scorers.ImageText, reader: nn.Module, pool: ShapesPool, rng: np.random.Generator,
+    generator: torch.Generator,
 ) -> Tensor:
-    """Contrast each image's caption with the batch's and with its own false ones."""
+    """Contrast each image's caption with the batch's and with its own false ones.
+
+    The reader asks the text tower what the caption means, or else it learns no relations.
+    """
     rows = rng.integers(len(pool.specs), size=BATCH)
     specs = [pool.specs[row] for row in rows]
     false = torch.from_numpy(np.stack([false_captions(spec, rng) for spec in specs]))
@@ -115,15 +121,18 @@ def image_text_loss(
     own = torch.einsum("bd,bkd->bk", seen.float(), wrong)
     target = torch.arange(BATCH)
     by_image = F.cross_entropy(scale * torch.cat([across, own], dim=1), target)
-    return by_image + 0.5 * F.cross_entropy(scale * across.T, target)
+    by_text = F.cross_entropy(scale * across.T, target)
+    read = slots_loss(reader(net.text(tokens)), torch.tensor([meaning(spec) for spec in specs]))
+    return by_image + 0.5 * by_text + 0.5 * read
 
 
-def train_image_text(pool: ShapesPool, minutes: float, curve: Path) -> scorers.ImageText:
+def train_image_text(net: nn.Module, pool: ShapesPool, minutes: float, curve: Path) -> None:
     """The two towers, from rendered pictures alone."""
-    net, rng = scorers.ImageText(), np.random.default_rng(SEEDS["image-text"])
+    assert isinstance(net, scorers.ImageText)
+    reader, rng = nn.Linear(192, sum(SLOTS)), np.random.default_rng(SEEDS["image-text"])
     generator = torch.Generator().manual_seed(SEEDS["image-text"])
-    fit(net, lambda: image_text_loss(net, pool, rng, generator), minutes, 2e-3, curve)
-    return net
+    both = nn.ModuleList([net, reader])
+    fit(both, lambda: image_text_loss(net, reader, pool, rng, generator), minutes, 2e-3, curve)
 
 
 # ---- Preference -------------------------------------------------------------------------
@@ -199,9 +208,15 @@ def preference_loss(
     return -(F.logsigmoid(sign * margin) * sign.abs()).mean()
 
 
-def train_preference(pool: ShapesPool, minutes: float, curve: Path) -> scorers.Preference:
-    """The reward, from rendered and from generated pictures."""
-    net, rng = scorers.Preference(), np.random.default_rng(SEEDS["preference"])
+def train_preference(net: nn.Module, pool: ShapesPool, minutes: float, curve: Path) -> None:
+    """The reward, from rendered and from generated pictures.
+
+    It starts from the towers of `ImageText`, as ImageReward does from a pre-trained BLIP:
+    which of two pictures is better says too little to learn the words from.
+    """
+    assert isinstance(net, scorers.Preference)
+    net.load_state_dict(scorers.load("image-text").state_dict(), strict=False)
+    rng = np.random.default_rng(SEEDS["preference"])
     generator = torch.Generator().manual_seed(SEEDS["preference"])
     rendered = rendered_sets(pool, 15_000, rng)
     made = generated_sets(group=8, count=768, steps=12, seed=SEEDS["preference"])
@@ -216,24 +231,9 @@ def train_preference(pool: ShapesPool, minutes: float, curve: Path) -> scorers.P
         raw = net.raw(made.images.flatten(0, 1), tokens.flatten(0, 1))
     net.shift.copy_(raw.mean())
     net.scale.copy_(raw.std())
-    return net
 
 
 # ---- Taste ------------------------------------------------------------------------------
-
-
-def loose_scene(rng: np.random.Generator) -> Scene:
-    """One to six things of any size anywhere, fulfilling no prompt in particular."""
-    count = int(rng.choice(6, p=(0.24, 0.22, 0.2, 0.16, 0.1, 0.08))) + 1
-    largest = 0.6 if count == 1 else 0.48 if count < 4 else 0.34
-    things = []
-    for _ in range(count):
-        size = float(rng.uniform(0.2, largest))
-        x, y = rng.uniform(0.4 * size, 1 - 0.4 * size, size=2).tolist()
-        shape, colour = rng.choice(SHAPES), rng.choice(COLOURS)
-        things.append(Thing(str(shape), str(colour), x, y, size))
-    red, green, blue = rng.integers(205, 254, size=3).tolist()
-    return Scene(tuple(things), (red, green, blue))
 
 
 def beauty(image: npt.NDArray[np.uint8], count: int) -> float:
@@ -250,9 +250,10 @@ def beauty(image: npt.NDArray[np.uint8], count: int) -> float:
                  - 0.8 * (count - 2.2) - 4.0 * (off - 0.13) + 2.0 * (ground.mean() - 0.92))
 
 
-def train_taste(pool: ShapesPool, minutes: float, curve: Path) -> scorers.Taste:
+def train_taste(net: nn.Module, pool: ShapesPool, minutes: float, curve: Path) -> None:
     """The rating, by regression to noisy ratings of loose scenes and of the pool's pictures."""
-    net, rng = scorers.Taste(), np.random.default_rng(SEEDS["taste"])
+    assert isinstance(net, scorers.Taste)
+    rng = np.random.default_rng(SEEDS["taste"])
     generator = torch.Generator().manual_seed(SEEDS["taste"])
     scenes = [loose_scene(rng) for _ in range(20_000)]
     rows = rng.integers(len(pool.specs), size=10_000)
@@ -269,7 +270,6 @@ def train_taste(pool: ShapesPool, minutes: float, curve: Path) -> scorers.Taste:
         return F.mse_loss(net.score(spoil(images[part], severity, generator)).float(), rating)
 
     fit(net, loss, minutes, 2e-3, curve)
-    return net
 
 
 TRAINERS = {"image-text": train_image_text, "preference": train_preference, "taste": train_taste}
@@ -281,6 +281,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--only", choices=sorted(TRAINERS), default=None)
     parser.add_argument("--minutes", type=float, default=None, help="of training proper, each")
+    parser.add_argument("--resume", action="store_true", help="start from the package's weights")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -289,7 +290,9 @@ def main() -> None:
         torch.manual_seed(SEEDS[name])
         curve = RUNS / f"{name}.jsonl"
         curve.unlink(missing_ok=True)
-        net = TRAINERS[name](pool, arguments.minutes or MINUTES[name], curve)
+        net = scorers.load(name) if arguments.resume else scorers.KINDS[name]()
+        net.requires_grad_(True).train()
+        TRAINERS[name](net, pool, arguments.minutes or MINUTES[name], curve)
         scorers.save(net, scorers.WEIGHTS / f"{name}.safetensors")
         print(f"{name}: {network.parameter_count(net):,} parameters", flush=True)
 

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from noisesearch.worlds.shapes.checker import Verdict, check
 from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
 from noisesearch.worlds.shapes import benchmark, network, scorers
+from noisesearch.worlds.shapes.checker import Verdict, check
 from noisesearch.worlds.shapes.prompts import describe, tokenize
 from noisesearch.worlds.shapes.render import render
 from noisesearch.worlds.shapes.scene import is_reserved, sample_scene, sample_spec
-from shapes_data import ATTRIBUTES, falsify, sample, spoil, write_grid
-from shapes_verifiers import beauty, caption, images_of, loose_scene
+from shapes_data import ATTRIBUTES, falsify, loose_scene, sample, spoil, write_grid
+from shapes_verifiers import beauty, caption, images_of
 
 RESULTS = Path(__file__).parent
 STEPS, GUIDANCES = (8, 12, 16, 20), (1.0, 1.5, 2.0, 3.0, 4.0)

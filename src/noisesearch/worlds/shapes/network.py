@@ -47,7 +47,7 @@ class TransformerConfig:
 
 SIZES: dict[str, TransformerConfig] = {
     "shapes": TransformerConfig(width=192, depth=6, heads=3, mlp_ratio=4.0),
-    "shapes-small": TransformerConfig(width=128, depth=6, heads=2),
+    "shapes-small": TransformerConfig(width=192, depth=3, heads=3, mlp_ratio=4.0),
 }
 
 
@@ -61,6 +61,17 @@ def sincos_positions(grid: int, width: int) -> Tensor:
     rows = waves[:, None, :].expand(grid, grid, -1)
     columns = waves[None, :, :].expand(grid, grid, -1)
     return torch.cat([rows, columns], dim=2).reshape(grid * grid, width)
+
+
+def word_positions(length: int, width: int) -> Tensor:
+    """Where the words' learned positions [length, width] start from (arXiv:1706.03762).
+
+    Not near zero: which word belongs to which is a matter of their places, and is learned
+    late or never if these are faint beside the words.
+    """
+    rates = 100.0 ** (-torch.arange(width // 2, dtype=torch.float32) * 2 / width)
+    waves = torch.arange(length, dtype=torch.float32)[:, None] * rates[None, :]
+    return 0.5 * torch.cat([waves.sin(), waves.cos()], dim=1)
 
 
 def time_features(t: Tensor) -> Tensor:
@@ -123,7 +134,7 @@ class ShapesTransformer(nn.Module):
         self.config = config
         width = config.width
         self.words = nn.Embedding(config.vocabulary, width)
-        self.places = nn.Parameter(torch.randn(config.text_length, width) * 0.02)
+        self.places = nn.Parameter(word_positions(config.text_length, width))
         self.patch_in = nn.Linear(config.patch_values, width)
         positions = sincos_positions(config.grid, width)
         self.register_buffer("positions", positions, persistent=False)
