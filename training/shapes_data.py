@@ -122,6 +122,16 @@ def open_pool(folder: Path = POOL) -> ShapesPool:
     return ShapesPool(images, tokens, kinds, pickle.loads((folder / "specs.pickle").read_bytes()))
 
 
+def caption(spec: Spec, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Token numbers [16] of one way to say the Spec."""
+    return tokenize(describe(spec, rng))
+
+
+def images_of(stored: npt.NDArray[np.uint8]) -> Tensor:
+    """Stored images [B, 32, 32, 3] as floats [B, 3, 32, 32] in [0, 1]."""
+    return torch.from_numpy(stored).permute(0, 3, 1, 2).float() / 255
+
+
 # ---- false captions ---------------------------------------------------------------------
 
 ATTRIBUTES = ("colour", "shape", "count", "relation", "binding")
@@ -204,8 +214,9 @@ def _bend(images: Tensor, strength: Tensor, generator: torch.Generator) -> Tenso
     coarse = torch.randn(len(images), 2, 5, 5, generator=generator) * 0.22
     field = F.interpolate(coarse, size=32, mode="bicubic", align_corners=True)
     field = field.permute(0, 2, 3, 1) * strength[:, None, None, None]
-    plain = F.affine_grid(torch.eye(2, 3).expand(len(images), 2, 3), list(images.shape),
-                          align_corners=False)
+    plain = F.affine_grid(
+        torch.eye(2, 3).expand(len(images), 2, 3), list(images.shape), align_corners=False
+    )
     return F.grid_sample(images, plain + field, padding_mode="border", align_corners=False)
 
 

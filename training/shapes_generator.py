@@ -46,9 +46,14 @@ SLOTS_WEIGHT = 0.1
 SMALLEST_TIME = 0.05
 HELD_BACK = 2048  # last rows of the pool, for the validation loss alone
 PREVIEW = (
-    "a red circle", "two green triangles", "three blue squares", "a yellow ring and a black cross",
-    "a teal square left of a purple ring", "a grey circle above two orange diamonds",
-    "two red squares and two blue circles", "a brown diamond below three green rings",
+    "a red circle",
+    "two green triangles",
+    "three blue squares",
+    "a yellow ring and a black cross",
+    "a teal square left of a purple ring",
+    "a grey circle above two orange diamonds",
+    "two red squares and two blue circles",
+    "a brown diamond below three green rings",
 )
 
 
@@ -104,8 +109,9 @@ def optimizers(
         (hidden if inside else rest).append(parameter)
     rest.extend(readers.parameters())
     return [
-        torch.optim.Muon(hidden, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw",
-                         ns_steps=4),
+        torch.optim.Muon(
+            hidden, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw", ns_steps=4
+        ),
         torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
 
@@ -125,8 +131,11 @@ class Trainer:
     def __init__(self, arguments: argparse.Namespace) -> None:
         torch.manual_seed(arguments.seed)
         self.arguments, self.step, self.spent = arguments, 0, 0.0
-        changes = {name: value for name in ("patch", "width", "depth", "heads")
-                   if (value := getattr(arguments, name)) is not None}
+        changes = {
+            name: value
+            for name in ("patch", "width", "depth", "heads")
+            if (value := getattr(arguments, name)) is not None
+        }
         self.network = ShapesTransformer(replace(SIZES[arguments.size], **changes))
         width, depth = self.network.config.width, self.network.config.depth
         self.readers = nn.ModuleDict(
@@ -152,8 +161,11 @@ class Trainer:
         thin = {name: value for name, value in state.items() if not name.startswith("blocks.")}
         for index, block in enumerate(kept):
             start = f"blocks.{block}."
-            thin |= {f"blocks.{index}.{name.removeprefix(start)}": value
-                     for name, value in state.items() if name.startswith(start)}
+            thin |= {
+                f"blocks.{index}.{name.removeprefix(start)}": value
+                for name, value in state.items()
+                if name.startswith(start)
+            }
         self.network.load_state_dict(thin)
         self.average.load_state_dict(thin)
 
@@ -188,7 +200,11 @@ class Trainer:
         return float(self.arguments.rate * warm * fall)
 
     def update(
-        self, images: Tensor, tokens: Tensor, kinds: Tensor, slots: Tensor,
+        self,
+        images: Tensor,
+        tokens: Tensor,
+        kinds: Tensor,
+        slots: Tensor,
         generator: torch.Generator,
     ) -> list[float]:
         """One step of the optimizers and of the running average; returns the three losses."""
@@ -232,8 +248,11 @@ class Trainer:
 
     def log(self, losses: list[list[float]], pool: ShapesPool) -> None:
         """Append one line to the training curve."""
-        line = {"step": self.step, "minutes": round(self.spent / 60, 2),
-                "rate": round(self.rate(), 6)}
+        line = {
+            "step": self.step,
+            "minutes": round(self.spent / 60, 2),
+            "rate": round(self.rate(), 6),
+        }
         columns = zip(*losses, strict=True)
         for name, values in zip(("loss", "kinds", "slots"), columns, strict=True):
             line[name] = round(sum(values) / len(values), 5)
@@ -244,18 +263,25 @@ class Trainer:
 
     def checkpoint(self) -> None:
         """Keep everything to go on from, the averaged weights and a grid of samples."""
-        state = {"network": self.network.state_dict(), "average": self.average.state_dict(),
-                 "readers": self.readers.state_dict(),
-                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-                 "step": self.step, "spent": self.spent}
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "readers": self.readers.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "spent": self.spent,
+        }
         torch.save(state, self.folder / "last.pt.part")
         (self.folder / "last.pt.part").rename(self.folder / "last.pt")
         save(self.average, self.folder / "average.safetensors")
         if self.arguments.publish:
             save(self.average, WEIGHTS / f"{self.arguments.size}.safetensors")
         prompts = [prompt for prompt in PREVIEW for _ in range(8)]
-        write_grid(sample(self.average, prompts, 16, 2.0, 0), 8,
-                   self.folder / f"samples-{self.step:06d}.png")
+        write_grid(
+            sample(self.average, prompts, 16, 2.0, 0),
+            8,
+            self.folder / f"samples-{self.step:06d}.png",
+        )
 
     def restore(self) -> None:
         """Go on from the last checkpoint."""

@@ -32,8 +32,10 @@ from shapes_data import (
     ATTRIBUTES,
     RUNS,
     ShapesPool,
+    caption,
     falsify,
     falsify_somehow,
+    images_of,
     loose_scene,
     open_pool,
     sample,
@@ -49,16 +51,6 @@ SEEDS = {"image-text": 21, "preference": 22, "taste": 23}
 SAMPLES = RUNS / "samples.pt"
 
 Loss = Callable[[], Tensor]
-
-
-def caption(spec: Spec, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Token numbers [16] of one way to say the Spec."""
-    return tokenize(describe(spec, rng))
-
-
-def images_of(stored: npt.NDArray[np.uint8]) -> Tensor:
-    """Stored images [B, 32, 32, 3] as floats [B, 3, 32, 32] in [0, 1]."""
-    return torch.from_numpy(stored).permute(0, 3, 1, 2).float() / 255
 
 
 def fit(net: nn.Module, loss: Loss, minutes: float, rate: float, curve: Path) -> None:
@@ -77,8 +69,11 @@ def fit(net: nn.Module, loss: Loss, minutes: float, rate: float, curve: Path) ->
         losses.append(float(value.detach()))
         step += 1
         if step % 100 == 0:
-            line = {"step": step, "minutes": round((time.time() - began) / 60, 2),
-                    "loss": round(sum(losses) / len(losses), 4)}
+            line = {
+                "step": step,
+                "minutes": round((time.time() - began) / 60, 2),
+                "loss": round(sum(losses) / len(losses), 4),
+            }
             with curve.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             losses = []
@@ -97,7 +92,10 @@ def false_captions(spec: Spec, rng: np.random.Generator) -> npt.NDArray[np.int64
 
 
 def image_text_loss(
-    net: scorers.ImageText, reader: nn.Module, pool: ShapesPool, rng: np.random.Generator,
+    net: scorers.ImageText,
+    reader: nn.Module,
+    pool: ShapesPool,
+    rng: np.random.Generator,
     generator: torch.Generator,
 ) -> Tensor:
     """Contrast each image's caption with the batch's and with its own false ones.
@@ -150,8 +148,13 @@ class Judged:
         sets = torch.randint(len(self.images), (count,), generator=generator)
         places = torch.rand(count, self.images.shape[1], generator=generator).argsort(dim=1)
         first, second = places[:, 0], places[:, 1]
-        return (self.images[sets, first], self.images[sets, second], self.tokens[sets],
-                self.worth[sets, first], self.worth[sets, second])
+        return (
+            self.images[sets, first],
+            self.images[sets, second],
+            self.tokens[sets],
+            self.worth[sets, first],
+            self.worth[sets, second],
+        )
 
 
 def rendered_sets(pool: ShapesPool, count: int, rng: np.random.Generator) -> Judged:
@@ -209,21 +212,17 @@ def preference_loss(
 
 
 def train_preference(net: nn.Module, pool: ShapesPool, minutes: float, curve: Path) -> None:
-    """The reward, from rendered and from generated pictures.
-
-    It starts from the towers of `ImageText`, as ImageReward does from a pre-trained BLIP:
-    which of two pictures is better says too little to learn the words from.
-    """
+    """The reward, from rendered and from generated pictures."""
     assert isinstance(net, scorers.Preference)
-    net.load_state_dict(scorers.load("image-text").state_dict(), strict=False)
     rng = np.random.default_rng(SEEDS["preference"])
     generator = torch.Generator().manual_seed(SEEDS["preference"])
     rendered = rendered_sets(pool, 15_000, rng)
     made = generated_sets(group=8, count=768, steps=12, seed=SEEDS["preference"])
 
     def loss() -> Tensor:
-        return (preference_loss(net, rendered, generator, 1.0, 128)
-                + preference_loss(net, made, generator, 0.3, 128))
+        return preference_loss(net, rendered, generator, 1.0, 128) + preference_loss(
+            net, made, generator, 0.3, 128
+        )
 
     fit(net, loss, minutes, 2e-3, curve)
     with torch.no_grad():
@@ -246,8 +245,14 @@ def beauty(image: npt.NDArray[np.uint8], count: int) -> float:
     axis = (np.arange(32) + 0.5) / 32 - 0.5
     off = np.hypot((cover.mean(axis=0) * axis).mean(), (cover.mean(axis=1) * axis).mean()) / share
     each = share / count
-    return float(5.2 + 2.6 * (vivid - 0.55) + 14 * (min(each, 0.2) - 0.08)
-                 - 0.8 * (count - 2.2) - 4.0 * (off - 0.13) + 2.0 * (ground.mean() - 0.92))
+    return float(
+        5.2
+        + 2.6 * (vivid - 0.55)
+        + 14 * (min(each, 0.2) - 0.08)
+        - 0.8 * (count - 2.2)
+        - 4.0 * (off - 0.13)
+        + 2.0 * (ground.mean() - 0.92)
+    )
 
 
 def train_taste(net: nn.Module, pool: ShapesPool, minutes: float, curve: Path) -> None:
@@ -276,6 +281,18 @@ TRAINERS = {"image-text": train_image_text, "preference": train_preference, "tas
 MINUTES = {"image-text": 5.0, "preference": 4.0, "taste": 1.5}
 
 
+def start(name: str, resume: bool) -> nn.Module:
+    """The network to train; `Preference` takes over the towers of `ImageText`.
+
+    ImageReward starts from a pre-trained BLIP in the same way: which of two pictures is the
+    better says too little to learn the words from.
+    """
+    net = scorers.load(name) if resume else scorers.KINDS[name]()
+    if isinstance(net, scorers.Preference) and not resume:
+        net.load_state_dict(scorers.load("image-text").state_dict(), strict=False)
+    return net.requires_grad_(True).train()
+
+
 def main() -> None:
     """Train one verifier or all of them."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -290,8 +307,7 @@ def main() -> None:
         torch.manual_seed(SEEDS[name])
         curve = RUNS / f"{name}.jsonl"
         curve.unlink(missing_ok=True)
-        net = scorers.load(name) if arguments.resume else scorers.KINDS[name]()
-        net.requires_grad_(True).train()
+        net = start(name, arguments.resume)
         TRAINERS[name](net, pool, arguments.minutes or MINUTES[name], curve)
         scorers.save(net, scorers.WEIGHTS / f"{name}.safetensors")
         print(f"{name}: {network.parameter_count(net):,} parameters", flush=True)

@@ -9,7 +9,7 @@ import pytest
 import noisesearch as ns
 from noisesearch.testing.mixture import MixtureModel
 
-SOURCE = '''
+SOURCE = """
 from noisesearch import score
 
 def first(problem):
@@ -20,7 +20,7 @@ def first(problem):
 
 def bright(images, conditions):
     return images.mean((1, 2, 3))
-'''
+"""
 
 
 def test_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,8 +24,17 @@ from noisesearch.worlds.shapes.checker import Verdict, check
 from noisesearch.worlds.shapes.prompts import describe, tokenize
 from noisesearch.worlds.shapes.render import render
 from noisesearch.worlds.shapes.scene import is_reserved, sample_scene, sample_spec
-from shapes_data import ATTRIBUTES, falsify, loose_scene, sample, spoil, write_grid
-from shapes_verifiers import beauty, caption, images_of
+from shapes_data import (
+    ATTRIBUTES,
+    caption,
+    falsify,
+    images_of,
+    loose_scene,
+    sample,
+    spoil,
+    write_grid,
+)
+from shapes_verifiers import beauty
 
 RESULTS = Path(__file__).parent
 STEPS, GUIDANCES = (8, 12, 16, 20), (1.0, 1.5, 2.0, 3.0, 4.0)
@@ -43,8 +52,9 @@ def many(
 ) -> Tensor:
     """Images for any number of prompts, 64 at a time."""
     parts = [prompts[start : start + 64] for start in range(0, len(prompts), 64)]
-    return torch.cat([sample(model, part, steps, guidance, seed + i)
-                      for i, part in enumerate(parts)])
+    return torch.cat(
+        [sample(model, part, steps, guidance, seed + i) for i, part in enumerate(parts)]
+    )
 
 
 def accuracy(size: str, every: int) -> list[dict[str, object]]:
@@ -54,8 +64,11 @@ def accuracy(size: str, every: int) -> list[dict[str, object]]:
     table: list[dict[str, object]] = []
     for steps, guidance in itertools.product(STEPS, GUIDANCES):
         right = [v.full for v in verdicts(many(model, prompts, steps, guidance, 100), prompts)]
-        row: dict[str, object] = {"steps": steps, "guidance": guidance,
-                                  "full": round(float(np.mean(right)), 3)}
+        row: dict[str, object] = {
+            "steps": steps,
+            "guidance": guidance,
+            "full": round(float(np.mean(right)), 3),
+        }
         for category in benchmark.CATEGORIES:
             hits = [r for r, each in zip(right, chosen, strict=True) if each.category == category]
             row[category] = round(float(np.mean(hits)), 2)
@@ -95,8 +108,9 @@ def telling_apart(net: scorers.ImageText, count: int = 500) -> dict[str, float]:
                 true.append(caption(spec, rng))
                 false.append(caption(wrong, rng))
         seen = images_of(np.stack(images))
-        better = (net.score(seen, torch.from_numpy(np.stack(true)))
-                  > net.score(seen, torch.from_numpy(np.stack(false))))
+        better = net.score(seen, torch.from_numpy(np.stack(true))) > net.score(
+            seen, torch.from_numpy(np.stack(false))
+        )
         result[attribute] = round(float(better.float().mean()), 3)
     return result
 
@@ -147,19 +161,26 @@ def in_search(size: str, steps: int, guidance: float, prompts: int, samples: int
     rows = np.arange(prompts)
     montage = images.view(prompts, samples, 3, 32, 32)
     columns = [np.zeros(prompts, dtype=int), *picks.values()]
-    write_grid(torch.cat([montage[rows, column] for column in columns]), prompts,
-               RESULTS / f"picks-{size}.png")
+    write_grid(
+        torch.cat([montage[rows, column] for column in columns]),
+        prompts,
+        RESULTS / f"picks-{size}.png",
+    )
     print("rows of picks: first,", ", ".join(picks))
     return {
-        "size": size, "steps": steps, "guidance": guidance,
+        "size": size,
+        "steps": steps,
+        "guidance": guidance,
         "mean": {name: round(float(scores[name].mean()), 4) for name in NAMES},
-        "scale": {name: round(float(scores[name][:, :16].std(axis=1).mean()), 4)
-                  for name in NAMES},
+        "scale": {
+            name: round(float(scores[name][:, :16].std(axis=1).mean()), 4) for name in NAMES
+        },
         "auc": {name: area_under_curve(scores[name], right) for name in scores},
         "right, all samples": round(float(right.mean()), 3),
         "right, any of them": round(float(right.any(axis=1).mean()), 3),
-        "right, picked by": {name: round(float(right[rows, pick].mean()), 3)
-                             for name, pick in picks.items()},
+        "right, picked by": {
+            name: round(float(right[rows, pick].mean()), 3) for name, pick in picks.items()
+        },
     }
 
 
@@ -188,8 +209,10 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=64)
     arguments = parser.parse_args()
     if arguments.what == "accuracy":
-        figures: object = {"forward": speed(arguments.size),
-                           "accuracy": accuracy(arguments.size, arguments.every)}
+        figures: object = {
+            "forward": speed(arguments.size),
+            "accuracy": accuracy(arguments.size, arguments.every),
+        }
     else:
         loaded = {name: scorers.load(name) for name in NAMES}
         assert isinstance(loaded["image-text"], scorers.ImageText)
@@ -198,8 +221,13 @@ def main() -> None:
             "seconds": verifier_speed(),
             "image-text": telling_apart(loaded["image-text"]),
             "taste": taste_correlation(loaded["taste"]),
-            "search": in_search(arguments.size, arguments.steps, arguments.guidance,
-                                arguments.prompts, arguments.samples),
+            "search": in_search(
+                arguments.size,
+                arguments.steps,
+                arguments.guidance,
+                arguments.prompts,
+                arguments.samples,
+            ),
         }
         print(json.dumps(figures, indent=1))
     path = RESULTS / f"{arguments.what}-{arguments.size}.json"

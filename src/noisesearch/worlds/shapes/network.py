@@ -207,8 +207,9 @@ def parameter_count(network: nn.Module) -> int:
 
 def save(network: ShapesTransformer, path: Path) -> None:
     """Write the weights in float16, with the sizes as text in the file's metadata."""
-    state = {name: value.detach().half().contiguous() for name, value in
-             network.state_dict().items()}
+    state = {
+        name: value.detach().half().contiguous() for name, value in network.state_dict().items()
+    }
     metadata = {name: str(value) for name, value in asdict(network.config).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     # Moved into place at the end, since a run in training publishes while others read.
@@ -223,8 +224,11 @@ def load_file(path: Path) -> ShapesTransformer:
     with safe_open(str(path), framework="pt") as stored:
         metadata = stored.metadata()
         state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
-    sizes = {field.name: int(metadata[field.name]) for field in fields(TransformerConfig)
-             if field.name != "mlp_ratio"}
+    sizes = {
+        field.name: int(metadata[field.name])
+        for field in fields(TransformerConfig)
+        if field.name != "mlp_ratio"
+    }
     config = TransformerConfig(mlp_ratio=float(metadata["mlp_ratio"]), **sizes)
     network = ShapesTransformer(config)
     network.load_state_dict(state)

@@ -38,11 +38,21 @@ class ConvTower(nn.Module):
         first, second, third = widths
         # The first layer already halves the picture: full-size layers would cost the most.
         self.layers = nn.Sequential(
-            nn.Conv2d(3, first, 4, stride=2, padding=1), norm(first), nn.SiLU(),
-            nn.Conv2d(first, second, 3, stride=2, padding=1), norm(second), nn.SiLU(),
-            nn.Conv2d(second, second, 3, padding=1), norm(second), nn.SiLU(),
-            nn.Conv2d(second, third, 3, stride=2, padding=1), norm(third), nn.SiLU(),
-            nn.Conv2d(third, third, 3, padding=1), norm(third), nn.SiLU(),
+            nn.Conv2d(3, first, 4, stride=2, padding=1),
+            norm(first),
+            nn.SiLU(),
+            nn.Conv2d(first, second, 3, stride=2, padding=1),
+            norm(second),
+            nn.SiLU(),
+            nn.Conv2d(second, second, 3, padding=1),
+            norm(second),
+            nn.SiLU(),
+            nn.Conv2d(second, third, 3, stride=2, padding=1),
+            norm(third),
+            nn.SiLU(),
+            nn.Conv2d(third, third, 3, padding=1),
+            norm(third),
+            nn.SiLU(),
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -156,8 +166,9 @@ KINDS: dict[str, type[ImageText] | type[Preference] | type[Taste]] = {
 
 def save(network: nn.Module, path: Path) -> None:
     """Write a network's weights in float16."""
-    state = {name: value.detach().half().contiguous() for name, value in
-             network.state_dict().items()}
+    state = {
+        name: value.detach().half().contiguous() for name, value in network.state_dict().items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, str(path))
     path.chmod(0o644)
