@@ -68,7 +68,7 @@ def _import(kind: str, name: str, target: str) -> Any:
         ) from error
     if not hasattr(module, attribute):
         have = [n for n in vars(module) if not n.startswith("_")]
-        raise unknown(f"name in {source}", attribute, have)
+        raise unknown(f"name in {Path(source).name}", attribute, have)
     return getattr(module, attribute)
 
 
