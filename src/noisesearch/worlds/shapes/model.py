@@ -67,8 +67,8 @@ class ShapesModel:
 
 
 def shapes() -> ShapesModel:
-    return ShapesModel("shapes", "text to image at 32×32, the default size", 16, 2.0)
+    return ShapesModel("shapes", "text to image at 32×32, the default size", 12, 2.0)
 
 
 def shapes_small() -> ShapesModel:
-    return ShapesModel("shapes-small", "the same world, a smaller network", 16, 2.0)
+    return ShapesModel("shapes-small", "the same world, a smaller network", 12, 2.0)
