@@ -25,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from noisesearch.worker.memory import keep_buffers
 from noisesearch.worlds.shapes.network import (
     SIZES,
     WEIGHTS,
@@ -315,6 +316,7 @@ def main() -> None:
         parser.error("give --steps, --minutes or both")
     trainer = Trainer(arguments)
     torch.set_num_threads(arguments.threads)
+    keep_buffers()
     print(f"{parameter_count(trainer.network):,} parameters", flush=True)
     trainer.run(open_pool())
 

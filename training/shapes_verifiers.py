@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from noisesearch.worker.memory import keep_buffers
 from noisesearch.worlds.shapes import network, scorers
 from noisesearch.worlds.shapes.checker import check
 from noisesearch.worlds.shapes.prompts import describe, tokenize
@@ -302,6 +303,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    keep_buffers()
     pool = open_pool()
     for name in [arguments.only] if arguments.only else list(TRAINERS):
         torch.manual_seed(SEEDS[name])

@@ -154,7 +154,11 @@ class Parts:
     def load(cls, spec: RunSpec, given: Given = Given()) -> Parts:
         import torch
 
+        from .worker.memory import keep_buffers
+
         torch.set_num_threads(spec.threads)
+        if spec.device == "cpu":
+            keep_buffers()
         place(spec.device)
         model = given.model or model_of(spec.model)
         algorithm = given.algorithm or algorithm_of(spec.algorithm, spec.parameters)
