@@ -65,6 +65,11 @@ class Live:
     def waiting(self) -> list[Ask]:
         return [a for a in self.pending if a.trajectory.key not in self.answers]
 
+    @property
+    def answered_share(self) -> float:
+        """Of what has been asked so far; asks are charged before they are answered."""
+        return 1.0 - len(self.waiting) / max(1, len(self.replies) + len(self.pending))
+
     def answer(self, reply: Reply) -> None:
         self.answers[reply.trajectory.key] = reply
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .live import Live
     from .run import Run
 
+BAR_SECONDS = 0.2  # between updates of the bar
 LINE_SECONDS = 10.0  # between plain lines where there is no terminal
 DRAW_SECONDS = 1.0  # at least, between replacements of best.png and winners.json
 
@@ -56,6 +57,10 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
+            if self.run.driver is not None:
+                self._bar.update(
+                    self._task, completed=self._done(self.run.driver), news=self._news()
+                )
             self._bar.stop()
 
     def replied(self, driver: Driver, live: Live, reply: Reply) -> None:
@@ -63,7 +68,9 @@ class Progress:
         if reply.trajectory.key == live.baseline.key:
             self._base[live.index] = value
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._done(driver), news=self._news())
+            if time.monotonic() - self._printed > BAR_SECONDS:
+                self._printed = time.monotonic()
+                self._bar.update(self._task, completed=self._done(driver), news=self._news())
         elif not self.quiet and time.monotonic() - self._printed > LINE_SECONDS:
             self._printed = time.monotonic()
             unit = "s" if self.clock else "NFE"
@@ -82,7 +89,7 @@ class Progress:
     def _done(self, driver: Driver) -> float:
         if self.clock:
             return min(self.total, driver.elapsed)
-        return sum(s.ledger.nfe for s in driver.searches)
+        return sum(s.ledger.nfe * s.answered_share for s in driver.searches)
 
     def _news(self) -> str:
         both = [i for i in self._best if i in self._base]

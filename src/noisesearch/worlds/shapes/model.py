@@ -71,4 +71,6 @@ def shapes() -> ShapesModel:
 
 
 def shapes_small() -> ShapesModel:
-    return ShapesModel("shapes-small", "the same world, a smaller network", 12, 2.0)
+    return ShapesModel(
+        "shapes-small", "smaller, trained for minutes only: not usable yet", 12, 2.0
+    )
