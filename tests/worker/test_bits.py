@@ -93,14 +93,6 @@ def test_mixture(name: str, dtype: str) -> None:
     lab.check(["one", "two", None], 64, 6)
 
 
-def found(what: str, build: Any) -> Any:
-    """What ``build`` makes, or a skip while its weights are being trained."""
-    try:
-        return build()
-    except (FileNotFoundError, OSError) as error:
-        pytest.skip(f"{what}: its weights are not there yet ({error})")
-
-
 @pytest.fixture(scope="module")
 def one_thread() -> Any:
     """The thread count is part of what bits depend on; a run records it."""
@@ -114,7 +106,7 @@ def one_thread() -> Any:
 @pytest.mark.parametrize("name", ["shapes", "shapes-small"])
 def test_shapes_generator(name: str, dtype: str, one_thread: None) -> None:
     model = load("model", name)()
-    lab = found(name, lambda: Lab(model, [brightness()], dtype, model.guidance, "euler"))
+    lab = Lab(model, [brightness()], dtype, model.guidance, "euler")
     lab.check(["a red circle", "two blue squares", None], 2 * ROWS + 3, 3)
 
 
@@ -122,7 +114,7 @@ def test_shapes_generator(name: str, dtype: str, one_thread: None) -> None:
 def test_shapes_verifiers(role: str, one_thread: None) -> None:
     """On a mixture in the shape of the world, whose pictures are many colours of nothing."""
     world = load("model", "shapes")()
-    verifier = found(role, load("verifier", role, world.verifiers))
+    verifier = load("verifier", role, world.verifiers)()
     lab = Lab(MixtureModel(shape=(3, 32, 32)), [verifier], "float32", 1.0, "euler")
     asked = trajectories(["a red circle", "two blue squares"], 2 * ROWS + 3, 2, False)
     together = lab.answers(asked)

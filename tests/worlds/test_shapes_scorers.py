@@ -35,12 +35,6 @@ def words(prompt: str) -> Tensor:
     return torch.from_numpy(np.asarray(tokenize(prompt)))[None]
 
 
-def trained(name: str) -> scorers.ImageText | scorers.Preference | scorers.Taste:
-    if not (scorers.WEIGHTS / f"{name}.safetensors").exists():
-        pytest.skip(f"the weights of {name} have not been trained yet")
-    return scorers.load(name)
-
-
 def test_vocabulary_fits() -> None:
     assert len(VOCABULARY) <= scorers.VOCABULARY_SIZE
 
@@ -67,7 +61,7 @@ def test_a_row_does_not_depend_on_its_companions(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(KINDS))
 def test_shipped_weights_load_frozen(name: str) -> None:
-    net = trained(name)
+    net = scorers.load(name)
     assert not net.training
     assert all(p.dtype == torch.float32 and not p.requires_grad for p in net.parameters())
     assert sum(p.numel() for p in net.parameters()) < 1_000_000
@@ -77,7 +71,7 @@ def test_shipped_weights_load_frozen(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["image-text", "preference"])
 def test_prefers_the_prompt_that_is_right(name: str) -> None:
-    net = trained(name)
+    net = scorers.load(name)
     circle = Thing("circle", "red", 0.3, 0.5, 0.35)
     image = picture(circle, Thing("square", "blue", 0.7, 0.5, 0.35))
     right = net.score(image, words("a red circle left of a blue square"))
@@ -86,7 +80,7 @@ def test_prefers_the_prompt_that_is_right(name: str) -> None:
 
 
 def test_taste_sees_no_prompt_and_likes_one_big_vivid_thing() -> None:
-    net = trained("taste")
+    net = scorers.load("taste")
     big = picture(Thing("circle", "red", 0.5, 0.5, 0.55))
     poor = picture(*(Thing("cross", "grey", x, 0.2, 0.22) for x in (0.15, 0.4, 0.65, 0.88)))
     assert net.score(big) > net.score(poor) + 1
