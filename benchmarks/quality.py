@@ -29,11 +29,11 @@ from noisesearch.pictures import read
 from noisesearch.progress import Progress
 from noisesearch.results import Candidate, Results
 from noisesearch.run import Run
+from noisesearch.statistics import paired
 from noisesearch.worlds.shapes.benchmark import BenchmarkPrompt, load
 from noisesearch.worlds.shapes.checker import check
 
 CANDIDATES = 64
-RESAMPLES = 10_000
 
 
 def chosen(count: int) -> list[BenchmarkPrompt]:
@@ -72,12 +72,8 @@ class Judge:
 
 def interval(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
     """Mean of b − a in points with its paired bootstrap 95 % interval over prompts."""
-    difference = 100.0 * (b.astype(float) - a.astype(float))
-    rng = np.random.default_rng(0)
-    means = difference[rng.integers(0, len(difference), (RESAMPLES, len(difference)))].mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return {"delta": round(float(difference.mean()), 2), "low": round(float(low), 2),
-            "high": round(float(high), 2)}  # fmt: skip
+    found = paired(100.0 * a.astype(float), 100.0 * b.astype(float))
+    return {name: round(value, 2) for name, value in found.json().items()}
 
 
 def pick(candidates: Sequence[Candidate], objective: Any) -> Candidate:

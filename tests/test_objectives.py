@@ -9,11 +9,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 
 from noisesearch.ask import Reply
 from noisesearch.errors import ConfigError
 from noisesearch.noise import gaussian
-from noisesearch.objectives import MeanRank, Objective, Weighted, best, mid_ranks, parse, ranking
+from noisesearch.objective_forms import parse
+from noisesearch.objectives import (
+    Constrained,
+    MeanRank,
+    Objective,
+    Pareto,
+    Weighted,
+    best,
+    mid_ranks,
+    ranking,
+)
 from noisesearch.trajectory import Condition, Trajectory
 
 SOME = Trajectory.begin(Condition(), gaussian(1), 2).denoise()
@@ -37,8 +48,6 @@ def test_mid_ranks() -> None:
 
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=12))
 def test_mid_ranks_are_those_of_scipy(values: list[int]) -> None:
-    from scipy.stats import rankdata
-
     assert mid_ranks(np.array(values, float)).tolist() == rankdata(values).tolist()
 
 
@@ -153,5 +162,77 @@ def test_a_single_part_is_its_own_order() -> None:
     ],
 )
 def test_parse_errors(text: str, what: str) -> None:
+    with pytest.raises(ConfigError, match=what):
+        parse(text, SCALES)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("lexicographic(a, b)", [3, 1, 2, 0]),
+        ("lexicographic(a~2, b)", [2, 3, 1, 0]),  # 2, 3 and 3 are one: b decides
+        ("constrain(b >= 4, then=a)", [3, 2, 1, 0]),
+        ("constrain(b >= 4, b <= 5, then=a)", [3, 1, 0, 2]),  # 0 and 2 are both 4 away
+        ("constrain(a >= 9, then=b)", [1, 3, 2, 0]),  # nobody: the nearest first
+        ("constrain(a >= 2, then=weighted(a=-1, b=0.1))", [2, 3, 1, 0]),
+        ("pareto(a, b)", [2, 3, 1, 0]),
+    ],
+)
+def test_orders_by_hand(text: str, wanted: list[int]) -> None:
+    replies = pool({"a": 0, "b": 0}, {"a": 3, "b": 3}, {"a": 2, "b": 9}, {"a": 3, "b": 5})
+    assert ranking(parse(text, {"a": 1.0, "b": 3.0}), replies) == wanted
+
+
+def test_a_bound_that_nobody_keeps_gives_the_nearest() -> None:
+    objective = parse("constrain(a >= 9, b <= 1, then=c)", {"a": 2.0, "b": 1.0, "c": 1.0})
+    assert isinstance(objective, Constrained)
+    replies = pool({"a": 5, "b": 1, "c": 9}, {"a": 9, "b": 2, "c": 0}, {"a": 1, "b": 9, "c": 9})
+    assert best(objective, replies) == 1  # one deviation away, the first is two
+    assert [str(bound) for bound in objective.unmet(replies[1])] == ["b <= 1"]
+    kept = reply(a=9, b=0, c=-99)
+    assert objective.value(kept) == -99 > max(objective.value(r) for r in replies)
+    assert not objective.unmet(kept)
+
+
+def test_front_holds_all_that_nobody_beats() -> None:
+    """Catches a front that drops ties, or keeps a candidate equal in one part and worse in one."""
+    objective = parse("pareto(a, b)", {"a": 1.0, "b": 1.0})
+    assert isinstance(objective, Pareto)
+    replies = pool(
+        {"a": 0, "b": 9}, {"a": 9, "b": 0}, {"a": 5, "b": 5}, {"a": 5, "b": 4}, {"a": 5, "b": 5},
+        {"a": None, "b": 99}, {"a": 4, "b": 4},
+    )  # fmt: skip
+    assert objective.fronts(replies) == [0, 0, 0, 1, 0, -1, 2]
+    assert objective.front(replies) == [2, 4, 0, 1]  # all equal but the sum decides
+    order = objective.order(replies)
+    assert order[5] == -math.inf and order[3] > order[6]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=9))
+def test_no_one_on_a_front_is_beaten(rows: list[tuple[int, int]]) -> None:
+    objective = parse("pareto(a, b)", {"a": 1.0, "b": 1.0})
+    assert isinstance(objective, Pareto)
+    front = objective.front(pool(*({"a": a, "b": b} for a, b in rows)))
+    for i, (a, b) in enumerate(rows):
+        beaten = any((c >= a and d >= b) and (c, d) != (a, b) for c, d in rows)
+        assert (i in front) == (not beaten)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("constrain(a >= 6)", "then="),
+        ("constrain(then=a)", "at least one bound"),
+        ("constrain(a > 6, then=b)", "no bound"),
+        ("constrain(z >= 6, then=b)", "'z'"),
+        ("constrain(a >= x, then=b)", "not a number"),
+        ("constrain(a >= 6, then=median(b))", "cannot be read"),
+        ("pareto(a)", "two parts"),
+        ("lexicographic(a~-1, b)", "negative"),
+        ("weighted(a=1, b=-1)", "sum to nothing"),
+        ("weighted()", "names no part"),
+    ],
+)
+def test_forms_that_are_refused(text: str, what: str) -> None:
     with pytest.raises(ConfigError, match=what):
         parse(text, SCALES)

@@ -18,13 +18,16 @@ _PUBLIC = {
     "Result": "results",
     "Results": "results",
     "Candidate": "results",
+    "FirstOrder": "algorithms.first_order",
     "RandomSearch": "algorithms.initial_noise",
     "ZeroOrder": "algorithms.initial_noise",
+    "SearchOverPaths": "algorithms.paths",
     "Problem": "algorithms.problem",
     "Budget": "budget",
     "Condition": "trajectory",
     "Reply": "ask",
     "score": "ask",
+    "trace": "tracing",
     "gaussian": "noise",
     "neighbour": "noise",
     "mix": "noise",
@@ -34,12 +37,16 @@ _PUBLIC = {
     "BackendError": "errors",
 }
 
-__all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "NoisesearchError",
-           "Problem", "RandomSearch", "Reply", "Result", "Results", "StoreError", "ZeroOrder",
-           "gaussian", "mix", "neighbour", "resume", "score", "search"]  # fmt: skip
+__all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "FirstOrder",
+           "NoisesearchError", "Problem", "RandomSearch", "Reply", "Result", "Results",
+           "SearchOverPaths", "StoreError", "ZeroOrder", "gaussian", "mix", "neighbour",
+           "resume", "score", "search", "testing", "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
+    from . import testing
+    from .algorithms.first_order import FirstOrder
     from .algorithms.initial_noise import RandomSearch, ZeroOrder
+    from .algorithms.paths import SearchOverPaths
     from .algorithms.problem import Problem
     from .api import resume, search
     from .ask import Reply, score
@@ -47,11 +54,14 @@ if TYPE_CHECKING:
     from .errors import BackendError, ConfigError, NoisesearchError, StoreError
     from .noise import gaussian, mix, neighbour
     from .results import Candidate, Result, Results
+    from .tracing import trace
     from .trajectory import Condition
 
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when they are used: `import noisesearch` stays light."""
+    if name == "testing":
+        return importlib.import_module(f"{__name__}.testing")
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)

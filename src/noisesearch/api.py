@@ -166,7 +166,7 @@ class Request:
         """What one condition would cost."""
         condition = parts.conditions[0]
         return plan(lambda: parts.problem(condition, budget), parts.algorithm,
-                    parts.spec.final_steps, parts.spec.top)  # fmt: skip
+                    parts.spec.final_steps, parts.finalists)  # fmt: skip
 
 
 def _objects(spec: RunSpec, given: Given) -> dict[str, list[str]]:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from . import objectives, registry
+from . import objective_forms, registry
 from .algorithms.problem import Algorithm, Problem
 from .budget import Budget
 from .errors import ConfigError, StoreError
 from .ledger import Ledger, Rates
 from .live import Live
 from .models.protocol import Model
+from .plan import final_price
 from .spec import RunSpec, settings
 from .trajectory import Condition
 
@@ -223,12 +224,12 @@ class Parts:
         if not budget.counted:
             return math.inf
         candidate = self.spec.steps * self.stages
-        final = self.spec.final_steps * self.stages * self.spec.top
-        reserve = 0 if self.spec.final_steps == self.spec.steps else final
         per = {"nfe": 1.0, "forwards": 1 / self.denoiser.forwards, "candidates": candidate}
         # 20 candidates are 20 at search steps and the final one on top of nothing: it is reserved
         # in every unit alike.
-        limit = budget.share(len(self.conditions)) * per[budget.unit] - reserve
+        whole = budget.share(len(self.conditions)) * per[budget.unit]
+        reserve = self._reserve(whole)
+        limit = whole - reserve
         if limit < candidate:
             smallest = (candidate + reserve) / per[budget.unit]
             smallest *= len(self.conditions) if budget.per == "run" else 1
@@ -240,18 +241,44 @@ class Parts:
             )
         return limit
 
+    def _reserve(self, whole: float) -> int:
+        """NFE set aside for the final generation; nothing where the winners are there already."""
+        if self.spec.final_steps == self.spec.steps:
+            return 0
+        least = self.spec.final_steps * self.stages * self.finalists
+        if whole < least + self.spec.steps * self.stages:
+            return least
+        # A trajectory that was renoised has more legs to finish than a plain one.
+        problem = self._problem(self.conditions[0], whole - least)
+        price = final_price(problem, self.algorithm, self.spec.final_steps, self.finalists)
+        return max(least, price)
+
+    @property
+    def finalists(self) -> int:
+        """How many winners are finished at the final steps."""
+        if self.spec.final_steps == self.spec.steps:
+            return self.spec.top
+        return max(self.spec.top, getattr(self.algorithm, "finalists", 1))
+
     def problem(self, condition: Condition, budget: Budget) -> Problem:
-        objective = objectives.parse(self.spec.objective, self.spec.scales or self.scales)
+        return self._problem(condition, self.limit(budget))
+
+    def _problem(self, condition: Condition, limit: float) -> Problem:
+        objective = objective_forms.parse(self.spec.objective, self.spec.scales or self.scales)
         space = replace(self.model.space(), stochastic=self.solver.stochastic)
+        smooth = frozenset(p for v in self.verifiers if v.differentiable for p in v.parts)
         return Problem(condition, space, objective, self.spec.steps, self.algorithm.name,
-                       self.spec.seed, Ledger(self.rates()), self.limit(budget))  # fmt: skip
+                       self.spec.seed, Ledger(self.rates()), limit, smooth)  # fmt: skip
 
     def searches(self, budget: Budget) -> list[Live]:
         result = []
+        limit = self.limit(budget)
+        # What an algorithm refuses it refuses at its first yield: here, before there is a folder.
+        next(self.algorithm(self._problem(self.conditions[0], limit)), None)
         for index, condition in enumerate(self.conditions):
-            problem = self.problem(condition, budget)
+            problem = self._problem(condition, limit)
             result.append(Live(index, problem, self.spec.final_steps, self.spec.top,
-                               problem.ledger, Ledger(self.rates())))  # fmt: skip
+                               problem.ledger, Ledger(self.rates()), self.finalists))  # fmt: skip
         return result
 
     def worker(self, sink: Sink | None, fetch: Callable[[str], Array] | None = None) -> Worker:

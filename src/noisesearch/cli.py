@@ -164,6 +164,67 @@ def show(
         )
 
 
+@app.command()
+@interruptible
+def rerank(
+    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    objective: Annotated[
+        str, typer.Option(help="Such as 'part(x)'; default: mean rank of all parts.")
+    ] = "",
+    verifier: Annotated[str, typer.Option(help="Verifiers to add, by name.")] = "",
+    finish: Annotated[bool, typer.Option("--finish", help="Finish winners that are drafts.")] = (
+        False
+    ),
+    json_: Json = False,
+) -> None:
+    """Rank the candidates of a run by another objective; nothing is generated."""
+    from .rerank import rerank as ranked
+
+    found = ranked(folder, objective, verifier, finish)
+    for draft in found.drafts:
+        say(draft)
+    _out(found.results, json_)
+
+
+@app.command()
+@interruptible
+def compare(
+    algorithms: Annotated[list[str], typer.Argument(metavar="ALGORITHM...")],
+    model: Annotated[str, typer.Option(help="See `list models`.")] = "shapes",
+    verifier: Annotated[str, typer.Option(help="Names separated by commas.")] = "ensemble",
+    budgets: Annotated[str, typer.Option(help="In candidates, or 640nfe.")] = "8,32",
+    prompts: Annotated[
+        str, typer.Option(help="How many of the model's own, or a file of prompts.")
+    ] = "32",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Where the runs go.")] = None,
+    json_: Json = False,
+) -> None:
+    """Compare algorithms on the same prompts and first noises, with intervals."""
+    from . import build
+    from . import compare as comparing
+    from .tables import compared
+
+    named = comparing.located(algorithms)
+    each = comparing.budgets_of(budgets)
+    known = build.model_of(model)
+    if prompts.isdigit():
+        texts = known.examples(int(prompts)) if int(prompts) else []
+        if not texts:
+            raise ConfigError(
+                f"model {model!r} has no {prompts} prompts of its own; give a file with --prompts"
+            )
+    else:
+        texts = [p for p in _prompts([], Path(prompts), False) if p is not None]
+    folder = out or _fresh_folder()
+    found = comparing.compare(named, texts, each, folder, model, verifier, seed, say)
+    if json_:
+        typer.echo(json.dumps(found.json(), indent=1))
+        return
+    typer.echo(compared(found))
+    typer.echo(f"\nruns: {folder}")
+
+
 @app.command("list")
 @interruptible
 def list_(
@@ -273,6 +334,9 @@ def _execute(run: Run, seconds: float | None, json_: bool) -> None:
     for result in results:
         if result.baseline_kept:
             say(f"{result.condition}: no candidate beat the baseline, which is kept")
+        if result.unmet:
+            broken = " and ".join(result.unmet)
+            say(f"{result.condition}: no candidate keeps {broken}; the nearest is the winner")
     _out(results, json_)
     if not json_:
         typer.echo(f"\npictures: {run.folder / 'grid.png'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from .algorithms.problem import Algorithm
@@ -127,11 +128,11 @@ class Driver:
             asks = live.advance()
 
     def _ask(self, live: Live, ask: Ask) -> None:
-        key = ask.trajectory.key
-        if key in live.answers:
+        key = ask.key
+        if ask.answered_by(live.answers.get(ask.trajectory.key)):
             return
         known = self.store.seen(ask.trajectory, self.parts)
-        if known is not None:
+        if known is not None and ask.answered_by(known):
             self._tell(live, known)
         elif not self._expired or ask.tag.get("role") in ("final", "baseline"):
             wanted = self._wanted.setdefault(key, [])
@@ -144,13 +145,16 @@ class Driver:
         if not answers:
             raise BackendError("the executor has nothing to say although asks are in flight")
         told: dict[int, Live] = {}
-        for _, reply in answers:
-            if reply.trajectory.key not in self._wanted:
+        for ask, reply in answers:
+            if ask.key not in self._wanted:
                 continue  # its search was stopped: a resume must not find what it did not count
+            if reply.arrays:
+                blobs = {key: self.store.put(array) for key, array in reply.arrays.items()}
+                reply = replace(reply, gradients=blobs, arrays={})
             key = reply.trajectory.condition.key
             usage = self.executor.usage.get(key, {})
             self.store.record(reply, key, usage, self.clock() - self._began)
-            for live in self._wanted.pop(reply.trajectory.key, ()):
+            for live in self._wanted.pop(ask.key, ()):
                 self._tell(live, reply)
                 told[live.index] = live
         self._check_failures()
@@ -212,10 +216,10 @@ class Driver:
         if live.baseline.key in self._wanted:
             return  # there must be a picture to show; it is in flight
         for ask in live.waiting:
-            wanted = self._wanted.get(ask.trajectory.key)
+            wanted = self._wanted.get(ask.key)
             if wanted is not None and live in wanted:
                 wanted.remove(live)
                 if not wanted:
-                    del self._wanted[ask.trajectory.key]
+                    del self._wanted[ask.key]
                     self.executor.cancel(ask)
         self._take(live, live.stop())

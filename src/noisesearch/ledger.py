@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .ask import Reply
+from .ask import Ask, Gradient, Reply
 from .trajectory import Trajectory, evaluations
 
 
@@ -16,12 +16,14 @@ class Rates:
 
     ``stages``: denoiser evaluations in a solver step. ``forwards``: network calls in an
     evaluation (2 under classifier-free guidance). ``flops``: of one forward of one sample.
+    ``gradient_cost``: NFEs that each NFE of a gradient counts against a budget (the paper's 3).
     """
 
     stages: int = 1
     forwards: int = 1
     flops: int = 0
     verifiers: tuple[str, ...] = ()
+    gradient_cost: int = 3
 
 
 @dataclass
@@ -31,9 +33,40 @@ class Ledger:
     rates: Rates
     nfe: int = 0
     decodes: int = 0
+    backward: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     _masks: dict[str, int] = field(default_factory=dict, repr=False)
     _scored: set[str] = field(default_factory=set, repr=False)
+    _pulled: set[str] = field(default_factory=set, repr=False)
+
+    @property
+    def counted(self) -> int:
+        """What is held against a budget in NFE: a gradient's evaluations count several times."""
+        return self.nfe + (self.rates.gradient_cost - 1) * self.backward
+
+    def price_of(self, ask: Ask) -> int:
+        """NFE that an ask adds to what is counted."""
+        price = self.price(ask.trajectories)
+        if isinstance(ask.want, Gradient) and ask.key not in self._pulled:
+            price += (self.rates.gradient_cost - 1) * self._length(ask.trajectory)
+        return price
+
+    def charge_ask(self, ask: Ask) -> None:
+        """Enter an ask."""
+        for trajectory in ask.trajectories:
+            self.charge(trajectory)
+        if isinstance(ask.want, Gradient):
+            self._charge_gradient(ask.key, ask.trajectory)
+
+    def _charge_gradient(self, key: str, trajectory: Trajectory) -> None:
+        if key not in self._pulled:
+            self._pulled.add(key)
+            self.backward += self._length(trajectory)
+
+    def _length(self, trajectory: Trajectory) -> int:
+        """All evaluations of a trajectory, whoever else needs them."""
+        masks = evaluations(trajectory, self.rates.stages).values()
+        return sum(mask.bit_count() for mask in masks)
 
     def price(self, trajectories: Iterable[Trajectory]) -> int:
         """NFE of the evaluations that are new here; nothing is charged."""
@@ -59,13 +92,15 @@ class Ledger:
             self.decodes += 1
         return added
 
-    def recount(self, trajectories: Iterable[Trajectory]) -> None:
+    def recount(self, replies: Iterable[Reply]) -> None:
         """Start again with these alone: what was asked and never answered is not paid for."""
-        self.nfe = self.decodes = 0
-        self._masks.clear()
-        self._scored.clear()
-        for trajectory in trajectories:
-            self.charge(trajectory)
+        self.nfe = self.decodes = self.backward = 0
+        for known in (self._masks, self._scored, self._pulled):
+            known.clear()
+        for reply in replies:
+            self.charge(reply.trajectory)
+            for key in reply.gradients:
+                self._charge_gradient(key, reply.trajectory)
 
     def spent(self, reply: Reply) -> None:
         """Enter the seconds that verifiers took; measured, so not part of any comparison."""
@@ -74,11 +109,14 @@ class Ledger:
 
     def json(self) -> dict[str, Any]:
         """Every unit by name; only the verifiers' seconds do not follow from the recipes."""
+        forwards = (self.nfe + self.backward) * self.rates.forwards
         return {
             "nfe": self.nfe,
-            "forwards": self.nfe * self.rates.forwards,
-            "flops": self.nfe * self.rates.forwards * self.rates.flops,
-            "backward": 0,
+            "recompute": self.backward,
+            "backward": self.backward,
+            "forwards": forwards,
+            # A backward pass is about two forwards' worth (arXiv 2001.08361, Section 2.1).
+            "flops": (forwards + 2 * self.backward * self.rates.forwards) * self.rates.flops,
             "decodes": self.decodes,
             "verifiers": {
                 name: {"samples": self.decodes, "seconds": round(self.seconds.get(name, 0.0), 6)}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .algorithms.problem import Algorithm, Problem, Search
 from .ask import Ask, Reply, score
 from .ledger import Ledger
-from .objectives import Objective, ranking
+from .objectives import Bound, Constrained, Objective, Pareto, ranking
 from .trajectory import Trajectory
 
 
@@ -25,6 +25,7 @@ class Live:
     top: int
     ledger: Ledger
     baseline_ledger: Ledger
+    finalists: int = 1
     generator: Search = field(init=False, repr=False)
     pending: list[Ask] = field(default_factory=list)
     answers: dict[str, Reply] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Live:
 
     @property
     def waiting(self) -> list[Ask]:
-        return [a for a in self.pending if a.trajectory.key not in self.answers]
+        return [a for a in self.pending if not a.answered_by(self.answers.get(a.trajectory.key))]
 
     @property
     def answered_share(self) -> float:
@@ -71,6 +72,10 @@ class Live:
         return 1.0 - len(self.waiting) / max(1, len(self.replies) + len(self.pending))
 
     def answer(self, reply: Reply) -> None:
+        """Remember a reply; what is known of the trajectory already stays known."""
+        known = self.answers.get(reply.trajectory.key)
+        if known is not None and known.gradients:
+            reply = replace(reply, gradients={**known.gradients, **reply.gradients})
         self.answers[reply.trajectory.key] = reply
 
     def advance(self) -> list[Ask]:
@@ -85,8 +90,8 @@ class Live:
         return self._next(told)
 
     def _take(self) -> list[Reply]:
-        told = [self.answers[a.trajectory.key] for a in self.pending if a.trajectory.key
-                in self.answers]  # fmt: skip
+        known = [(a, self.answers.get(a.trajectory.key)) for a in self.pending]
+        told = [reply for ask, reply in known if reply is not None and ask.answered_by(reply)]
         for reply in told:
             self.ledger.spent(reply)
         self.replies += told
@@ -98,15 +103,17 @@ class Live:
         if self.stage != "searching":
             return []
         self._take()
-        self.ledger.recount(r.trajectory for r in self.replies)
+        self.ledger.recount(self.replies)
         self.cut = True
         self.generator.close()
         return self._finish(None)
 
     def _finish(self, winners: Iterable[Trajectory] | None) -> list[Ask]:
         """Ask for the winners at the final steps; free where those are the search's own."""
-        chosen = list(winners or ()) or self.leaders()
-        self.winners = list(dict.fromkeys(t for t in chosen if t.finished))[: self.top]
+        chosen = list(dict.fromkeys(t for t in winners or self.leaders() if t.finished))
+        if self.whole_front:
+            chosen = self.leaders()[: len(self._front())] or chosen
+        self.winners = chosen if self.whole_front else chosen[: self.finalists]
         self._finals = [t.at(self.final_steps) for t in self.winners]
         for trajectory in self._finals:
             self.ledger.charge(trajectory)
@@ -114,10 +121,34 @@ class Live:
         self.pending = [score(t, role="final") for t in self._finals]
         return self.pending
 
+    def settle(self, ranked: Sequence[Trajectory]) -> None:
+        """Take a ranking of complete trajectories as the search's outcome."""
+        finals = {t.at(self.final_steps).key: t for t in reversed(ranked)}
+        order = dict.fromkeys(t.at(self.final_steps).key for t in ranked)
+        chosen = [finals[key] for key in order]
+        front = len(self._front())
+        self.winners = chosen[: front if self.whole_front else self.finalists]
+        self._finals = [t.at(self.final_steps) for t in self.winners]
+        self.stage = "done"
+
+    @property
+    def whole_front(self) -> bool:
+        """All of a Pareto front are winners, where they are finished without further cost."""
+        free = self.final_steps == self.problem.steps
+        return isinstance(self.objective, Pareto) and free
+
+    def _front(self) -> list[int]:
+        whole = [r for r in self.replies if r.trajectory.finished]
+        return self.objective.front(whole) if isinstance(self.objective, Pareto) else []
+
     def leaders(self) -> list[Trajectory]:
         """Complete candidates so far, best first by the objective's order."""
         whole = [r for r in self.replies if r.trajectory.finished]
         return [whole[i].trajectory for i in ranking(self.objective, whole)] if whole else []
+
+    def unmet(self, reply: Reply) -> tuple[Bound, ...]:
+        """The bounds of a constraint that a reply breaks."""
+        return self.objective.unmet(reply) if isinstance(self.objective, Constrained) else ()
 
     def outcome(self) -> dict[str, Any]:
         """Winners and baseline with their replies; of an unfinished search what there is."""
@@ -140,4 +171,5 @@ class Live:
         if kept:
             ranked.insert(0, {"reply": base, "search": searched.get(self.baseline.key),
                               "baseline": True})  # fmt: skip
-        return {"baseline": base, "winners": ranked[: self.top], "baseline_kept": kept}
+        shown = ranked if self.whole_front else ranked[: self.top]
+        return {"baseline": base, "winners": shown, "baseline_kept": kept}

@@ -76,6 +76,17 @@ def mix(children: Sequence[Noise], weights: Sequence[float]) -> Noise:
     return Noise("mix", tuple(map(float, weights)), tuple(children))
 
 
+def ascend(noise: Noise, gradient: str, step: float) -> Noise:
+    """The noise moved along a gradient, at its own norm (arXiv 2501.09732, Appendix C).
+
+    n′ = (n + step·∇V)·‖n‖/‖n + step·∇V‖, with ∇V the array stored under the blob key
+    ``gradient``; since the first noise is a Gaussian sample, so are the norms of all that follow.
+    """
+    if not math.isfinite(step):
+        raise ConfigError(f"step is {step}, but must be a finite number; try 0.01")
+    return Noise("ascend", (float(step),), (noise, blob(gradient)))
+
+
 def blob(key: str) -> Noise:
     """An array stored in the run under ``key`` (gradient methods and other makers of data)."""
     return Noise("blob", (key,))
@@ -111,6 +122,15 @@ def _neighbour(pivot: Array, seed: int, cosine: float) -> Array:
     w /= math.sqrt(float(w @ w))
     y = norm * (cosine * u + math.sqrt(1.0 - cosine * cosine) * w)
     return y.reshape(pivot.shape).astype(np.float32)
+
+
+def _ascend(noise: Array, gradient: Array, step: float) -> Array:
+    n = noise.astype(np.float64)
+    moved = n + step * gradient.astype(np.float64)
+    length = float(np.linalg.norm(moved))
+    if length == 0.0:
+        return noise
+    return (moved * (float(np.linalg.norm(n)) / length)).astype(np.float32)
 
 
 class Materialiser:
@@ -163,6 +183,8 @@ class Materialiser:
                 w = np.array(weights, dtype=np.float64)
                 total = sum(wi * a.astype(np.float64) for wi, a in zip(w, of, strict=True))
                 result = (total / math.sqrt(float(w @ w))).astype(np.float32)
+            case "ascend", (float(step),):
+                result = _ascend(of[0], of[1], step)
             case "blob", (str(key),) if self._fetch is not None:
                 result = self._fetch(key)
             case _:

@@ -3,7 +3,7 @@
 Two faces. ``order`` is ordinal and serves one decision among the replies handed to it; ``value``
 is cardinal and the same in every pool. Larger is better in both. A part that is missing is left
 out of its candidate's mean if at least half of the parts are there; otherwise the candidate
-ranks last (-inf).
+ranks last (-inf). Their text forms are read by :mod:`noisesearch.objective_forms`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .ask import Reply
-from .errors import ConfigError, unknown
+from .errors import ConfigError
 
 
 class Objective(Protocol):
@@ -109,54 +109,153 @@ class MeanRank:
         return sum(reply.parts[p] / self.scales[p] for p in have) / len(have)
 
 
-FORMS = "'part(x)', 'weighted(x=1, y=0.5)' or 'mean-rank(x, y)'"
+def gradient_weights(objective: Objective) -> dict[str, float]:
+    """The weight of each part in the objective's value; ConfigError where it is not a sum."""
+    if isinstance(objective, Weighted):
+        return dict(objective.weights)
+    if isinstance(objective, MeanRank):
+        count = len(objective.scales)
+        return {part: 1.0 / (scale * count) for part, scale in objective.scales.items()}
+    raise ConfigError(
+        f"a {type(objective).__name__.lower()} objective has no gradient; use a part, a weighted "
+        "sum or a mean rank"
+    )
 
 
-def parse(text: str, scales: Mapping[str, float]) -> Objective:
-    """The objective of a text such as ``weighted(x=1, y=0.5)``; "" is the mean rank of all.
+@dataclass(frozen=True)
+class Lexicographic:
+    """The first part decides, the next only where the first are equal, and so on.
 
-    ``scales`` has every part of the run. A single part is its own order.
+    ``grains``: the differences that count, by part; 0.5 makes 5.6 and 5.9 equal. Its ``value`` is
+    that of the first part, rounded so.
     """
-    kind, inside = _split(text, scales)
-    names = [part.split("=")[0].strip() for part in inside]
-    for name in names:
-        if name not in scales:
-            raise unknown("part of the objective", name, scales)
-    if len(set(names)) < len(names):
-        raise ConfigError(f"objective {text!r} names a part twice; name each once")
-    if kind != "weighted" and any("=" in part for part in inside):
-        raise ConfigError(f"objective {text!r} cannot be read: only 'weighted' takes numbers")
-    if kind == "part" and len(names) == 1:
-        return Weighted({names[0]: 1.0})
-    if kind == "mean-rank" and names:
-        return (
-            Weighted({names[0]: 1.0})
-            if len(names) == 1
-            else MeanRank({n: scales[n] for n in names})
-        )
-    if kind == "weighted" and names:
-        return Weighted(dict(zip(names, map(_weight, inside), strict=True)))
-    raise ConfigError(f"objective {text!r} cannot be read: it must be {FORMS}")
+
+    grains: Mapping[str, float]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(self.grains)
+
+    def _rounded(self, reply: Reply) -> tuple[float, ...]:
+        """A missing part is worse than any number; with the first missing, all is."""
+        grain = self.grains
+        return tuple(
+            -math.inf if (v := reply.parts.get(p)) is None
+            else math.floor(v / grain[p]) * grain[p] if grain[p] else v
+            for p in grain
+        )  # fmt: skip
+
+    def order(self, replies: Sequence[Reply]) -> npt.NDArray[np.float64]:
+        keys = [self._rounded(r) for r in replies]
+        place = {key: float(i) for i, key in enumerate(sorted(set(keys)))}
+        return np.array([-math.inf if math.isinf(k[0]) else place[k] for k in keys])
+
+    def value(self, reply: Reply) -> float:
+        return self._rounded(reply)[0]
 
 
-def _split(text: str, scales: Mapping[str, float]) -> tuple[str, list[str]]:
-    if not text:
-        return "mean-rank", list(scales)
-    kind, bracket, rest = text.strip().partition("(")
-    if not bracket or not rest.endswith(")"):
-        raise ConfigError(f"objective {text!r} cannot be read: it must be {FORMS}")
-    return kind.strip(), [p.strip() for p in rest[:-1].split(",") if p.strip()]
+UNMET = 1000.0  # a value below those of all candidates that keep the bounds
 
 
-def _weight(text: str) -> float:
-    name, _, number = text.partition("=")
-    try:
-        weight = float(number) if number else 1.0
-    except ValueError as error:
-        raise ConfigError(f"weight of {name.strip()!r} is {number!r}, not a number") from error
-    if weight == 0.0 or not math.isfinite(weight):
-        raise ConfigError(
-            f"weight of {name.strip()!r} is {weight}, but must be finite and not zero; "
-            "leave out a part that does not count"
-        )
-    return weight
+@dataclass(frozen=True)
+class Bound:
+    """``part`` at least (or, with ``above`` false, at most) ``limit``."""
+
+    part: str
+    limit: float
+    above: bool
+    scale: float
+
+    def excess(self, reply: Reply) -> float:
+        """By how many standard deviations the bound is broken; 0 where it is kept."""
+        value = reply.parts.get(self.part)
+        if value is None:
+            return math.inf
+        short = self.limit - value if self.above else value - self.limit
+        return max(0.0, short) / self.scale
+
+    def __str__(self) -> str:
+        return f"{self.part} {'>=' if self.above else '<='} {self.limit:g}"
+
+
+@dataclass(frozen=True)
+class Constrained:
+    """Candidates that keep all bounds, by another objective; after them the others, the nearest
+    first. The ``value`` of one that breaks a bound is at most -UNMET.
+    """
+
+    bounds: tuple[Bound, ...]
+    then: Objective
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*(b.part for b in self.bounds), *self.then.parts)))
+
+    def unmet(self, reply: Reply) -> tuple[Bound, ...]:
+        """The bounds that a candidate breaks."""
+        return tuple(b for b in self.bounds if b.excess(reply) > 0)
+
+    def _away(self, reply: Reply) -> float:
+        return sum(b.excess(reply) for b in self.bounds)
+
+    def order(self, replies: Sequence[Reply]) -> npt.NDArray[np.float64]:
+        """Those within the bounds from 0 up by the other's order, the others below 0."""
+        away = np.array([self._away(r) for r in replies])
+        inside = [i for i, distance in enumerate(away) if distance == 0]
+        result = -away
+        if inside:
+            among = self.then.order([replies[i] for i in inside])
+            result[inside] = np.where(np.isneginf(among), -np.inf, mid_ranks(among))
+        return result
+
+    def value(self, reply: Reply) -> float:
+        away = self._away(reply)
+        return self.then.value(reply) if away == 0 else -UNMET * (1 + away)
+
+
+@dataclass(frozen=True)
+class Pareto:
+    """No part is traded for another: candidates that no other beats in every part come first.
+
+    Among equals the sum of part / ``scale`` decides, which is also the ``value``; so a search
+    has one pivot to go on from, and a run returns the whole :meth:`front`.
+    """
+
+    scales: Mapping[str, float]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(self.scales)
+
+    def value(self, reply: Reply) -> float:
+        if any(p not in reply.parts for p in self.scales):
+            return -math.inf
+        return sum(reply.parts[p] / s for p, s in self.scales.items()) / len(self.scales)
+
+    def fronts(self, replies: Sequence[Reply]) -> list[int]:
+        """The front each reply is on, from 0; -1 where a part is missing."""
+        rows = {i: np.array([r.parts[p] for p in self.scales]) for i, r in enumerate(replies)
+                if math.isfinite(self.value(r))}  # fmt: skip
+        result, number = [-1] * len(replies), 0
+        while rows:
+            table = np.stack(list(rows.values()))
+            unbeaten = [
+                i for i, row in rows.items()
+                if not ((row <= table).all(1) & (row < table).any(1)).any()
+            ]  # fmt: skip
+            for i in unbeaten:
+                result[i] = number
+                del rows[i]
+            number += 1
+        return result
+
+    def front(self, replies: Sequence[Reply]) -> list[int]:
+        """Indices of the replies that no other beats, best value first."""
+        fronts = self.fronts(replies)
+        return [i for i in ranking(self, replies) if fronts[i] == 0]
+
+    def order(self, replies: Sequence[Reply]) -> npt.NDArray[np.float64]:
+        fronts = self.fronts(replies)
+        values = np.array([self.value(r) for r in replies])
+        within = mid_ranks(values) / (len(values) + 1)
+        return np.array([-np.inf if f < 0 else w - f for f, w in zip(fronts, within, strict=True)])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .algorithms.problem import Algorithm, Problem
-from .ask import Ask, Reply
+from .ask import Ask, Gradient, Reply
 from .ledger import Ledger
 from .store import RunStore
 from .trajectory import Trajectory
@@ -42,7 +42,7 @@ def _made_up(index: int) -> Iterator[float]:
 
 
 def plan(
-    problem: Callable[[], Problem], algorithm: Algorithm, final_steps: int, top: int = 1
+    problem: Callable[[], Problem], algorithm: Algorithm, final_steps: int, finalists: int = 1
 ) -> Plan:
     """Nothing is computed; exact where the asks do not depend on scores."""
     ledgers: list[Ledger] = []
@@ -50,11 +50,17 @@ def plan(
     first = problem()
     for index in range(4):
         fresh = problem()
-        for winner in _drive(fresh, algorithm, _made_up(index), widths)[:top]:
+        for winner in _drive(fresh, algorithm, _made_up(index), widths)[:finalists]:
             fresh.ledger.charge(winner.at(final_steps))
         ledgers.append(fresh.ledger)
     ledgers.sort(key=lambda ledger: ledger.nfe)
     return Plan(ledgers[0], ledgers[-1], _mode(widths), math.isinf(first.limit))
+
+
+def final_price(problem: Problem, algorithm: Algorithm, final_steps: int, finalists: int) -> int:
+    """NFE of finishing the winners, as one run with made-up replies has them."""
+    winners = _drive(problem, algorithm, _made_up(3), Counter())[:finalists]
+    return problem.price(*(winner.at(final_steps) for winner in winners))
 
 
 def usual_width(problem: Problem, algorithm: Algorithm) -> int:
@@ -98,7 +104,10 @@ def _drive(
 
 
 def made_up_reply(problem: Problem, ask: Ask, number: float) -> Reply:
-    return Reply(ask.trajectory, dict.fromkeys(problem.objective.parts, number))
+    """A reply with one number in every part, and a blob's name where a gradient is asked for."""
+    gradients = {ask.key: ask.key} if isinstance(ask.want, Gradient) else {}
+    parts = dict.fromkeys(problem.objective.parts, number)
+    return Reply(ask.trajectory, parts, gradients=gradients)
 
 
 def reused(
@@ -111,7 +120,7 @@ def reused(
         asks = next(generator)
         while True:
             fit = problem.affordable(asks)
-            replies = [r for a in fit if (r := store.seen(a.trajectory, parts)) is not None]
+            replies = [r for a in fit if a.answered_by(r := store.seen(a.trajectory, parts)) and r]
             known, made = known + len(replies), made + len(fit)
             if not fit or len(replies) < len(asks):
                 return known, made

@@ -89,7 +89,7 @@ class Progress:
     def _done(self, driver: Driver) -> float:
         if self.clock:
             return min(self.total, driver.elapsed)
-        return sum(s.ledger.nfe * s.answered_share for s in driver.searches)
+        return sum(s.ledger.counted * s.answered_share for s in driver.searches)
 
     def _news(self) -> str:
         both = [i for i in self._best if i in self._base]

@@ -21,6 +21,8 @@ TABLES: dict[str, dict[str, str]] = {
     "algorithm": {
         "random": "noisesearch.algorithms.initial_noise:RandomSearch",
         "zero-order": "noisesearch.algorithms.initial_noise:ZeroOrder",
+        "first-order": "noisesearch.algorithms.first_order:FirstOrder",
+        "paths": "noisesearch.algorithms.paths:SearchOverPaths",
     },
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,10 @@ def finite(number: float) -> float | None:
 
 @dataclass(frozen=True)
 class Result:
-    """One condition's search. ``winners`` are best first; ``winner`` is the first of them."""
+    """One condition's search. ``winners`` are best first; ``winner`` is the first of them.
+
+    ``unmet``: the bounds of a constraint that the winner breaks, where no candidate keeps all.
+    """
 
     condition: Condition
     winners: Sequence[Candidate]
@@ -69,6 +73,7 @@ class Result:
     baseline_kept: bool
     run: Path
     owner: object = field(default=None, repr=False)
+    unmet: tuple[str, ...] = ()
 
     @property
     def winner(self) -> Candidate:
@@ -85,6 +90,7 @@ class Result:
             "winner": self.winner.json(),
             "winners": [w.json() for w in self.winners],
             "baseline_kept": self.baseline_kept,
+            "unmet": list(self.unmet),
             "ledger": dict(self.ledger),
         }
 
@@ -146,4 +152,8 @@ def result_of(
         outcome["baseline_kept"],
         run,
         owner,
+        tuple(
+            f"{bound} (it has {outcome['winners'][0]['reply'].parts.get(bound.part, math.nan):g})"
+            for bound in live.unmet(outcome["winners"][0]["reply"])
+        ),
     )

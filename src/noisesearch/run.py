@@ -99,7 +99,7 @@ class Run:
 
     def execute(self, watcher: Watcher | None = None, seconds: float | None = None) -> Results:
         """Run to the end and write winners and pictures; on an interrupt, what there is."""
-        worker = self.parts.worker(self._save, self.store.get)
+        worker = self.parts.worker(self.save, self.store.get)
         self.driver = Driver(
             self.searches,
             self.parts.algorithm,
@@ -118,7 +118,7 @@ class Run:
         self._sweep(results)
         return results
 
-    def _save(self, trajectory: Trajectory, picture: pictures.Picture) -> None:
+    def save(self, trajectory: Trajectory, picture: pictures.Picture) -> None:
         path = self.store.sample_path(trajectory.key)
         replace(path, pictures.png(picture, trajectory=trajectory.key))
 
@@ -137,8 +137,10 @@ class Run:
         key = live.problem.condition.key
         before = self.store.physical_before.get(key, {})
         now: Mapping[str, float] = self.driver.executor.usage.get(key, {}) if self.driver else {}
-        nfe, decodes = (before.get(u, 0) + now.get(u, 0) for u in ("nfe", "decodes"))
-        return {"nfe": nfe, "forwards": nfe * self.parts.denoiser.forwards, "decodes": decodes}
+        units = ("nfe", "recompute", "backward", "decodes")
+        ran = {unit: before.get(unit, 0) + now.get(unit, 0) for unit in units}
+        forwards = (ran["nfe"] + ran["recompute"]) * self.parts.denoiser.forwards
+        return {**ran, "forwards": forwards}
 
     def write(self) -> Results:
         """winners.json, best.png and grid.png as of now."""

@@ -59,10 +59,13 @@ class RunSpec(BaseModel):
 
 def sentence(error: ValidationError) -> str:
     """What pydantic found, in one line."""
-    return "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg'].lower()}, got {e['input']!r}"
-        for e in error.errors()
-    )
+
+    def said(e: Any) -> str:
+        if e["type"] == "value_error":  # a sentence of ours
+            return str(e["ctx"]["error"])
+        return f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}, got {e['input']!r}"
+
+    return "; ".join(said(e) for e in error.errors())
 
 
 def settings(kind: str, name: str, target: Any, parameters: dict[str, Any]) -> Any:

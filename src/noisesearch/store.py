@@ -106,17 +106,23 @@ class RunStore:
     def _remember(self, record: Mapping[str, Any]) -> None:
         old = self._replies.get(record["reply"])
         if old is None:
-            self._replies[record["reply"]] = {k: record[k] for k in ("parts", "missing", "cost")}
+            kept = {k: record[k] for k in ("parts", "missing", "cost")}
+            self._replies[record["reply"]] = {**kept, "gradients": record.get("gradients", {})}
         else:
             for name in ("parts", "missing"):
                 # What was missing and came later, or the other way round, is in one of the two.
                 kept = {p: v for p, v in old[name].items()
                         if p not in record["parts"] and p not in record["missing"]}  # fmt: skip
                 old[name] = {**kept, **record[name]}
-            old["cost"] = {**old["cost"], **record["cost"]}
+            for name in ("cost", "gradients"):
+                old[name] = {**old[name], **record.get(name, {})}
 
     def __len__(self) -> int:
         return len(self._replies)
+
+    def answered(self) -> list[str]:
+        """The keys of all trajectories with a reply, in the order of the journal."""
+        return list(self._replies)
 
     def seen(self, trajectory: Trajectory, parts: tuple[str, ...]) -> Reply | None:
         """The journalled reply if it has an answer or a reason for every part."""
@@ -125,7 +131,8 @@ class RunStore:
             p not in record["parts"] and p not in record["missing"] for p in parts
         ):
             return None
-        return Reply(trajectory, record["parts"], record["missing"], record["cost"])
+        return Reply(trajectory, record["parts"], record["missing"], record["cost"],
+                     record["gradients"])  # fmt: skip
 
     def record(self, reply: Reply, search: str, physical: Mapping[str, int], at: float) -> None:
         """Journal a reply with the recipe nodes that are new; it is never computed again."""
@@ -139,6 +146,8 @@ class RunStore:
             "physical": dict(physical),
             "seconds": round(at, 4),
         }
+        if reply.gradients:
+            record["gradients"] = dict(reply.gradients)
         self.journal.append(*({"node": n.key, **n.line()} for n in fresh), record)
         self.known.update(n.key for n in fresh)
         self._remember(record)

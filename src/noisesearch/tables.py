@@ -13,6 +13,7 @@ from .errors import unknown
 if TYPE_CHECKING:
     from .api import Request
     from .build import Parts
+    from .compare import Comparison
 
 KINDS = ("models", "verifiers", "algorithms", "solvers", "words")
 
@@ -27,6 +28,24 @@ def winners(content: Mapping[str, Any]) -> str:
         gain = number(None if base is None or winner is None else winner - base, "+.3f")
         rows.append((s["condition"], number(base), number(winner), gain,
                      str(s["ledger"]["nfe"]), parts))  # fmt: skip
+    return aligned(rows)
+
+
+def compared(found: Comparison) -> str:
+    """A line an arm: means, gains over no search, and over the first algorithm of its budget."""
+    columns = [c for c in ("score", "right") if c in found.arms[0].columns]
+    head = ("algorithm", "budget", "NFE", "seconds", *columns,
+            *(f"{c} over no search [95 %]" for c in columns),
+            *(f"{c} over the first [95 %]" for c in columns))  # fmt: skip
+    rows: list[tuple[str, ...]] = [head]
+    for arm in found.arms:
+        first = next(a for a in found.arms if a.budget == arm.budget)
+        none = found.arms[0]
+        cells = [arm.algorithm, arm.budget, f"{arm.nfe:.0f}", f"{arm.seconds:.0f}"]
+        cells += [f"{arm.columns[c].mean():.3f}" for c in columns]
+        for of in (none, first):
+            cells += ["" if of is arm else found.difference(arm, of, c).text() for c in columns]
+        rows.append(tuple(cells))
     return aligned(rows)
 
 

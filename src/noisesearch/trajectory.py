@@ -4,11 +4,13 @@ A trajectory is a node of a graph like the noises are: its key is a hash of its 
 parent's key, so a thousand descendants of one prefix share it and a journal writes it once.
 
 Words: a *grid* is a list of times that a leg integrates over, a *level* an index on it (0 = its
-start). Time runs from 1 (noise) to 0 (clean). A full grid (1 → 0) is the model's own schedule.
+start). Time runs from 1 (noise) to 0 (clean). A full grid (1 → 0) is the model's own schedule,
+another is uniform in the time of the linear interpolant.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -85,6 +87,7 @@ class Trajectory:
     condition: Condition
     noise: Noise
     quality: str
+    steps: int  # from 1 to 0, were the first leg to go that far
     grid: Grid
     level: int
     parent: Trajectory | None = None
@@ -95,9 +98,10 @@ class Trajectory:
     def __post_init__(self) -> None:
         match self.move, self.parent:
             case None, _:
-                key = digest("trajectory", self.condition.key, self.noise.key, self.quality,
-                             self.grid.steps)  # fmt: skip
-                edge = key
+                start = (self.condition.key, self.noise.key, self.quality, self.steps)
+                # A full grid's key has no end in it: those are the keys of runs there are.
+                key = edge = digest("trajectory", *start, *(() if self.grid.full else
+                                                            (self.grid.end,)))  # fmt: skip
             case Renoise(grid, seed), Trajectory(key=of):
                 key = edge = digest("renoise", of, grid.steps, grid.start, grid.end, seed)
             case Denoise(to, seed), Trajectory(key=of):
@@ -118,12 +122,25 @@ class Trajectory:
 
     @classmethod
     def begin(
-        cls, condition: Condition, noise: Noise, steps: int, quality: str = "full"
+        cls,
+        condition: Condition,
+        noise: Noise,
+        steps: int,
+        quality: str = "full",
+        end: float = 0.0,
     ) -> Trajectory:
-        """The start of a trajectory over the model's own grid of ``steps`` intervals."""
+        """The start of a trajectory over the model's own grid of ``steps`` intervals.
+
+        With an ``end`` above 0 the first leg stops there after its part of the steps, rounded
+        up, and a renoising goes on from it.
+        """
         if steps < 1:
             raise ConfigError(f"got {steps} steps, but a trajectory needs at least one")
-        return cls(condition, noise, quality, Grid(steps), 0)
+        if not 0.0 <= end < 1.0:
+            raise ConfigError(f"a first leg cannot end at {end}: times run from 1 down to 0")
+        # Rounded first, since (1 − 0.2)·10 is a little more than 8 in floating point.
+        grid = Grid(math.ceil(round((1.0 - end) * steps, 9)), 1.0, end)
+        return cls(condition, noise, quality, steps, grid, 0)
 
     def denoise(self, to: int | None = None, seed: int | None = None) -> Trajectory:
         """Go down to level ``to`` (default: the end of the grid).
@@ -153,7 +170,9 @@ class Trajectory:
         return self._next(self, Renoise(grid, seed), grid, 0)
 
     def _next(self, parent: Trajectory, move: Move, grid: Grid, level: int) -> Trajectory:
-        return Trajectory(self.condition, self.noise, self.quality, grid, level, parent, move)
+        return Trajectory(
+            self.condition, self.noise, self.quality, self.steps, grid, level, parent, move
+        )
 
     @property
     def finished(self) -> bool:
@@ -179,25 +198,29 @@ class Trajectory:
         return self if self.parent is None else self.parent
 
     def at(self, steps: int) -> Trajectory:
-        """The same start noise, moves and seeds with ``steps`` in place of the first grid's.
+        """The same start noise, moves and seeds with ``steps`` from 1 to 0 in place of its own.
 
         Every leg's steps are scaled by the same ratio and rounded up; a move that is then shorter
         than a step is left out.
         """
         first, *rest = self.lineage()
-        if steps == first.grid.steps:
+        if steps == self.steps:
             return self
 
         def scaled(n: int) -> int:
-            return -(-n * steps // first.grid.steps)
+            return -(-n * steps // self.steps)
 
-        result = Trajectory.begin(self.condition, self.noise, steps, self.quality)
+        result = Trajectory.begin(self.condition, self.noise, steps, self.quality, first.grid.end)
         for node in rest:
             if isinstance(node.move, Renoise):
                 grid = node.move.grid
                 result = result.renoise(grid.start, node.move.seed, grid.end, scaled(grid.steps))
-            elif isinstance(node.move, Denoise) and scaled(node.move.to) > result.level:
-                result = result.denoise(scaled(node.move.to), node.move.seed)
+            elif isinstance(node.move, Denoise):
+                # To the end stays to the end, where the rounding of a part could overshoot it.
+                end = node.move.to == node.grid.steps
+                to = result.grid.steps if end else min(scaled(node.move.to), result.grid.steps)
+                if to > result.level:
+                    result = result.denoise(to, node.move.seed)
         return result
 
     def line(self) -> dict[str, Any]:
@@ -208,8 +231,9 @@ class Trajectory:
             case Renoise(grid, seed):
                 numbers = {"time": grid.start, "end": grid.end, "steps": grid.steps, "seed": seed}
                 return {"op": "renoise", "of": self.prefix.key, **numbers}
-        start = {"noise": self.noise.key, "steps": self.grid.steps, "quality": self.quality}
-        return {"op": "begin", "condition": self.condition.json(), **start}
+        start = {"noise": self.noise.key, "steps": self.steps, "quality": self.quality}
+        end = {} if self.grid.full else {"end": self.grid.end}
+        return {"op": "begin", "condition": self.condition.json(), **start, **end}
 
 
 def nodes(trajectory: Trajectory, known: Mapping[str, Any] | set[str]) -> Iterator[Node]:
@@ -271,7 +295,8 @@ class Graph:
                 if not isinstance(noise, Noise):
                     raise TypeError(f"{line['noise']} is not a noise")
                 condition = Condition(**line["condition"])
-                return Trajectory.begin(condition, noise, line["steps"], line["quality"])
+                end = line.get("end", 0.0)
+                return Trajectory.begin(condition, noise, line["steps"], line["quality"], end)
             case "denoise":
                 return self.trajectory(str(of)).denoise(line["to"], line["seed"])
             case "renoise":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import noisesearch as ns
-from noisesearch.testing.mixture import MixtureModel
+from noisesearch.testing.mixture_model import MixtureModel
 
 SOURCE = """
 from noisesearch import score

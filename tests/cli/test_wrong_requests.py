@@ -31,7 +31,7 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
         [*quick(RED), "--set", "cosin=1"],
         ("unknown zero-order parameter 'cosin'", "did you mean 'cosine'"),
     ),
-    "parameter value": ([*quick(RED), "--set", "cosine=1.5"], ("cosine", "1.5", "equal to 1")),
+    "parameter value": ([*quick(RED), "--set", "cosine=1.5"], ("cosine", "1.5", "less than 1")),
     "parameter kind": ([*quick(RED), "--set", "neighbours=x"], ("neighbours", "'x'", "integer")),
     "parameter without =": ([*quick(RED), "--set", "cosine"], ("'cosine'", "--set cosine=0.95")),
     "words": (
@@ -75,6 +75,40 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
     "objective's part": (
         [*quick(RED), "--objective", "part(vivd)"],
         ("'vivd'", "did you mean 'vivid'"),
+    ),
+    "constraint without then": (
+        [*quick(RED), "--objective", "constrain(vivid >= 6)"],
+        ("then=", "constrain(x >= 6, then=y)"),
+    ),
+    "weights of nothing": (
+        [
+            *quick(RED),
+            "--verifier",
+            "vivid.py:vivid,aesthetic",
+            "--objective",
+            "weighted(vivid=1, aesthetic=-1)",
+        ],
+        ("sum to nothing",),
+    ),
+    "paths that never end": (
+        [*quick(RED), "--algorithm", "paths", "--set", "forward=0.8", "--set", "backward=0.7"],
+        ("backward is 0.7 and forward 0.8", "make backward the larger"),
+    ),
+    "paths of nothing": (
+        [*quick(RED), "--algorithm", "paths", "--set", "paths=0"],
+        ("paths", "0"),
+    ),
+    "compare nothing known": (["compare", "randm"], ("'randm'", "did you mean 'random'")),
+    "compare twice": (["compare", "random", "random"], ("named twice",)),
+    "compare by the clock": (["compare", "random", "--budgets", "5m"], ("on the clock",)),
+    "compare on nothing": (["compare", "random", "--prompts", "0"], ("no 0 prompts",)),
+    "paths and too little": (
+        [*quick(RED), "--algorithm", "paths", "--budget", "5"],
+        ("needs at least 22", "give a larger budget"),
+    ),
+    "gradient of a plain function": (
+        [*quick(RED), "--algorithm", "first-order"],
+        ("'vivid'", "not differentiable"),
     ),
     "full folder": ([*quick(RED), "--out", "full"], ("full is not empty", "--out")),
     "file as folder": ([*quick(RED), "--out", "empty.txt"], ("empty.txt is a file", "--out")),

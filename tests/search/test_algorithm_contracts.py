@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from noisesearch import RandomSearch, ZeroOrder
+from noisesearch import FirstOrder, RandomSearch, SearchOverPaths, ZeroOrder
 from noisesearch.testing import AlgorithmContract
 from noisesearch.testing.toys import Previews, Renoising, Tree
 
@@ -69,6 +69,64 @@ class TestZeroOrderAncestral(AlgorithmContract):
     @pytest.fixture
     def algorithm(self) -> Any:
         return ZeroOrder()
+
+
+class _Paths(AlgorithmContract):
+    """Six steps: 2 x 6 NFE to start, then 2 x (4 rounds of 5 steps and 3 looks) a noise."""
+
+    budget = "130nfe"
+    smallest = "58nfe"
+    starts_at_baseline = False
+
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return SearchOverPaths()
+
+
+class TestPaths(_Paths):
+    pass
+
+
+class TestPathsOne(_Paths):
+    budget, smallest = "70nfe", "17nfe"
+
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return SearchOverPaths(paths=1, length=2, start=0.3, forward=0.6, backward=0.8)
+
+
+class TestPathsHeun(_Paths):
+    settings: ClassVar = {"solver": "heun"}
+    budget, smallest = "250nfe", "110nfe"
+
+
+class TestPathsAncestral(_Paths):
+    settings: ClassVar = {"solver": "ddim-ancestral"}
+
+
+class _FirstOrder(AlgorithmContract):
+    smallest = "3candidates"
+
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return FirstOrder(step=1.0)
+
+
+class TestFirstOrder(_FirstOrder):
+    pass
+
+
+class TestFirstOrderHeunTwoStarts(_FirstOrder):
+    settings: ClassVar = {"solver": "heun"}
+    budget, smallest = "13candidates", "6candidates"
+
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return FirstOrder(step=1.0, starts=2)
+
+
+class TestFirstOrderAncestral(_FirstOrder):
+    settings: ClassVar = {"solver": "ddim-ancestral"}
 
 
 class _Toy(AlgorithmContract):

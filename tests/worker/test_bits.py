@@ -14,7 +14,7 @@ from noisesearch.noise import Materialiser, gaussian
 from noisesearch.registry import load
 from noisesearch.solvers import solver
 from noisesearch.testing import MixtureModel
-from noisesearch.testing.mixture import brightness, evenness
+from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.worker.engine import Worker
 

@@ -11,7 +11,7 @@ from noisesearch.noise import Array, Materialiser, Noise, gaussian
 from noisesearch.registry import load
 from noisesearch.solvers import SOLVERS, solver
 from noisesearch.testing import ExecutorContract, MixtureModel, SolverContract, VerifierContract
-from noisesearch.testing.mixture import brightness, evenness
+from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.worker.engine import AHEAD, Worker
 

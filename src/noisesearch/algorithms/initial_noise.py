@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..ask import Ask, Reply, score
 from ..noise import Noise, neighbour
 from ..objectives import best, ranking
 from .problem import Problem, Search
-
-
-class Settings(BaseModel):
-    """Base of algorithms whose parameters are typed settings; unknown names are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: ClassVar[str]
-    extendable: ClassVar[bool] = True
+from .settings import Settings
 
 
 class RandomSearch(Settings):
@@ -28,6 +20,7 @@ class RandomSearch(Settings):
     """
 
     name: ClassVar[str] = "random"
+    price: ClassVar[str] = "candidates·C"
 
     candidates: int | None = Field(default=None, ge=1, description="how many; default: the budget")
 
@@ -61,9 +54,10 @@ class ZeroOrder(Settings):
     """
 
     name: ClassVar[str] = "zero-order"
+    price: ClassVar[str] = "rounds·neighbours·C, and C for each pivot drawn anew (keep, restart)"
 
     neighbours: int = Field(default=4, ge=1, description="N, neighbours a round")
-    cosine: float = Field(default=0.95, ge=-1.0, le=1.0, description="λ, cosine to the pivot")
+    cosine: float = Field(default=0.95, gt=0.0, lt=1.0, description="λ, cosine to the pivot")
     pivot: Literal["move", "keep", "restart"] = Field(default="keep", description="pivot policy")
     rounds: int | None = Field(default=None, ge=1, description="K; default: the budget")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from ..ask import Ask, Reply
+from ..ask import Ask, Gradient, Reply
+from ..errors import ConfigError
 from ..keys import seed_of
 from ..ledger import Ledger
 from ..noise import Noise, gaussian
-from ..objectives import Objective
+from ..objectives import Objective, gradient_weights
 from ..trajectory import Condition, Trajectory
 
 Search = Generator[list[Ask], list[Reply], list[Trajectory]]
@@ -54,7 +55,10 @@ class Space:
 
 @dataclass
 class Problem:
-    """One search. ``limit``: NFE that the search may spend (inf under a clock alone)."""
+    """One search. ``limit``: NFE that the search may spend (inf under a clock alone).
+
+    ``differentiable``: the parts whose verifiers have gradients.
+    """
 
     condition: Condition
     space: Space
@@ -64,6 +68,7 @@ class Problem:
     run_seed: int
     ledger: Ledger
     limit: float = math.inf
+    differentiable: frozenset[str] = frozenset()
 
     def seed(self, purpose: str, *index: int) -> int:
         """64 bits of (run seed, condition, algorithm, purpose, index)."""
@@ -77,9 +82,13 @@ class Problem:
         """
         return gaussian(seed_of(self.run_seed, self.condition.key, "noise", index))
 
-    def begin(self, noise: Noise) -> Trajectory:
-        """The start of a trajectory at the search's steps."""
-        return Trajectory.begin(self.condition, noise, self.steps)
+    def begin(self, noise: Noise, end: float = 0.0) -> Trajectory:
+        """The start of a trajectory at the search's steps; its first leg stops at ``end``."""
+        return Trajectory.begin(self.condition, noise, self.steps, end=end)
+
+    def injected(self, *index: int) -> int | None:
+        """The seed of what a stochastic solver injects on a move; None under an ODE."""
+        return self.seed("injected", *index) if self.space.stochastic else None
 
     def sample(self, noise: Noise, steps: int | None = None) -> Trajectory:
         """The whole trajectory of a noise: a candidate.
@@ -90,14 +99,42 @@ class Problem:
         seed = seed_of("injected", noise.key) if self.space.stochastic else None
         return Trajectory.begin(self.condition, noise, steps or self.steps).denoise(seed=seed)
 
+    def gradient(self, trajectory: Trajectory, **tag: Any) -> Ask:
+        """Ask for the parts of a whole trajectory and for the objective's gradient at its noise.
+
+        ConfigError where the model or a part of the objective has none.
+        """
+        if not self.space.differentiable:
+            raise ConfigError(
+                f"algorithm {self.algorithm!r} needs gradients, and this model gives none; "
+                "choose one that does not, such as zero-order"
+            )
+        weights = gradient_weights(self.objective)
+        for part in weights:
+            if part not in self.differentiable:
+                raise ConfigError(
+                    f"algorithm {self.algorithm!r} needs gradients, and the verifier of "
+                    f"{part!r} is not differentiable; leave it out, or choose another algorithm"
+                )
+        return Ask((trajectory,), Gradient(tuple(sorted(weights.items()))), tag)
+
     def price(self, *trajectories: Trajectory) -> int:
         """NFE that asking for these would add to what has been asked before."""
         return self.ledger.price(trajectories)
 
+    def cost(self, ask: Ask) -> int:
+        """NFE that an ask would count against the budget; a gradient counts several times."""
+        return self.ledger.price_of(ask)
+
+    @property
+    def stages(self) -> int:
+        """NFEs in a step of the run's solver."""
+        return self.ledger.rates.stages
+
     @property
     def budget(self) -> float:
         """NFE left; inf under a clock, which only the driver reads."""
-        return self.limit - self.ledger.nfe
+        return self.limit - self.ledger.counted
 
     def room(self, like: Trajectory) -> float:
         """How many more fresh trajectories priced as this one fit what is left (may be inf)."""
@@ -108,9 +145,8 @@ class Problem:
         """The driver's: charge the asks in program order, up to the first that does not fit."""
         fit: list[Ask] = []
         for ask in asks:
-            if self.price(*ask.trajectories) > self.budget:
+            if self.ledger.price_of(ask) > self.budget:
                 break
-            for trajectory in ask.trajectories:
-                self.ledger.charge(trajectory)
+            self.ledger.charge_ask(ask)
             fit.append(ask)
         return fit

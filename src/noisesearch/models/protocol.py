@@ -46,6 +46,10 @@ class Model(Protocol):
         """The vocabulary, where it is closed."""
         ...
 
+    def examples(self, count: int) -> list[str]:
+        """Prompts to compare methods on, at most ``count``; none where the model has no set."""
+        ...
+
     def space(self) -> Space: ...
 
     def build(self, guidance: float, device: str, dtype: str) -> Denoiser:

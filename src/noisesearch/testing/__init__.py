@@ -10,18 +10,46 @@ A suite is a class of pytest tests that asks for one fixture:
             return Mine()
 
 They run on a Gaussian mixture whose denoiser is known in closed form, so they need no weights.
+To look at an algorithm while it is written, there is :func:`mixture`, a problem in the plane.
 """
 
 from __future__ import annotations
 
-from .algorithm import AlgorithmContract
-from .bench import Bench, Outcome
-from .executor import ExecutorContract
-from .mixture import Mixture, MixtureDenoiser, MixtureModel
-from .solver import SolverContract
-from .store import StoreContract
-from .verifier import VerifierContract
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "AlgorithmContract": "algorithm",
+    "Bench": "bench",
+    "ExecutorContract": "executor",
+    "Mixture": "mixture_model",
+    "MixtureDenoiser": "mixture_model",
+    "MixtureModel": "mixture_model",
+    "Outcome": "bench",
+    "Plane": "plane",
+    "SolverContract": "solver",
+    "StoreContract": "store",
+    "VerifierContract": "verifier",
+    "mixture": "plane",
+}
 
 __all__ = ["AlgorithmContract", "Bench", "ExecutorContract", "Mixture", "MixtureDenoiser",
-           "MixtureModel", "Outcome", "SolverContract", "StoreContract",
-           "VerifierContract"]  # fmt: skip
+           "MixtureModel", "Outcome", "Plane", "SolverContract", "StoreContract",
+           "VerifierContract", "mixture"]  # fmt: skip
+
+if TYPE_CHECKING:
+    from .algorithm import AlgorithmContract
+    from .bench import Bench, Outcome
+    from .executor import ExecutorContract
+    from .mixture_model import Mixture, MixtureDenoiser, MixtureModel
+    from .plane import Plane, mixture
+    from .solver import SolverContract
+    from .store import StoreContract
+    from .verifier import VerifierContract
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when used: the suites need pytest, the plane does not."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)

@@ -15,8 +15,10 @@ from torch import Tensor
 from .. import driver
 from ..algorithms.problem import Algorithm
 from ..budget import Budget
+from ..errors import ConfigError
 from ..plan import plan
 from ..trajectory import Condition
+from ..verifiers.protocol import FunctionVerifier
 from .bench import Bench, Released
 
 
@@ -27,19 +29,25 @@ def fails_often(images: Tensor, conditions: Sequence[Condition]) -> Tensor:
     return torch.where(unlucky, torch.full_like(mean, math.nan), mean)
 
 
+# Differentiable, so that algorithms which need gradients take it too.
+FAILS_OFTEN = FunctionVerifier(fails_often, "fails_often", differentiable=True)
+
+
 class AlgorithmContract:
     """Inherit and give the fixture ``algorithm``; the class attributes say how it is run.
 
     ``settings`` are those of :func:`noisesearch.search`. ``starts_at_baseline``: the first
     candidate is the baseline's noise, so that a budget of one candidate is plain sampling.
     ``revisits``: a level is asked for that was passed unasked, so it is computed again: what ran
-    is then more than what the recipes cost.
+    is then more than what the recipes cost. ``smallest``: the budget that is just enough; below
+    it, and above one candidate, the algorithm says what it needs.
     """
 
     settings: Mapping[str, Any] = {}
     budget = "9candidates"
     starts_at_baseline = True
     revisits = False
+    smallest = "1candidates"
 
     @pytest.fixture
     def bench(self, algorithm: Algorithm, tmp_path: Path) -> Bench:
@@ -79,7 +87,7 @@ class AlgorithmContract:
         forecast = plan(lambda: parts.searches(budget)[0].problem, parts.algorithm,
                         parts.spec.final_steps)  # fmt: skip
         for live in bench.run("budget", parts).searches:
-            assert 0 < live.ledger.nfe <= live.problem.limit
+            assert 0 < live.ledger.counted <= live.problem.limit
             assert forecast.least.nfe <= live.ledger.nfe <= forecast.most.nfe
             assert not forecast.exact or forecast.most.decodes == live.ledger.decodes
 
@@ -97,7 +105,7 @@ class AlgorithmContract:
     ) -> None:
         # So many failures would end a run; here they are to be lived with.
         monkeypatch.setattr(driver, "FAILED_SHARE", 1.0)
-        parts = bench.parts(verifier=[fails_often], top=9)
+        parts = bench.parts(verifier=[FAILS_OFTEN], top=9)
         outcome = bench.run("nan", parts)
         replies = [r for live in outcome.searches for r in live.replies]
         failed = [r for r in replies if r.missing]
@@ -120,9 +128,12 @@ class AlgorithmContract:
             assert list(order) == sorted(order, reverse=True)
 
     def test_one_candidate_is_plain_sampling(self, bench: Bench) -> None:
-        outcome = bench.run("one", bench.parts(budget="1candidates"))
+        if self.smallest != "1candidates":
+            with pytest.raises(ConfigError, match="needs at least"):
+                bench.run("too-small", bench.parts(budget="1candidates"))
+        outcome = bench.run("one", bench.parts(budget=self.smallest))
         for live, winners in zip(outcome.searches, outcome.winners, strict=True):
-            assert live.ledger.nfe <= live.problem.limit
+            assert live.ledger.counted <= live.problem.limit
             if self.starts_at_baseline:
                 assert winners == [live.baseline.key]
                 assert live.ledger.price([live.baseline]) == 0

@@ -18,7 +18,7 @@ from ..live import Live
 from ..models.protocol import Model
 from ..store import RunStore
 from ..trajectory import Trajectory
-from .mixture import MixtureModel
+from .mixture_model import MixtureModel
 
 
 class Released:
@@ -94,12 +94,14 @@ class Outcome:
 
     @property
     def physical(self) -> int:
-        return sum(of["nfe"] for of in self.usage.values())
+        """Evaluations that ran, those made again for a gradient with them."""
+        return sum(of["nfe"] + of.get("recompute", 0) for of in self.usage.values())
 
     @property
     def priced(self) -> int:
-        """Logical NFE of the searches and, where they did not ask for it, the baseline."""
-        return sum(s.ledger.nfe + s.ledger.price([s.baseline]) for s in self.searches)
+        """The same by the recipes, with the baseline where the searches did not ask for it."""
+        made = ((s.ledger, s.ledger.price([s.baseline])) for s in self.searches)
+        return sum(ledger.nfe + ledger.backward + baseline for ledger, baseline in made)
 
 
 def without_seconds(ledger: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..process import Linear, Process, Trigonometric
 from ..solvers import Solver, State
 from ..trajectory import Condition, Trajectory
 from ..worker.engine import Worker
-from .mixture import SHAPE, Mixture, MixtureDenoiser, brightness, times
+from .mixture_model import SHAPE, Mixture, MixtureDenoiser, brightness, times
 
 ROWS, STEPS = 6, 8
 

@@ -9,19 +9,19 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..ask import Ask, Reply
+from ..ask import Ask, Gradient, Reply
 from ..denoiser import Counted, Denoiser
-from ..errors import ConfigError
-from ..keys import seed_of
-from ..noise import Materialiser, normals
+from ..noise import Materialiser
 from ..solvers import Pair, Solver
 from ..trajectory import Condition, Grid, Trajectory
 from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
-from .jobs import Job, Planner, row, stacked
+from .gradient import Differentiator, alike
+from .jobs import Job, Planner, injected, row, stacked
 from .scoring import Scorer, Sink
 
 Usage = dict[str, dict[str, int]]
+UNITS = ("nfe", "recompute", "backward", "decodes")
 AHEAD = 4  # batches of jobs that are planned while others run
 
 
@@ -57,6 +57,10 @@ class Worker:
         self._planner = Planner(
             denoiser.process, solver, noises, self._grid, self.cache, self.device
         )
+        self._differentiator = Differentiator(
+            self.counted, solver, verifiers, self.scorer, noises, self._count, self.device
+        )
+        self._pulls: dict[str, Ask] = {}
         self._encoded: dict[str, dict[str, Tensor]] = {}
         self._batch: tuple[tuple[str, ...], dict[str, Tensor]] = ((), {})
         self._active: list[Job] = []
@@ -74,10 +78,11 @@ class Worker:
     def submit(self, ask: Ask) -> None:
         """Take an ask; the same again while it is in flight is one."""
         trajectory = ask.trajectory
-        if trajectory.key in self._asked:
-            return
-        self._asked[trajectory.key] = ask
-        self._backlog.append(trajectory)
+        if isinstance(ask.want, Gradient):
+            self._pulls.setdefault(ask.key, ask)
+        elif trajectory.key not in self._asked:
+            self._asked[trajectory.key] = ask
+            self._backlog.append(trajectory)
 
     def _plan(self) -> None:
         """Turn asks into jobs, a few batches ahead: a job holds its start noise as a tensor."""
@@ -90,7 +95,8 @@ class Worker:
 
     def cancel(self, ask: Ask) -> None:
         """Forget an ask; what it alone needed is not computed."""
-        if self._asked.pop(ask.trajectory.key, None) is not None:
+        self._pulls.pop(ask.key, None)
+        if self._asked.pop(ask.key, None) is not None:
             self._stale = True
 
     def _restart(self) -> None:
@@ -111,6 +117,8 @@ class Worker:
 
     def wait(self) -> list[tuple[Ask, Reply]]:
         """Work until something is answered; empty when nothing is asked."""
+        if self._pulls:
+            return self._pulled()
         with torch.inference_mode():
             if self._stale:
                 self._restart()
@@ -125,6 +133,21 @@ class Worker:
                 assert self._active, "an ask is in flight, so there is work"
                 self._tick()
         return []
+
+    def _pulled(self) -> list[tuple[Ask, Reply]]:
+        """Gradients and scores of a batch of trajectories; who waits for a score alone gets it."""
+        first = next(iter(self._pulls.values()))
+        batch = [a for a in self._pulls.values() if alike(a, first)][: self.rows]
+        replies = self._differentiator(batch, self._grid(first.trajectory.grid))
+        answers = []
+        for ask, reply in zip(batch, replies, strict=True):
+            del self._pulls[ask.key]
+            answers.append((ask, reply))
+            waiting = self._asked.get(ask.trajectory.key)
+            if waiting is not None and ask.trajectory in self._backlog:
+                del self._asked[ask.trajectory.key]
+                answers.append((waiting, reply))
+        return answers
 
     def _answers(self) -> list[tuple[Ask, Reply]]:
         batch, self._ready = self._ready[: self.rows], self._ready[self.rows :]
@@ -187,7 +210,9 @@ class Worker:
                 self._count(jobs[i].trajectory.condition, "nfe")
             return self.counted(x, t, encoded, live=len(going))
 
-        noise = self._injected(going, state[0]) if self.solver.stochastic else None
+        noise = None
+        if self.solver.stochastic:
+            noise = injected(state[0], {i: (jobs[i].seed, jobs[i].level) for i in going})
         process = self.counted.denoiser.process
         after = self.solver.step(denoise, process, state, t0, t1, noise)
         for i in going:
@@ -195,17 +220,6 @@ class Worker:
             job.level += 1
             job.place = Place(tuple(s[i : i + 1].clone() for s in after))
             self._planner.passed(job)
-
-    def _injected(self, going: list[int], like: Tensor) -> Tensor:
-        """What an SDE step adds to the rows that go on, keyed by (seed, level): 3→9 is 3→6→9."""
-        noise = torch.zeros_like(like)
-        for i in going:
-            job = self._active[i]
-            if job.seed is None:
-                raise ConfigError(f"solver {self.solver.name!r} needs a seed on every move")
-            drawn = normals(seed_of(job.seed, "step", job.level), like.shape[1:])
-            noise[i] = torch.from_numpy(drawn).to(like)
-        return noise
 
     def _grid(self, grid: Grid) -> Tensor:
         """Times of a grid's levels, float64; the model's own schedule."""
@@ -234,9 +248,9 @@ class Worker:
             for i, condition in enumerate(fresh):
                 self._encoded[condition.key] = row(encoded, i)
 
-    def _count(self, condition: Condition, unit: str) -> None:
-        of = self.usage.setdefault(condition.key, {"nfe": 0, "decodes": 0})
-        of[unit] += 1
+    def _count(self, condition: Condition, unit: str, count: int = 1) -> None:
+        of = self.usage.setdefault(condition.key, dict.fromkeys(UNITS, 0))
+        of[unit] += count
 
     def close(self) -> None:
         """Drop what is in flight."""

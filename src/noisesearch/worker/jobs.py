@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..noise import Materialiser, gaussian
+from ..errors import ConfigError
+from ..keys import seed_of
+from ..noise import Materialiser, gaussian, normals
 from ..process import Process
 from ..solvers import Solver, State, renoise
 from ..trajectory import Denoise, Grid, Renoise, Trajectory
@@ -169,6 +171,16 @@ def stacked(states: list[State], size: int) -> State:
     """Row states [1, …] as one of exactly ``size`` rows, filled with copies of the first."""
     rows = [*states, *[states[0]] * (size - len(states))]
     return tuple(torch.cat(column) for column in zip(*rows, strict=True))
+
+
+def injected(like: Tensor, rows: Mapping[int, tuple[int | None, int]]) -> Tensor:
+    """What an SDE step adds to the rows that go on, named by (seed, level): 3→9 is 3→6→9."""
+    noise = torch.zeros_like(like)
+    for i, (seed, level) in rows.items():
+        if seed is None:
+            raise ConfigError("a stochastic solver needs a seed on every move")
+        noise[i] = torch.from_numpy(normals(seed_of(seed, "step", level), like.shape[1:])).to(like)
+    return noise
 
 
 def row(encoded: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:

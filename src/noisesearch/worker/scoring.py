@@ -51,17 +51,21 @@ class Scorer:
             for (trajectory, _), picture in zip(items, pictures(images), strict=False):
                 if trajectory.finished:
                     self.sink(trajectory, picture)
-        numbers: list[dict[str, float | str]] = [{} for _ in items]
+        return self.judge([t for t, _ in items], images[: len(items)])
+
+    def judge(self, of: Sequence[Trajectory], images: Tensor) -> list[Reply]:
+        """A reply for each of at most ``rows`` images [N, 3, H, W], as the file holds them."""
+        numbers: list[dict[str, float | str]] = [{} for _ in of]
         cost: dict[str, float] = {}
         for verifier in self.verifiers:
             started = time.perf_counter()
-            columns = self._column(verifier, images[: len(items)], [t for t, _ in items])
-            cost[verifier.name] = (time.perf_counter() - started) / len(items)
-            self.samples[verifier.name] += len(items)
+            columns = self._column(verifier, images, of)
+            cost[verifier.name] = (time.perf_counter() - started) / len(of)
+            self.samples[verifier.name] += len(of)
             for part, values in columns.items():
                 for i, value in enumerate(values):
                     numbers[i][part] = value
-        return [Reply.of(t, n, cost) for (t, _), n in zip(items, numbers, strict=True)]
+        return [Reply.of(t, n, cost) for t, n in zip(of, numbers, strict=True)]
 
     def _column(self, verifier: Verifier, images: Tensor, of: Sequence[Trajectory]) -> Column:
         size = verifier.batch or self.rows

@@ -55,6 +55,13 @@ class ShapesModel:
     def words(self) -> tuple[str, ...]:
         return tuple(w for w in prompts.VOCABULARY if not w.startswith("<"))
 
+    def examples(self, count: int) -> list[str]:
+        """Every n-th of the benchmark's prompts, so that each category keeps its share."""
+        from .benchmark import load
+
+        prompts = [each.prompt for each in load()]
+        return prompts[:: max(1, len(prompts) // count)][:count]
+
     def space(self) -> Space:
         return Space((3, 32, 32), times, differentiable=True)
 
@@ -67,10 +74,10 @@ class ShapesModel:
 
 
 def shapes() -> ShapesModel:
-    return ShapesModel("shapes", "text to image at 32×32, the default size", 12, 2.0)
+    return ShapesModel("shapes", "text to image at 32×32, the default size", 12, 1.0)
 
 
 def shapes_small() -> ShapesModel:
     return ShapesModel(
-        "shapes-small", "smaller, trained for minutes only: not usable yet", 12, 2.0
+        "shapes-small", "half the layers: quicker and weaker, to compare sizes", 12, 2.0
     )

@@ -155,8 +155,11 @@ class MixtureModel:
     def words(self) -> tuple[str, ...]:
         return ()
 
+    def examples(self, count: int) -> list[str]:
+        return [f"prompt {i}" for i in range(count)]
+
     def space(self) -> Space:
-        return Space(self.shape, times)
+        return Space(self.shape, times, differentiable=True)
 
     def build(self, guidance: float, device: str, dtype: str) -> MixtureDenoiser:
         if dtype not in DTYPES:

@@ -1,0 +1,60 @@
+"""First-Order Search: ascent on the verifier's gradient (arXiv 2501.09732, Appendix C)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from ..ask import Reply
+from ..errors import ConfigError
+from ..noise import ascend
+from ..objectives import ranking
+from .problem import Problem, Search
+from .settings import Settings
+
+
+class FirstOrder(Settings):
+    """First-Order Search: gradient ascent on the noise, at constant norm (Appendix C).
+
+    The gradient of the verifier goes back through the decoder and the whole ODE, one solver step
+    in memory at a time: n' = n + η·∇V(n), rescaled to the norm of n. Several starts climb side by
+    side, in one batch. Under the ensemble the gradient is that of its value, the mean of part /
+    scale, since ranks have none.
+
+    Price: 3 candidates a start and iteration: forward, recompute and backward (``gradient_cost``).
+    """
+
+    name: ClassVar[str] = "first-order"
+    needs: ClassVar[str] = "gradients of model, decoder and verifiers"
+    price: ClassVar[str] = "iterations·starts·gradient_cost·C"
+
+    step: float = Field(default=0.01, gt=0, description="η, the learning rate")
+    starts: int = Field(default=1, ge=1, description="noises that climb side by side")
+    iterations: int | None = Field(default=None, ge=1, description="default: the budget")
+
+    def __call__(self, problem: Problem) -> Search:
+        noises = [problem.noise(i) for i in range(self.starts)]
+        seen: list[Reply] = []
+        turn = 0
+        while self.iterations is None or turn < self.iterations:
+            asks = [
+                problem.gradient(problem.sample(noise), role="climb", round=turn, index=i)
+                for i, noise in enumerate(noises)
+            ]
+            price = sum(map(problem.cost, asks))
+            if price > problem.budget and turn == 0:
+                raise ConfigError(
+                    f"budget leaves {problem.budget:g} NFE for the search, but First-Order Search "
+                    f"with starts={self.starts} needs at least {price}, which is one iteration; "
+                    "give a larger budget, or fewer starts"
+                )
+            # Only whole turns: what is asked must not depend on where the budget ends.
+            if price > problem.budget:
+                break
+            replies = yield asks
+            seen += replies
+            blobs = [r.gradients[a.key] for a, r in zip(asks, replies, strict=True)]
+            noises = [ascend(n, b, self.step) for n, b in zip(noises, blobs, strict=True)]
+            turn += 1
+        return [seen[i].trajectory for i in ranking(problem.objective, seen)]

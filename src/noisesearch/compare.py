@@ -1,0 +1,177 @@
+"""Algorithms side by side: the same prompts, the same first noises, the same budgets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import build, pictures, registry
+from .api import Request
+from .budget import Budget
+from .errors import ConfigError
+from .results import Candidate, Results
+from .run import Run
+from .statistics import Interval, paired
+
+Numbers = npt.NDArray[np.float64]
+NONE = "no search"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One algorithm under one budget, a number for every prompt in each column."""
+
+    algorithm: str
+    budget: str
+    nfe: float
+    seconds: float
+    columns: dict[str, Numbers]  # [prompts]: score, the parts, and the checker where there is one
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All arms; ``arms[0]`` is no search at all."""
+
+    prompts: Sequence[str]
+    arms: Sequence[Arm]
+
+    def difference(self, arm: Arm, of: Arm, column: str) -> Interval:
+        """The mean of arm − of over the prompts, with its paired bootstrap interval."""
+        return paired(of.columns[column], arm.columns[column])
+
+    def json(self) -> list[dict[str, Any]]:
+        """A row an arm: means, and differences to no search and to the first of its budget."""
+        rows = []
+        for arm in self.arms:
+            rival = next(a for a in self.arms if a.budget == arm.budget)
+            row: dict[str, Any] = {
+                "algorithm": arm.algorithm, "budget": arm.budget, "prompts": len(self.prompts),
+                "nfe": arm.nfe, "seconds": round(arm.seconds, 2),
+                "means": {name: float(v.mean()) for name, v in arm.columns.items()},
+            }  # fmt: skip
+            for name, of in (("over_no_search", self.arms[0]), (f"over_{rival.algorithm}", rival)):
+                if of is not arm:
+                    row[name] = {c: self.difference(arm, of, c).json() for c in arm.columns}
+            rows.append(row)
+        return rows
+
+
+def compare(
+    algorithms: Sequence[str],
+    prompts: Sequence[str],
+    budgets: Sequence[str],
+    out: Path,
+    model: str = "shapes",
+    verifier: str = "ensemble",
+    seed: int = 0,
+    say: Callable[[str], None] = lambda text: None,
+) -> Comparison:
+    """Run every algorithm under every budget; a run that is in ``out`` already is gone on with.
+
+    A budget that is a bare number is in candidates. The first noise of a prompt is the same for
+    all algorithms, so the differences are paired.
+    """
+    arms: list[Arm] = []
+    for budget in budgets:
+        for algorithm in algorithms:
+            say(f"{algorithm}, {budget}: {len(prompts)} prompts")
+            request = Request(prompts, model, verifier, algorithm, budget=budget, seed=seed)
+            results = _ran(out / _name(algorithm, budget), request)
+            if not arms:
+                arms.append(_arm(NONE, "", results, [r.baseline for r in results], model))
+            winners = [r.winner for r in results]
+            arms.append(_arm(_short(algorithm), budget, results, winners, model))
+    return Comparison(prompts, arms)
+
+
+def budgets_of(text: str) -> list[str]:
+    """The budgets of ``8,32`` or ``8candidates,640nfe``; a bare number is in candidates."""
+    found = []
+    for each in filter(None, (part.strip() for part in text.split(","))):
+        budget = Budget.parse(f"{each}candidates" if each.isdigit() else each)
+        if not budget.counted:
+            raise ConfigError(
+                f"budget {each!r} is on the clock, but a comparison needs equal work; "
+                "write candidates, nfe or forwards"
+            )
+        found.append(str(budget).removesuffix("/condition"))
+    if not found:
+        raise ConfigError("no budget was given; write for example --budgets 8,32")
+    return found
+
+
+def _name(algorithm: str, budget: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", f"{_short(algorithm)}-{budget}")
+
+
+def _short(algorithm: str) -> str:
+    return algorithm.rpartition(":")[2]
+
+
+def _ran(folder: Path, request: Request) -> Results:
+    """The finished run of a folder, started or gone on with as needed."""
+    if (folder / "spec.json").exists():
+        run = Run.open(folder)
+        asked = [run.parts.model.condition(p, None).json() for p in request.prompts]
+        spec = run.parts.spec
+        if (spec.conditions, spec.seed) != (asked, request.seed):
+            run.close()
+            raise ConfigError(
+                f"{folder} holds a comparison of other prompts or another seed; "
+                "choose another folder with --out"
+            )
+    else:
+        run = Run.create(folder, request.resolve()[0])
+    try:
+        return run.execute()
+    finally:
+        run.close()
+
+
+def _arm(
+    name: str, budget: str, results: Results, chosen: Sequence[Candidate], model: str
+) -> Arm:  # fmt: skip
+    parts = list(chosen[0].parts)
+    columns = {"score": np.array([c.score for c in chosen])}
+    for part in parts:
+        columns[part] = np.array([c.parts.get(part, np.nan) for c in chosen])
+    checked = _checked([str(r.condition) for r in results], chosen, model)
+    if checked is not None:
+        columns["right"] = checked
+    none = name == NONE
+    nfe = [r.ledger["baseline"]["nfe"] if none else r.ledger["nfe"] for r in results]
+    seconds = 0.0 if none else float(results[0].ledger["seconds"])
+    return Arm(name, budget, float(np.mean(nfe)), seconds, columns)
+
+
+def _checked(prompts: list[str], chosen: Sequence[Candidate], model: str) -> Numbers | None:
+    """1 where a world's checker finds the whole prompt right, else 0; None without a checker."""
+    known = build.model_of(model)
+    if "checker" not in known.verifiers:
+        return None
+    import torch
+
+    from .verifiers.protocol import Views
+
+    checker = build.verifier_of("checker", known)
+    stored = np.stack([pictures.read(c.path) for c in chosen if c.path is not None])
+    images = torch.from_numpy(stored).permute(0, 3, 1, 2).float() / 255
+    score = checker(Views(images, [known.condition(p, None) for p in prompts]))["checker"]
+    right: Numbers = (score.double().numpy() >= 1.0).astype(np.float64)
+    return right
+
+
+def located(algorithms: Sequence[str]) -> list[str]:
+    """Names checked before anything runs, files with their whole path."""
+    found = [registry.located(name) for name in algorithms]
+    for name in found:
+        build.algorithm_of(name, {})
+    if len({_short(n) for n in found}) < len(found):
+        raise ConfigError("an algorithm was named twice; name each once")
+    return found

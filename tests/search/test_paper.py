@@ -1,0 +1,241 @@
+"""The paper's algorithms: what they cost, what they ask, and that they keep the distribution."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import noisesearch as ns
+from noisesearch.algorithms.problem import Problem
+from noisesearch.ask import Ask, Reply, score
+from noisesearch.ledger import Ledger, Rates
+from noisesearch.noise import Materialiser
+from noisesearch.objectives import Weighted
+from noisesearch.plan import made_up_reply
+from noisesearch.solvers import Heun
+from noisesearch.testing import Bench, Mixture, MixtureDenoiser, MixtureModel
+from noisesearch.testing.bench import MadeUp
+from noisesearch.trajectory import Condition, Renoise, Trajectory
+from noisesearch.worker.engine import Worker
+
+SIT = {"steps": 25, "solver": "heun"}  # 50 NFE a candidate, as the paper has it on ImageNet
+
+
+def ran(folder: Path, algorithm: Any, **settings: Any) -> Any:
+    """One search in which everything is free and later answers are better."""
+    bench = Bench(folder, algorithm, MixtureModel(), settings, prompts=["one"])
+    parts = bench.parts()
+    executor = MadeUp(lambda t, i: {name: float(i) for name in parts.parts})
+    return bench.run("run", parts, wrap=lambda _: executor).searches[0]
+
+
+@pytest.mark.parametrize("candidates", [4, 32, 128])
+def test_zero_order_costs_what_the_paper_says(candidates: int, tmp_path: Path) -> None:
+    """ZO-2 to 250 steps: 250 + 50·{4, 32, 128}, the figures under the pictures of SiT."""
+    algorithm = ns.ZeroOrder(neighbours=2, pivot="move", rounds=candidates // 2)
+    live = ran(tmp_path, algorithm, **SIT, final_steps=125, budget="100000")
+    assert live.ledger.nfe == 250 + 50 * candidates
+
+
+@pytest.mark.parametrize("solver", ["euler", "heun"])
+@pytest.mark.parametrize(("paths", "width", "length"), [(2, 3, 6), (4, 2, 8), (1, 5, 4)])
+def test_paths_cost_what_their_parameters_say(
+    paths: int, width: int, length: int, solver: str, tmp_path: Path
+) -> None:
+    """Catches a look at the last round, or one that is paid for by the step that never comes."""
+    algorithm = ns.SearchOverPaths(paths=paths, width=width, length=length)
+    live = ran(tmp_path, algorithm, steps=25, solver=solver, budget="100000")
+    stages = 2 if solver == "heun" else 1
+    first = math.ceil(0.89 * 25) * stages
+    rounds = [length + 1] * 3 + [length]  # 0.11 → 0.08 → 0.05 → 0.02 → 0
+    assert live.ledger.nfe == paths * first + paths * width * sum(rounds)
+
+
+def test_default_times_are_those_of_the_paper() -> None:
+    downs = [down for _, down in ns.SearchOverPaths().times]
+    assert downs == [0.08, 0.05, 0.02, 0.0]
+    assert [up for up, _ in ns.SearchOverPaths().times] == [0.89, 0.86, 0.83, 0.8]
+
+
+def drive(algorithm: Any, problem: Problem, number: Any = lambda ask, i: 0.0) -> tuple[Any, Any]:
+    """(yields, what was returned), every ask answered with ``number(ask, index in the yield)``."""
+    search, yields = algorithm(problem), []
+    try:
+        asks = next(search)
+        while True:
+            yields.append(problem.affordable(asks))
+            asks = search.send([made_up_reply(problem, a, number(a, i))
+                                for i, a in enumerate(asks)])  # fmt: skip
+    except StopIteration as stop:
+        return yields, stop.value
+
+
+def a_problem(seed: int = 0, limit: float = 1e6, steps: int = 24, stages: int = 1) -> Problem:
+    objective = Weighted({"x": 1.0})
+    space = MixtureModel().space()
+    return Problem(Condition(), space, objective, steps, "paths", seed,
+                   Ledger(Rates(stages)), limit)  # fmt: skip
+
+
+def renoised(trajectory: Trajectory) -> int:
+    return sum(isinstance(move, Renoise) for move in trajectory.moves)
+
+
+def test_the_best_of_all_legs_go_on_whatever_their_path() -> None:
+    """Catches the best of each lineage in place of the top N of all N·M."""
+    algorithm = ns.SearchOverPaths(paths=2, width=3)
+    yields, winners = drive(algorithm, a_problem(), lambda ask, i: float(i < 2) - 0.1 * i)
+    assert [len(asks) for asks in yields] == [6] * 4
+    first = [ask.trajectory for ask in yields[0][:2]]  # both from the first path
+    for turn, asks in enumerate(yields[1:], 1):
+        assert {ask.trajectory.prefix.prefix for ask in asks} == set(first)
+        first = [ask.trajectory for ask in asks[:2]]
+        assert all(renoised(ask.trajectory) == turn + 1 for ask in asks)
+    assert winners == first and all(winner.finished for winner in winners)
+
+
+def test_a_leg_looks_before_the_end_and_not_at_it() -> None:
+    algorithm = ns.SearchOverPaths(paths=1, width=1, length=5)
+    yields, _ = drive(algorithm, a_problem())
+    for asks, (up, down) in zip(yields, algorithm.times, strict=True):
+        grid = asks[0].trajectory.grid
+        assert (grid.start, grid.end, grid.steps) == (up, down, 5)
+        assert asks[0].trajectory.finished == (down == 0.0)
+
+
+def test_width_follows_from_the_budget() -> None:
+    for limit in (210, 517, 1000, 4321):
+        problem = a_problem(limit=limit)
+        drive(ns.SearchOverPaths(paths=2), problem)
+        one_wider = 2 * (4 * (math.ceil(0.81 * 24) + 1) - 1)
+        assert problem.ledger.nfe <= limit < problem.ledger.nfe + one_wider
+
+
+def test_finalists_are_compared_when_finished(tmp_path: Path) -> None:
+    """All N survivors are finished at the final steps, within the budget, and the best is kept."""
+    algorithm = ns.SearchOverPaths(paths=3)
+    live = ran(tmp_path, algorithm, steps=6, final_steps=18, budget="400")
+    winners = live.outcome()["winners"]
+    assert len(live.winners) == 3 and len(winners) == 1
+    # Answers get better with time here, so the one finished last is the best.
+    assert winners[0]["reply"].trajectory == live.winners[-1].at(18)
+    assert live.ledger.nfe <= 400
+
+
+PLANE = Mixture.of([0.5, 0.3, 0.2], [[2.0, 1.0], [-1.5, 2.0], [0.0, -2.0]], [0.5, 0.8, 0.3])
+
+
+class Caught(MixtureDenoiser):
+    """Keeps the clean samples it decodes."""
+
+    def __init__(self) -> None:
+        super().__init__(PLANE, (2,), dtype=torch.float64)
+        self.samples: list[Tensor] = []
+
+    def decode(self, x0: Tensor) -> Tensor:
+        self.samples.append(x0.clone())
+        return super().decode(x0)
+
+
+def samples(trajectories: list[Trajectory], rows: int = 200) -> Tensor:
+    """The clean samples [N, 2] of whole trajectories."""
+    denoiser = Caught()
+    worker = Worker(denoiser, Heun(), [], Materialiser((2,)), MixtureModel().space().times,
+                    rows=rows)  # fmt: skip
+    for trajectory in trajectories:
+        worker.submit(score(trajectory))
+    answered = []
+    while got := worker.wait():
+        answered.append(len(got))
+    return torch.cat([x[:n] for x, n in zip(denoiser.samples, answered, strict=True)])
+
+
+def test_paths_keep_the_marginal_when_the_verifier_is_constant() -> None:
+    """Catches a renoising that adds too much or too little, or starts from the wrong time."""
+    algorithm = ns.SearchOverPaths(paths=1, width=1)
+    ends = [drive(algorithm, a_problem(seed, stages=2))[1][0] for seed in range(1000)]
+    found = samples(ends)
+    assert len(found) == 1000
+    sigma = PLANE.covariance.diagonal().sqrt()
+    assert ((found.mean(0) - PLANE.mean).abs() < 4 * sigma / math.sqrt(1000) + 0.02).all()
+    shares = torch.bincount(PLANE.component(found), minlength=3) / 1000
+    error = 4 * (PLANE.weights * (1 - PLANE.weights) / 1000).sqrt()
+    assert ((shares - PLANE.weights).abs() < error + 0.01).all(), shares
+    ratio = found.double().T.cov().diagonal() / PLANE.covariance.diagonal()
+    assert ((ratio - 1).abs() < 0.2).all(), ratio
+
+
+def test_zero_order_climbs_a_quadratic_as_fast_as_it_must() -> None:
+    """On V(n) = v·n/‖n‖ a round turns the pivot towards v by the best of N random turns.
+
+    With c the cosine to v in d dimensions, a neighbour at cosine λ has c′ = λc + √(1−λ²)·√(1−c²)·w
+    with w the first coordinate of a random direction in d − 1 dimensions. Simulated here directly.
+    Catches a neighbourhood of another width, and a pivot that does not move to the best.
+    """
+    size, rounds, neighbours, cosine = 64, 60, 4, 0.9
+    numbers = Materialiser((size,))
+    axis = numbers(ns.gaussian(10**6)).astype(float)
+    axis /= math.sqrt(axis @ axis)
+
+    def height(ask: Ask) -> float:
+        n = numbers(ask.trajectory.noise).astype(float)
+        return float(n @ axis / math.sqrt(n @ n))
+
+    reached, wanted = [], []
+    generator = torch.Generator().manual_seed(0)
+    for seed in range(24):
+        algorithm = ns.ZeroOrder(neighbours=neighbours, cosine=cosine, pivot="move",
+                                 rounds=rounds)  # fmt: skip
+        _, winners = drive(algorithm, a_problem(seed), lambda ask, i: height(ask))
+        reached.append(height(score(winners[0])))
+        c = height(score(a_problem(seed).sample(a_problem(seed).noise(0))))
+        for _ in range(rounds):
+            w = torch.randn(neighbours, size - 1, generator=generator).double()
+            w = w[:, 0] / w.norm(dim=1)
+            c = (cosine * c + math.sqrt((1 - cosine**2) * (1 - c * c)) * w).max().item()
+        wanted.append(c)
+    spread = torch.tensor(wanted).std().item() * math.sqrt(2 / 24)
+    assert abs(sum(reached) / 24 - sum(wanted) / 24) < 4 * spread
+    assert sum(reached) / 24 > 0.3
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"backward": 0.7, "forward": 0.8, "start": 0.1}, "backward is 0.7 and forward 0.8"),
+        ({"backward": 0.78, "forward": 0.78}, "down further than up"),
+        ({"start": 0.5}, "above time 1"),
+        ({"start": 0.0}, "start"),
+        ({"paths": 0}, "paths"),
+    ],
+)
+def test_paths_that_cannot_be(settings: dict[str, float], what: str) -> None:
+    from noisesearch.build import algorithm_of
+
+    with pytest.raises(ns.ConfigError, match=what):
+        algorithm_of("paths", settings)
+
+
+@pytest.mark.parametrize("cosine", [0.0, 1.0, -0.5, 1.2])
+def test_a_cosine_is_strictly_between_0_and_1(cosine: float) -> None:
+    from noisesearch.build import algorithm_of
+
+    with pytest.raises(ns.ConfigError, match="cosine"):
+        algorithm_of("zero-order", {"cosine": cosine})
+
+
+def test_replies_without_a_number_are_never_kept() -> None:
+    """NaN in a leg: it ranks last, and the others go on."""
+    algorithm, problem = ns.SearchOverPaths(paths=2, width=2), a_problem()
+    search = algorithm(problem)
+    asks = next(search)
+    replies = [Reply.of(a.trajectory, {"x": math.nan if i % 2 else 1.0})
+               for i, a in enumerate(asks)]  # fmt: skip
+    following = search.send(replies)
+    kept = {ask.trajectory.prefix.prefix for ask in following}
+    assert kept == {asks[0].trajectory, asks[2].trajectory}
