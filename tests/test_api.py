@@ -122,7 +122,7 @@ def test_a_resumed_run_has_the_physical_of_both(tmp_path: Path) -> None:
         ({"keep": "none"}, "must be all or winners"),
         ({"size": "8x8"}, "makes 4x4 only"),
         ({"dtype": "int8"}, "dtype is 'int8'"),
-        ({"parameters": {"cosine": 2}}, "less than or equal to 1"),
+        ({"parameters": {"cosine": 2}}, "less than 1"),
         ({"parameters": {"cosin": 0.9}}, "did you mean 'cosine'"),
         ({"bugdet": 5}, "did you mean 'budget'"),
     ],

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from . import build, registry
 from .algorithms.problem import Algorithm
@@ -24,6 +24,9 @@ from .run import Run
 from .solvers import SOLVERS
 from .spec import RunSpec
 
+if TYPE_CHECKING:
+    from .verifiers.protocol import Verifier
+
 ROWS = (4, 32)  # a batch is at least and at most this wide unless asked otherwise
 
 
@@ -34,6 +37,7 @@ class Request:
     prompts: Sequence[str | None]
     model: str | Model = "shapes"
     verifier: Any = "ensemble"
+    watch: Any = ()
     algorithm: str | Algorithm = "zero-order"
     parameters: dict[str, Any] = field(default_factory=dict)
     budget: str | int | float | Budget = 640
@@ -59,24 +63,18 @@ class Request:
                 "a budget in usd needs a verifier that costs money, and none of these does; "
                 "give the budget in nfe, candidates or seconds"
             )
-        model, algorithm, verifiers = self._model(), self._algorithm(), {}
-        names: list[str] = []
-        for given in _listed(self.verifier):
-            if isinstance(given, str):
-                listed = [registry.located(n.strip()) for n in given.split(",") if n.strip()]
-                names += build.expand(listed, model)
-            else:
-                name = _name(given)
-                if name in verifiers:
-                    raise ConfigError(
-                        f"two verifiers are named {name!r}; give one another name, such as "
-                        "the name of a function instead of a lambda"
-                    )
-                verifiers[name] = build.as_verifier(given, name)
-                names.append(name)
+        model, algorithm = self._model(), self._algorithm()
+        verifiers: dict[str, Verifier] = {}
+        names = _named(self.verifier, model, verifiers)
         if not names:
             raise ConfigError("no verifier was given; name one, for example --verifier ensemble")
-        spec = self._spec(model, algorithm, list(dict.fromkeys(names)), budget)
+        watch = _named(self.watch, model, verifiers)
+        searched = [name for name in watch if name in names]
+        if searched:
+            raise ConfigError(
+                f"verifier {searched[0]!r} is searched, so it is not held out; watch another one"
+            )
+        spec = self._spec(model, algorithm, names, budget).model_copy(update={"watch": watch})
         given_objects = Given(
             None if isinstance(self.model, str) else model,
             None if isinstance(self.algorithm, str) else algorithm,
@@ -180,6 +178,25 @@ def _objects(spec: RunSpec, given: Given) -> dict[str, list[str]]:
         )
         objects["algorithm"] = [] if known else [spec.algorithm]
     return {kind: names for kind, names in objects.items() if names}
+
+
+def _named(given: Any, model: Model, objects: dict[str, Verifier]) -> list[str]:
+    """The names of verifiers given as names, in lists or as Python objects, which are kept."""
+    names: list[str] = []
+    for each in _listed(given):
+        if isinstance(each, str):
+            listed = [registry.located(n.strip()) for n in each.split(",") if n.strip()]
+            names += build.expand(listed, model)
+        else:
+            name = _name(each)
+            if name in objects:
+                raise ConfigError(
+                    f"two verifiers are named {name!r}; give one another name, such as "
+                    "the name of a function instead of a lambda"
+                )
+            objects[name] = build.as_verifier(each, name)
+            names.append(name)
+    return list(dict.fromkeys(names))
 
 
 def _listed(verifier: Any) -> Sequence[Any]:

@@ -150,6 +150,7 @@ class Parts:
     verifiers: list[Verifier]
     denoiser: Denoiser
     conditions: list[Condition]
+    watch: list[Verifier] = field(default_factory=list)
 
     @classmethod
     def load(cls, spec: RunSpec, given: Given = Given()) -> Parts:
@@ -166,11 +167,12 @@ class Parts:
         verifiers = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.verifiers]
         denoiser = model.build(spec.guidance, spec.device, spec.dtype)
         conditions = [Condition(**c) for c in spec.conditions]
-        return cls(spec, model, algorithm, verifiers, denoiser, conditions)
+        watch = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.watch]
+        return cls(spec, model, algorithm, verifiers, denoiser, conditions, watch)
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        prints = {f"verifier {v.name}": v.fingerprint for v in self.verifiers}
+        prints = {f"verifier {v.name}": v.fingerprint for v in (*self.verifiers, *self.watch)}
         return {f"model {self.spec.model}": self.model.fingerprint, **prints}
 
     def check_fingerprints(self, folder: object) -> None:

@@ -63,6 +63,9 @@ def generate(
     unconditional: Annotated[bool, typer.Option(help="No prompt at all.")] = False,
     model: Annotated[str, typer.Option(help="See `list models`.")] = "shapes",
     verifier: Annotated[str, typer.Option(help="Names separated by commas.")] = "ensemble",
+    watch: Annotated[
+        str, typer.Option(help="Held-out verifiers, on each new best; no objective sees them.")
+    ] = "",
     objective: Annotated[str, typer.Option(help="Default: mean rank of all parts.")] = "",
     algorithm: Annotated[str, typer.Option(help="See `list algorithms`.")] = "zero-order",
     set_: Annotated[
@@ -94,7 +97,7 @@ def generate(
 
     _check_seconds(seconds)
     request = Request(
-        _prompts(prompts or [], file, unconditional), model, verifier, algorithm,
+        _prompts(prompts or [], file, unconditional), model, verifier, watch, algorithm,
         _parameters(set_ or []), budget, seed, objective, steps, final_steps, guidance, solver,
         negative, size, device, dtype, batch, top, keep,
     )  # fmt: skip
@@ -316,6 +319,7 @@ def _fresh_folder() -> Path:
 
 def _execute(run: Run, seconds: float | None, json_: bool) -> None:
     from .progress import Progress
+    from .tables import warnings
 
     try:
         _say_what(run)
@@ -331,12 +335,8 @@ def _execute(run: Run, seconds: float | None, json_: bool) -> None:
     finally:
         run.close()
     _say_failures(run)
-    for result in results:
-        if result.baseline_kept:
-            say(f"{result.condition}: no candidate beat the baseline, which is kept")
-        if result.unmet:
-            broken = " and ".join(result.unmet)
-            say(f"{result.condition}: no candidate keeps {broken}; the nearest is the winner")
+    for sentence in warnings(results):
+        say(sentence)
     _out(results, json_)
     if not json_:
         typer.echo(f"\npictures: {run.folder / 'grid.png'}")

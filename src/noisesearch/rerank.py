@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from . import build, objective_forms, pictures
+from . import build, objective_forms
 from .ask import Reply, score
 from .budget import Budget
 from .build import Given
@@ -20,6 +18,7 @@ from .results import Results
 from .run import Run, loaded
 from .store import RunStore
 from .trajectory import Trajectory
+from .watch import judged
 
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
@@ -99,23 +98,13 @@ def _scored(run: Run, replies: list[Reply], added: Sequence[Verifier]) -> list[R
     if lacking:
         for start in range(0, len(lacking), run.parts.spec.rows):
             batch = [r.trajectory for r in lacking[start : start + run.parts.spec.rows]]
-            for reply in _judged(run, batch, added):
+            samples = store.folder / "samples"
+            rows = run.parts.spec.rows
+            for reply in judged(batch, added, run.parts.denoiser, rows, samples):
                 store.record(reply, reply.trajectory.condition.key, {}, 0.0)
                 new[reply.trajectory.key] = reply
     merged = (store.seen(r.trajectory, ()) if r.trajectory.key in new else r for r in replies)
     return [r for r in merged if r is not None]
-
-
-def _judged(run: Run, of: Sequence[Trajectory], added: Sequence[Verifier]) -> list[Reply]:
-    """Replies to stored pictures, in a batch of the run's size."""
-    import torch
-
-    from .worker.scoring import Scorer
-
-    stored = np.stack([pictures.read(run.store.sample_path(t.key)) for t in of])
-    images = torch.from_numpy(stored).permute(0, 3, 1, 2).float() / 255
-    scorer = Scorer(run.parts.denoiser, added, run.parts.spec.rows, None)
-    return scorer.judge(of, images.to(run.parts.spec.device))
 
 
 def _rank(

@@ -15,6 +15,8 @@ from .trajectory import Condition
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from .watch import Watched
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -62,6 +64,7 @@ def finite(number: float) -> float | None:
 class Result:
     """One condition's search. ``winners`` are best first; ``winner`` is the first of them.
 
+    ``watched``: held-out verifiers along the search's bests, where some were asked for.
     ``unmet``: the bounds of a constraint that the winner breaks, where no candidate keeps all.
     """
 
@@ -74,6 +77,7 @@ class Result:
     run: Path
     owner: object = field(default=None, repr=False)
     unmet: tuple[str, ...] = ()
+    watched: Watched | None = None
 
     @property
     def winner(self) -> Candidate:
@@ -91,6 +95,7 @@ class Result:
             "winners": [w.json() for w in self.winners],
             "baseline_kept": self.baseline_kept,
             "unmet": list(self.unmet),
+            **({} if self.watched is None else {"watch": self.watched.json()}),
             "ledger": dict(self.ledger),
         }
 
@@ -123,7 +128,12 @@ class Results(Sequence[Result]):
 
 
 def result_of(
-    live: Live, run: Path, seconds: float, physical: Mapping[str, Any], owner: object = None
+    live: Live,
+    run: Path,
+    seconds: float,
+    physical: Mapping[str, Any],
+    owner: object = None,
+    watched: Watched | None = None,
 ) -> Result | None:
     """The result of a search as far as it has come; None before its first complete reply."""
     outcome = live.outcome()
@@ -156,4 +166,5 @@ def result_of(
             f"{bound} (it has {outcome['winners'][0]['reply'].parts.get(bound.part, math.nan):g})"
             for bound in live.unmet(outcome["winners"][0]["reply"])
         ),
+        watched,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from .results import Results, result_of
 from .spec import RunSpec
 from .store import RunStore, read_spec
 from .trajectory import Trajectory
+from .watch import Watched, watch
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Run:
     budget: Budget
     driver: Driver | None = None
     owner: object = None
+    watched: dict[int, Watched] = field(default_factory=dict)
 
     @classmethod
     def create(cls, folder: Path, parts: Parts, owner: object = None) -> Run:
@@ -112,11 +114,21 @@ class Run:
         )
         try:
             self.driver.run()
+            self._watch()
         finally:
             worker.close()
             results = self.write()
         self._sweep(results)
         return results
+
+    def _watch(self) -> None:
+        """Held-out verifiers on the bests of each search; they change nothing."""
+        if self.parts.watch:
+            for live in self.searches:
+                self.watched[live.index] = watch(
+                    live, self.parts.watch, self.parts.denoiser, self.parts.spec.rows,
+                    self.folder / "samples",
+                )  # fmt: skip
 
     def save(self, trajectory: Trajectory, picture: pictures.Picture) -> None:
         path = self.store.sample_path(trajectory.key)
@@ -126,9 +138,12 @@ class Run:
         """As far as the searches have come; complete when all are done."""
         elapsed = self.driver.elapsed if self.driver else self.store.seconds_before
         found = [
-            result_of(live, self.folder, elapsed, self._physical(live), self.owner)
+            result_of(
+                live, self.folder, elapsed, self._physical(live), self.owner,
+                self.watched.get(live.index),
+            )
             for live in self.searches
-        ]
+        ]  # fmt: skip
         complete = all(live.stage == "done" for live in self.searches)
         return Results([r for r in found if r is not None], self.folder, complete)
 

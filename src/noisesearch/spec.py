@@ -22,6 +22,7 @@ class RunSpec(BaseModel):
     model: str
     conditions: list[dict[str, Any]]
     verifiers: list[str]
+    watch: list[str] = Field(default_factory=list)
     objective: str = ""
     scales: dict[str, float] = Field(default_factory=dict)
     algorithm: str

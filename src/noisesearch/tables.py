@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .api import Request
     from .build import Parts
     from .compare import Comparison
+    from .results import Results
 
 KINDS = ("models", "verifiers", "algorithms", "solvers", "words")
 
@@ -29,6 +30,28 @@ def winners(content: Mapping[str, Any]) -> str:
         rows.append((s["condition"], number(base), number(winner), gain,
                      str(s["ledger"]["nfe"]), parts))  # fmt: skip
     return aligned(rows)
+
+
+def warnings(results: Results) -> list[str]:
+    """What a user should know about a finished run, a sentence each."""
+    said = []
+    for r in results:
+        if r.baseline_kept:
+            said.append(f"{r.condition}: no candidate beat the baseline, which is kept")
+        if r.unmet:
+            broken = " and ".join(r.unmet)
+            said.append(f"{r.condition}: no candidate keeps {broken}; the nearest is the winner")
+    watched = [r.watched for r in results if r.watched is not None]
+    for part in dict.fromkeys(part for w in watched for part in w.parts):
+        fell = [w.fell[part] for w in watched if part in w.fell]
+        if fell:
+            before, after = (sum(column) / len(fell) for column in zip(*fell, strict=True))
+            said.append(
+                f"held-out {part} fell in {len(fell)} of {len(watched)} searches while the "
+                f"objective rose (from {before:.3f} to {after:.3f} there): a sign that the search "
+                "finds what its verifiers like and not what is good"
+            )
+    return said
 
 
 def compared(found: Comparison) -> str:

@@ -1,0 +1,74 @@
+"""Held-out verifiers along a search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import noisesearch as ns
+from noisesearch.pictures import read
+from noisesearch.tables import warnings
+from noisesearch.testing import MixtureModel
+
+
+def bright(images: Any, conditions: Any) -> Any:
+    return images.mean((1, 2, 3))
+
+
+def dark(images: Any, conditions: Any) -> Any:
+    """The opposite of what is searched: it must fall."""
+    return 1 - images.mean((1, 2, 3))
+
+
+def ran(folder: Path, watch: Any, **settings: Any) -> Any:
+    common = {"budget": "12candidates", "rows": 4, "algorithm": "random"}
+    return ns.search(["one", "two"], model=MixtureModel(), verifier=[bright], watch=watch,
+                     out=folder, **{**common, **settings})  # fmt: skip
+
+
+def test_is_scored_on_the_bests_alone_and_is_seen_by_no_objective(tmp_path: Path) -> None:
+    plain, seen = ran(tmp_path / "plain", ()), ran(tmp_path / "seen", [dark])
+    for without, result in zip(plain, seen, strict=True):
+        assert without.winner.trajectory == result.winner.trajectory
+        assert set(result.winner.parts) == {"bright"} and without.watched is None
+        watched = result.watched
+        assert watched.trajectories[0] == result.baseline.trajectory
+        assert watched.trajectories[-1] == result.winner.trajectory
+        assert list(watched.values) == sorted(set(watched.values))
+        assert len(watched.trajectories) <= len(result.candidates)
+        for key, value in zip(watched.trajectories, watched.parts["dark"], strict=True):
+            picture = read(tmp_path / "seen" / "samples" / f"{key}.png")
+            assert value == pytest.approx(1 - picture.astype(np.float64).mean() / 255, abs=1e-6)
+
+
+def test_a_fall_is_said(tmp_path: Path) -> None:
+    results = ran(tmp_path / "run", [dark])
+    rose = [r for r in results if r.winner.score > r.baseline.score]
+    assert rose and all(set(r.watched.fell) == {"dark"} for r in rose)
+    (sentence,) = warnings(results)
+    assert f"held-out dark fell in {len(rose)} of 2 searches" in sentence
+    assert results.json()["searches"][0]["watch"]["parts"].keys() == {"dark"}
+
+
+def test_what_rises_with_the_objective_is_not_warned_of(tmp_path: Path) -> None:
+    def also(images: Any, conditions: Any) -> Any:
+        return 2 * images.mean((1, 2, 3))
+
+    assert warnings(ran(tmp_path / "run", [also])) == []
+
+
+def test_works_with_kept_winners_and_other_final_steps(tmp_path: Path) -> None:
+    results = ran(tmp_path / "run", [dark], keep="winners", steps=4, final_steps=9, budget="60")
+    for result in results:
+        assert result.watched.trajectories[-1] == result.winner.trajectory
+    again = ns.resume(tmp_path / "run", model=MixtureModel(), verifier=[bright, dark])
+    assert [r.winner.trajectory for r in again] == [r.winner.trajectory for r in results]
+
+
+def test_what_is_searched_is_not_held_out(tmp_path: Path) -> None:
+    with pytest.raises(ns.ConfigError, match="is searched, so it is not held out"):
+        ns.search("one", model=MixtureModel(), verifier="brightness", watch="brightness",
+                  out=tmp_path / "run")  # fmt: skip
