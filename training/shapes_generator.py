@@ -6,9 +6,9 @@
 
 The network predicts the clean image; the loss is measured in velocity (arXiv:2511.13720), times
 are logit-normal (arXiv:2403.03206), hidden matrices are trained by Muon and the rest by AdamW.
-Two linear layers also read off what thing each hidden patch will show and what the hidden words
-say: like the alignment of arXiv:2410.06940 this teaches early what the words mean, which the
-pixels alone teach slowly. Neither layer is part of the finished network.
+A linear layer also reads off what thing each hidden patch will show: like the alignment of
+arXiv:2410.06940 this teaches early what the words mean, which the pixels alone teach slowly. It
+is no part of the finished network. The text encoder is trained first, by `shapes_reader.py`.
 """
 
 from __future__ import annotations
@@ -35,15 +35,14 @@ from noisesearch.worlds.shapes.network import (
     save,
 )
 from noisesearch.worlds.shapes.prompts import unconditional
-from noisesearch.worlds.shapes.scene import COLOURS, SHAPES, Spec
+from noisesearch.worlds.shapes.scene import COLOURS, SHAPES
 from shapes_data import RUNS, ShapesPool, open_pool, sample, write_grid
+from shapes_reader import train_reader
 
 EMA = 0.999
 PROMPT_DROPOUT = 0.1
 KINDS = 1 + len(SHAPES) * len(COLOURS)
 KINDS_WEIGHT = 0.1
-SLOTS = (4, 11, 7, 4, 11, 7, 4)  # answers to: count, colour, shape of each group; relation
-SLOTS_WEIGHT = 0.1
 SMALLEST_TIME = 0.05
 HELD_BACK = 2048  # last rows of the pool, for the validation loss alone
 PREVIEW = (
@@ -83,24 +82,8 @@ def drop_prompts(tokens: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(dropped[:, None], empty, tokens)
 
 
-def meaning(spec: Spec) -> list[int]:
-    """What a Spec says as one answer to each of SLOTS; 0 where there is no second group."""
-    answers = [0] * len(SLOTS)
-    for place, group in enumerate(spec.groups):
-        colour = 0 if group.colour is None else 1 + COLOURS.index(group.colour)
-        answers[3 * place : 3 * place + 3] = [group.count, colour, 1 + SHAPES.index(group.shape)]
-    answers[-1] = (None, "and", "left of", "above").index(spec.relation)
-    return answers
-
-
-def slots_loss(answers: Tensor, slots: Tensor) -> Tensor:
-    """The mean cross-entropy of answers [B, sum(SLOTS)] to what is right [B, 7]."""
-    parts = zip(answers.split(SLOTS, dim=1), slots.unbind(1), strict=True)
-    return torch.stack([F.cross_entropy(answer, true) for answer, true in parts]).mean()
-
-
 def optimizers(
-    network: ShapesTransformer, readers: nn.Module, rate: float
+    network: ShapesTransformer, kinds: nn.Module, rate: float
 ) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks and AdamW for everything else."""
     hidden: list[nn.Parameter] = []
@@ -108,7 +91,7 @@ def optimizers(
     for name, parameter in network.named_parameters():
         inside = name.startswith("blocks.") and name.endswith("weight") and parameter.ndim == 2
         (hidden if inside else rest).append(parameter)
-    rest.extend(readers.parameters())
+    rest.extend(kinds.parameters())
     return [
         torch.optim.Muon(
             hidden, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw", ns_steps=4
@@ -139,14 +122,11 @@ class Trainer:
         }
         self.network = ShapesTransformer(replace(SIZES[arguments.size], **changes))
         width, depth = self.network.config.width, self.network.config.depth
-        self.readers = nn.ModuleDict(
-            {"kinds": nn.Linear(width, KINDS), "slots": nn.Linear(width, sum(SLOTS))}
-        )
+        self.kinds = nn.Linear(width, KINDS)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.patches = self.words = torch.empty(0)
-        self.network.blocks[depth // 2 - 1].register_forward_hook(self.keep_words)
+        self.patches = torch.empty(0)
         self.network.blocks[depth * 2 // 3 - 1].register_forward_hook(self.keep_patches)
-        self.optimizers = optimizers(self.network, self.readers, arguments.rate)
+        self.optimizers = optimizers(self.network, self.kinds, arguments.rate)
         self.folder = RUNS / (arguments.run or arguments.size)
         self.folder.mkdir(parents=True, exist_ok=True)
         if arguments.thin:
@@ -170,22 +150,14 @@ class Trainer:
         self.network.load_state_dict(thin)
         self.average.load_state_dict(thin)
 
-    def keep_words(self, module: nn.Module, inputs: object, output: Tensor) -> None:
-        """Keep the mean [B, width] of the hidden words that pass through a block."""
-        self.words = output[:, : self.network.config.text_length].float().mean(dim=1)
+    def read(self, pool: ShapesPool) -> None:
+        """Train the reader on captions, before any image."""
+        train_reader(self.network, pool, self.arguments.read, self.arguments.seed)
+        self.average.load_state_dict(self.network.state_dict())
 
     def keep_patches(self, module: nn.Module, inputs: object, output: Tensor) -> None:
         """Keep the hidden patches [B, 64, width] that pass through a block."""
         self.patches = output[:, self.network.config.text_length :].float()
-
-    def reading_losses(
-        self, tokens: Tensor, kinds: Tensor, slots: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """How badly the patches' kinds [B, 64] and the prompts' meaning [B, 7] are read."""
-        guesses = self.readers["kinds"](self.patches).flatten(0, 1)
-        patches = F.cross_entropy(guesses, kinds.flatten())
-        said = tokens[:, 0] != int(unconditional()[0])
-        return patches, slots_loss(self.readers["slots"](self.words)[said], slots[said])
 
     def progress(self) -> float:
         """The share of the run that is done, by steps or by minutes."""
@@ -205,15 +177,13 @@ class Trainer:
         images: Tensor,
         tokens: Tensor,
         kinds: Tensor,
-        slots: Tensor,
         generator: torch.Generator,
     ) -> list[float]:
-        """One step of the optimizers and of the running average; returns the three losses."""
+        """One step of the optimizers and of the running average; returns both losses."""
         tokens = drop_prompts(tokens, generator)
         loss = velocity_loss(self.network, images, tokens, generator)
-        patches, words = self.reading_losses(tokens, kinds, slots)
-        total = loss + KINDS_WEIGHT * patches + SLOTS_WEIGHT * words
-        total.backward()  # type: ignore[no-untyped-call]
+        kinds_loss = F.cross_entropy(self.kinds(self.patches).flatten(0, 1), kinds.flatten())
+        (loss + KINDS_WEIGHT * kinds_loss).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -224,10 +194,14 @@ class Trainer:
         averages, values = list(self.average.parameters()), list(self.network.parameters())
         torch._foreach_lerp_(averages, [value.detach() for value in values], weight)
         self.step += 1
-        return [float(value.detach()) for value in (loss, patches, words)]
+        return [float(value.detach()) for value in (loss, kinds_loss)]
 
     def run(self, pool: ShapesPool) -> None:
-        """Train until the steps or the minutes are used up."""
+        """Train until the steps or the minutes are used up; what reads the text stays fixed."""
+        for parameter in self.network.text_parameters():
+            parameter.requires_grad_(False)
+        if self.arguments.compile:
+            self.network.compile()
         rng = np.random.default_rng([self.arguments.seed, self.step])
         generator = torch.Generator().manual_seed(self.arguments.seed + self.step)
         usable, saved = len(pool.specs) - HELD_BACK, time.time()
@@ -236,8 +210,7 @@ class Trainer:
             began = time.time()
             rows = np.sort(rng.choice(usable, self.arguments.batch, replace=False, shuffle=False))
             kinds = torch.from_numpy(pool.kinds[rows].astype(np.int64))
-            slots = torch.tensor([meaning(pool.specs[row]) for row in rows])
-            losses.append(self.update(*pool.batch(rows, rng), kinds, slots, generator))
+            losses.append(self.update(*pool.batch(rows, rng), kinds, generator))
             self.spent += time.time() - began
             if self.step % 100 == 0:
                 self.log(losses, pool)
@@ -255,7 +228,7 @@ class Trainer:
             "rate": round(self.rate(), 6),
         }
         columns = zip(*losses, strict=True)
-        for name, values in zip(("loss", "kinds", "slots"), columns, strict=True):
+        for name, values in zip(("loss", "kinds"), columns, strict=True):
             line[name] = round(sum(values) / len(values), 5)
         if self.step % 500 == 0:
             line["validation"] = round(validation_loss(self.average, pool), 5)
@@ -267,7 +240,7 @@ class Trainer:
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "readers": self.readers.state_dict(),
+            "kinds": self.kinds.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
             "spent": self.spent,
@@ -289,7 +262,7 @@ class Trainer:
         state = torch.load(self.folder / "last.pt", weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
-        self.readers.load_state_dict(state["readers"])
+        self.kinds.load_state_dict(state["kinds"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step, self.spent = state["step"], state["spent"]
@@ -301,6 +274,7 @@ def main() -> None:
     parser.add_argument("--size", choices=sorted(SIZES), default="shapes")
     parser.add_argument("--steps", type=int, default=0, help="stop after so many steps")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after so many minutes")
+    parser.add_argument("--read", type=int, default=1000, help="steps of the reader, done first")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -308,6 +282,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--thin", choices=sorted(SIZES), help="start from this size's blocks")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--compile", action="store_true", help="a third faster; needs g++")
     parser.add_argument("--publish", action="store_true", help="write the package's weights too")
     for name in ("patch", "width", "depth", "heads"):
         parser.add_argument(f"--{name}", type=int, default=None, help="instead of the size's")
@@ -318,7 +293,10 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     keep_buffers()
     print(f"{parameter_count(trainer.network):,} parameters", flush=True)
-    trainer.run(open_pool())
+    pool = open_pool()
+    if not (arguments.resume or arguments.thin):
+        trainer.read(pool)
+    trainer.run(pool)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ from shapes_data import (
     sample,
     spoil,
 )
-from shapes_generator import SLOTS, meaning, slots_loss
+from shapes_reader import SLOTS, meaning, slots_loss
 
 BATCH = 256
 FALSE_CAPTIONS = 4
@@ -121,7 +121,8 @@ def image_text_loss(
     target = torch.arange(BATCH)
     by_image = F.cross_entropy(scale * torch.cat([across, own], dim=1), target)
     by_text = F.cross_entropy(scale * across.T, target)
-    read = slots_loss(reader(net.text(tokens)), torch.tensor([meaning(spec) for spec in specs]))
+    answers = reader(net.text(tokens)).split(SLOTS, dim=1)
+    read = slots_loss(answers, torch.tensor([meaning(spec) for spec in specs]))
     return by_image + 0.5 * by_text + 0.5 * read
 
 

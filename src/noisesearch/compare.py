@@ -81,7 +81,9 @@ def compare(
     for budget in budgets:
         for algorithm in algorithms:
             say(f"{algorithm}, {budget}: {len(prompts)} prompts")
-            request = Request(prompts, model, verifier, algorithm, budget=budget, seed=seed)
+            request = Request(
+                prompts, model, verifier, algorithm=algorithm, budget=budget, seed=seed
+            )
             results = _ran(out / _name(algorithm, budget), request)
             if not arms:
                 arms.append(_arm(NONE, "", results, [r.baseline for r in results], model))

@@ -104,7 +104,7 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
     "compare on nothing": (["compare", "random", "--prompts", "0"], ("no 0 prompts",)),
     "paths and too little": (
         [*quick(RED), "--algorithm", "paths", "--budget", "5"],
-        ("needs at least 22", "give a larger budget"),
+        ("needs at least 26", "give a larger budget"),
     ),
     "gradient of a plain function": (
         [*quick(RED), "--algorithm", "first-order"],

@@ -33,6 +33,7 @@ class TransformerConfig:
     image_size: int = 32
     channels: int = 3
     mlp_ratio: float = 3.0
+    reader_depth: int = 3
 
     @property
     def grid(self) -> int:
@@ -125,6 +126,38 @@ class Block(nn.Module):
         return torch.addcmul(x, gate_m, hidden.to(x.dtype))
 
 
+class Reader(nn.Module):
+    """Reads the prompt before any image is looked at, as text encoders of larger models do.
+
+    Trained first, on what prompts say (`training/shapes_reader.py`), and then left as it is, it
+    hands the generator words that know their sentence: what stands left of what, and how many.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width,
+                config.heads,
+                2 * width,
+                dropout=0.0,
+                activation="gelu",
+                batch_first=True,
+                norm_first=True,
+            )
+            for _ in range(config.reader_depth)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Hidden words [B, text_length, width] of embedded words [B, text_length, width]."""
+        for layer in self.layers:
+            words = layer(words)
+        read: Tensor = self.norm(words)
+        return read
+
+
 class ShapesTransformer(nn.Module):
     """Predicts the clean image from a noisy one, a time and a prompt."""
 
@@ -136,6 +169,8 @@ class ShapesTransformer(nn.Module):
         width = config.width
         self.words = nn.Embedding(config.vocabulary, width)
         self.places = nn.Parameter(word_positions(config.text_length, width))
+        self.reader = Reader(config)
+        self.read_in = nn.Linear(width, width)
         self.patch_in = nn.Linear(config.patch_values, width)
         positions = sincos_positions(config.grid, width)
         self.register_buffer("positions", positions, persistent=False)
@@ -165,8 +200,17 @@ class ShapesTransformer(nn.Module):
 
         It does not depend on the image or the time, so a sampler computes it once.
         """
-        context: Tensor = self.words(tokens) + self.places
+        context: Tensor = self.words(tokens) + self.places + self.read_in(self.read(tokens))
         return context
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """What the reader makes of token numbers [B, text_length]: [B, text_length, width]."""
+        read: Tensor = self.reader(self.words(tokens) + self.places)
+        return read
+
+    def text_parameters(self) -> list[nn.Parameter]:
+        """What `read` uses: trained on text alone, then fixed."""
+        return [*self.reader.parameters(), *self.words.parameters(), self.places]
 
     def patchify(self, images: Tensor) -> Tensor:
         """Images [B, C, H, W] as patches [B, grid*grid, C*patch*patch]."""

@@ -22,7 +22,7 @@ VOCABULARY_SIZE = 80
 # The standard deviation of each score among images of one prompt, averaged over prompts, the
 # first as 2.5 * max(cosine, 0). Measured on the default generator's images by
 # `PYTHONPATH=training python training/results/measure.py verifiers --steps 12 --guidance 1`.
-SCALES = {"image-text": 0.21, "preference": 0.62, "taste": 0.49}
+SCALES = {"image-text": 0.21, "preference": 0.56, "taste": 0.48}
 
 
 def norm(channels: int) -> nn.GroupNorm:
