@@ -72,3 +72,32 @@ def test_what_is_searched_is_not_held_out(tmp_path: Path) -> None:
     with pytest.raises(ns.ConfigError, match="is searched, so it is not held out"):
         ns.search("one", model=MixtureModel(), verifier="brightness", watch="brightness",
                   out=tmp_path / "run")  # fmt: skip
+
+
+def guarded(folder: Path, **settings: Any) -> Any:
+    return ns.search([f"p{i}" for i in range(8)], model=MixtureModel(), verifier="brightness",
+                     rows=4, out=folder, budget="16candidates",
+                     **{"algorithm": "random", **settings})  # fmt: skip
+
+
+@pytest.mark.parametrize("algorithm", ["random", "zero-order"])
+def test_a_guard_keeps_the_winner_at_or_above_the_baseline(algorithm: str, tmp_path: Path) -> None:
+    """Without it some winner falls below, so the test can fail."""
+    free = guarded(tmp_path / "free", algorithm=algorithm, watch="evenness")
+    assert any(r.watched.fell for r in free)
+    kept = guarded(tmp_path / "kept", algorithm=algorithm, guard="evenness")
+    for result in kept:
+        assert result.winner.parts["evenness"] >= result.baseline.parts["evenness"]
+        assert not result.unmet
+        allowed = [c for c in result.candidates
+                   if c.parts["evenness"] >= result.baseline.parts["evenness"]]  # fmt: skip
+        assert result.winner.score == max(c.parts["brightness"] for c in allowed)
+    again = ns.resume(tmp_path / "kept", model=MixtureModel())
+    assert [r.winner.trajectory for r in again] == [r.winner.trajectory for r in kept]
+
+
+def test_a_guard_is_reported_as_searched(tmp_path: Path) -> None:
+    results = guarded(tmp_path / "run", guard="evenness")
+    assert set(results[0].ledger["verifiers"]) == {"brightness", "evenness"}
+    with pytest.raises(ns.ConfigError, match="is searched, so it is not held out"):
+        guarded(tmp_path / "other", guard="evenness", watch="evenness")

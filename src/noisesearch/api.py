@@ -38,6 +38,7 @@ class Request:
     model: str | Model = "shapes"
     verifier: Any = "ensemble"
     watch: Any = ()
+    guard: Any = ()
     algorithm: str | Algorithm = "zero-order"
     parameters: dict[str, Any] = field(default_factory=dict)
     budget: str | int | float | Budget = 640
@@ -68,13 +69,16 @@ class Request:
         names = _named(self.verifier, model, verifiers)
         if not names:
             raise ConfigError("no verifier was given; name one, for example --verifier ensemble")
+        guard = _named(self.guard, model, verifiers)
+        names = list(dict.fromkeys([*names, *guard]))
         watch = _named(self.watch, model, verifiers)
         searched = [name for name in watch if name in names]
         if searched:
             raise ConfigError(
                 f"verifier {searched[0]!r} is searched, so it is not held out; watch another one"
             )
-        spec = self._spec(model, algorithm, names, budget).model_copy(update={"watch": watch})
+        spec = self._spec(model, algorithm, names, budget)
+        spec = spec.model_copy(update={"watch": watch, "guard": guard})
         given_objects = Given(
             None if isinstance(self.model, str) else model,
             None if isinstance(self.algorithm, str) else algorithm,

@@ -194,6 +194,12 @@ class Parts:
         return tuple(part for v in self.verifiers for part in v.parts)
 
     @property
+    def guards(self) -> dict[str, float]:
+        """Parts that must not fall below the baseline's, with their scales."""
+        of = [v for v in self.verifiers if v.name in self.spec.guard]
+        return {part: v.scale[part] for v in of for part in v.parts}
+
+    @property
     def solver(self) -> Solver:
         from .solvers import solver
 
@@ -266,7 +272,10 @@ class Parts:
         return self._problem(condition, self.limit(budget))
 
     def _problem(self, condition: Condition, limit: float) -> Problem:
-        objective = objective_forms.parse(self.spec.objective, self.spec.scales or self.scales)
+        scales = self.spec.scales or self.scales
+        if not self.spec.objective:  # guards say what must not fall, not what is wanted
+            scales = {p: s for p, s in scales.items() if p not in self.guards} or scales
+        objective = objective_forms.parse(self.spec.objective, scales)
         space = replace(self.model.space(), stochastic=self.solver.stochastic)
         smooth = frozenset(p for v in self.verifiers if v.differentiable for p in v.parts)
         return Problem(condition, space, objective, self.spec.steps, self.algorithm.name,
@@ -280,7 +289,8 @@ class Parts:
         for index, condition in enumerate(self.conditions):
             problem = self._problem(condition, limit)
             result.append(Live(index, problem, self.spec.final_steps, self.spec.top,
-                               problem.ledger, Ledger(self.rates()), self.finalists))  # fmt: skip
+                               problem.ledger, Ledger(self.rates()), self.finalists,
+                               self.guards))  # fmt: skip
         return result
 
     def worker(self, sink: Sink | None, fetch: Callable[[str], Array] | None = None) -> Worker:

@@ -66,6 +66,9 @@ def generate(
     watch: Annotated[
         str, typer.Option(help="Held-out verifiers, on each new best; no objective sees them.")
     ] = "",
+    guard: Annotated[
+        str, typer.Option(help="Verifiers whose scores must not fall below the baseline's.")
+    ] = "",
     objective: Annotated[str, typer.Option(help="Default: mean rank of all parts.")] = "",
     algorithm: Annotated[str, typer.Option(help="See `list algorithms`.")] = "zero-order",
     set_: Annotated[
@@ -97,9 +100,9 @@ def generate(
 
     _check_seconds(seconds)
     request = Request(
-        _prompts(prompts or [], file, unconditional), model, verifier, watch, algorithm,
-        _parameters(set_ or []), budget, seed, objective, steps, final_steps, guidance, solver,
-        negative, size, device, dtype, batch, top, keep,
+        _prompts(prompts or [], file, unconditional), model, verifier, watch, guard,
+        algorithm, _parameters(set_ or []), budget, seed, objective, steps, final_steps, guidance,
+        solver, negative, size, device, dtype, batch, top, keep,
     )  # fmt: skip
     parts, _ = request.resolve()
     if plan:

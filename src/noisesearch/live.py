@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ class Live:
     ledger: Ledger
     baseline_ledger: Ledger
     finalists: int = 1
+    guards: Mapping[str, float] = field(default_factory=dict)
     generator: Search = field(init=False, repr=False)
     pending: list[Ask] = field(default_factory=list)
     answers: dict[str, Reply] = field(default_factory=dict)
@@ -72,11 +73,20 @@ class Live:
         return 1.0 - len(self.waiting) / max(1, len(self.replies) + len(self.pending))
 
     def answer(self, reply: Reply) -> None:
-        """Remember a reply; what is known of the trajectory already stays known."""
+        """Remember a reply; what is known of the trajectory already stays known.
+
+        A search goes on only when its baseline is there, so the guards' bounds, which are the
+        baseline's parts, are set before anything is compared.
+        """
         known = self.answers.get(reply.trajectory.key)
         if known is not None and known.gradients:
             reply = replace(reply, gradients={**known.gradients, **reply.gradients})
         self.answers[reply.trajectory.key] = reply
+        if reply.trajectory.key == self.baseline.key and self.guards:
+            known_parts = [part for part in self.guards if part in reply.parts]
+            bounds = [Bound(p, reply.parts[p], True, self.guards[p]) for p in known_parts]
+            self.problem.objective = Constrained(tuple(bounds), self.objective)
+            self.guards = {}
 
     def advance(self) -> list[Ask]:
         """With all pending answered: what is asked next; empty when the search is over."""

@@ -22,7 +22,8 @@ class RunSpec(BaseModel):
     model: str
     conditions: list[dict[str, Any]]
     verifiers: list[str]
-    watch: list[str] = Field(default_factory=list)
+    watch: list[str] = Field(default_factory=list)  # held out
+    guard: list[str] = Field(default_factory=list)  # of the verifiers: never below the baseline
     objective: str = ""
     scales: dict[str, float] = Field(default_factory=dict)
     algorithm: str
