@@ -34,7 +34,7 @@ test-slow: setup
 	@$(BIN)/python -m pytest -m slow
 
 soak: setup
-	@echo "==> the long campaigns: 300 prompts, about two hours; results in benchmarks/results/"
+	@echo "==> the long campaigns: 300 prompts, about a quarter of an hour; results in benchmarks/results/"
 	@$(BIN)/python benchmarks/quality.py --out runs/quality --record benchmarks/results
 
 clean:

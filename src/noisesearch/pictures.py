@@ -50,18 +50,18 @@ def save_seen(path: Path, picture: Picture) -> None:
 Row = tuple[str, Picture, str, Picture, str]
 
 
-def grid(path: Path, rows: Sequence[Row]) -> None:
-    """A sheet with a row (title, baseline, its caption, winner, its caption) a condition."""
+def sheet(rows: Sequence[Row]) -> bytes:
+    """A PNG with a row (title, baseline, its caption, winner, its caption) a condition."""
     tiles = [_tile(*row) for row in rows]
     columns = 1 if len(tiles) < 3 else 2 if len(tiles) < 9 else 4
     width, height = (max(t.size[i] for t in tiles) for i in (0, 1))
     lines = -(-len(tiles) // columns)
-    sheet = Image.new("RGB", (columns * width, lines * height), "white")
+    whole = Image.new("RGB", (columns * width, lines * height), "white")
     for i, tile in enumerate(tiles):
-        sheet.paste(tile, ((i % columns) * width, (i // columns) * height))
+        whole.paste(tile, ((i % columns) * width, (i // columns) * height))
     data = io.BytesIO()
-    sheet.save(data, "png")
-    replace(path, data.getvalue())
+    whole.save(data, "png")
+    return data.getvalue()
 
 
 def _tile(title: str, base: Picture, about: str, winner: Picture, gain: str) -> Image.Image:

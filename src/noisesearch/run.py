@@ -190,11 +190,12 @@ def draw(results: Results, folder: Path) -> None:
         rows.append((str(r.condition), base, f"baseline {r.baseline.score:.2f}", winner,
                      f"winner {r.winner.score:.2f} ({gain:+.2f})"))  # fmt: skip
     if rows:
-        pictures.grid(folder / "grid.png", rows)
+        sheet = pictures.sheet(rows)
+        replace(folder / "grid.png", sheet)
         if len(rows) == 1:
             pictures.save_seen(folder / "best.png", rows[0][3])
         else:
-            pictures.grid(folder / "best.png", rows)
+            replace(folder / "best.png", sheet)
 
 
 def loaded(folder: Path, given: Given | None) -> Parts:

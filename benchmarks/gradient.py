@@ -1,0 +1,101 @@
+"""What a gradient through the whole ODE costs: memory and time over the number of steps.
+
+    python benchmarks/gradient.py [--quick] [--json]
+
+On the shapes world: ``kept_mib`` is the most that autograd held for a backward pass at any
+moment, which must not grow with the steps; ``over_forward`` the time of sample, recompute and
+backward over that of the sample alone (the paper counts 3).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import torch
+from torch import Tensor
+
+from noisesearch.api import Request
+from noisesearch.noise import Materialiser, gaussian
+from noisesearch.solvers import solver
+from noisesearch.trajectory import Grid
+from noisesearch.worker.gradient import Flow, objective, pull_back
+
+ROWS = 8
+
+
+class Held:
+    """Counts the bytes that are kept for backward passes, and the most there ever were."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    def pack(self, tensor: Tensor) -> object:
+        return _Kept(self, tensor)
+
+    def unpack(self, kept: _Kept) -> Tensor:
+        return kept.tensor
+
+
+class _Kept:
+    def __init__(self, held: Held, tensor: Tensor) -> None:
+        self.held, self.tensor = held, tensor
+        self.bytes = tensor.numel() * tensor.element_size()
+        held.now += self.bytes
+        held.most = max(held.most, held.now)
+
+    def __del__(self) -> None:
+        self.held.now -= self.bytes
+
+
+def measure(steps: int, repeats: int) -> dict[str, float]:
+    """One row of the table."""
+    parts, _ = Request(["two red circles"], steps=steps, rows=ROWS, budget="1candidates").resolve()
+    times = torch.tensor(parts.model.space().times(Grid(steps)), dtype=torch.float64)
+    conditions = parts.conditions * ROWS
+    with torch.no_grad():
+        encoded = parts.denoiser.encode(conditions)
+    flow = Flow(parts.denoiser, solver("euler"), times, encoded, lambda level: None)
+    numbers = Materialiser(parts.denoiser.shape)
+    noise = torch.stack([torch.tensor(numbers(gaussian(i))) for i in range(ROWS)])
+    weights = {part: 1 / scale for part, scale in parts.scales.items()}
+
+    def value(x0: Tensor) -> Tensor:
+        return objective(parts.denoiser, parts.verifiers, weights, x0, conditions)
+
+    forward, whole, held = [], [], Held()
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        states = flow.states(noise)
+        forward.append(time.perf_counter() - started)
+        with torch.autograd.graph.saved_tensors_hooks(held.pack, held.unpack):
+            pull_back(flow, states, value, noise)
+        whole.append(time.perf_counter() - started)
+    del forward[0], whole[0]  # the first sets things up
+    return {
+        "steps": steps,
+        "kept_mib": round(held.most / 2**20, 2),
+        "seconds": round(sum(whole) / repeats, 3),
+        "over_forward": round(sum(whole) / sum(forward), 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="three numbers of steps")
+    parser.add_argument("--json", action="store_true", help="one object on stdout, no more")
+    asked = parser.parse_args()
+    counts = (4, 12, 24) if asked.quick else (2, 4, 8, 12, 24, 48)
+    table = [measure(steps, 3) for steps in counts]
+    figures = {
+        "memory_ratio": round(table[-1]["kept_mib"] / table[0]["kept_mib"], 3),
+        "over_forward": table[-1]["over_forward"],
+        "rows": ROWS,
+        "curve": table,
+    }
+    print(json.dumps(figures) if asked.json else json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
