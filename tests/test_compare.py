@@ -67,6 +67,19 @@ def test_an_algorithm_in_a_file(tmp_path: Path) -> None:
     assert np.array_equal(found.arms[1].columns["score"], found.arms[2].columns["score"])
 
 
+def test_what_a_budget_is_too_small_for_is_left_out_and_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    found = compare(["random", "paths"], PROMPTS, ["2candidates", "12candidates"], tmp_path, MODEL,
+                    "brightness", say=said.append)  # fmt: skip
+    assert [(a.algorithm, a.budget) for a in found.arms[1:]] == [
+        ("random", "2candidates"), ("random", "12candidates"), ("paths", "12candidates"),
+    ]  # fmt: skip
+    assert said[0].startswith("paths, 2candidates: left out") and "needs at least" in said[0]
+    with pytest.raises(ns.ConfigError, match="needs at least"):
+        compare(["paths"], PROMPTS, ["2candidates"], tmp_path / "none", MODEL, "brightness")
+    assert not (tmp_path / "none").exists()
+
+
 def test_budgets() -> None:
     assert budgets_of("8, 32,640nfe") == ["8candidates", "32candidates", "640nfe"]
 

@@ -74,22 +74,45 @@ def compare(
 ) -> Comparison:
     """Run every algorithm under every budget; a run that is in ``out`` already is gone on with.
 
-    A budget that is a bare number is in candidates. The first noise of a prompt is the same for
-    all algorithms, so the differences are paired.
+    The first noise of a prompt is the same for all algorithms, so the differences are paired. An
+    algorithm that cannot work under a budget is left out there, and that is said.
     """
+    requests = {
+        (algorithm, budget): Request(
+            prompts, model, verifier, algorithm=algorithm, budget=budget, seed=seed
+        )
+        for budget in budgets
+        for algorithm in algorithms
+    }
     arms: list[Arm] = []
-    for budget in budgets:
-        for algorithm in algorithms:
-            say(f"{algorithm}, {budget}: {len(prompts)} prompts")
-            request = Request(
-                prompts, model, verifier, algorithm=algorithm, budget=budget, seed=seed
-            )
-            results = _ran(out / _name(algorithm, budget), request)
-            if not arms:
-                arms.append(_arm(NONE, "", results, [r.baseline for r in results], model))
-            winners = [r.winner for r in results]
-            arms.append(_arm(_short(algorithm), budget, results, winners, model))
+    for (algorithm, budget), request in _possible(requests, say).items():
+        say(f"{algorithm}, {budget}: {len(prompts)} prompts")
+        results = _ran(out / _name(algorithm, budget), request)
+        if not arms:
+            arms.append(_arm(NONE, "", results, [r.baseline for r in results], model))
+        winners = [r.winner for r in results]
+        arms.append(_arm(_short(algorithm), budget, results, winners, model))
     return Comparison(prompts, arms)
+
+
+Pair = tuple[str, str]
+
+
+def _possible(requests: dict[Pair, Request], say: Callable[[str], None]) -> dict[Pair, Request]:
+    """The requests that can be met, before any of them runs; ConfigError where none can."""
+    kept = {}
+    refusal: ConfigError | None = None
+    for (algorithm, budget), request in requests.items():
+        try:
+            parts, _ = request.resolve()
+            parts.searches(Budget.parse(budget))
+            kept[algorithm, budget] = request
+        except ConfigError as error:
+            say(f"{_short(algorithm)}, {budget}: left out; {error}")
+            refusal = error
+    if not kept and refusal is not None:
+        raise refusal
+    return kept
 
 
 def budgets_of(text: str) -> list[str]:
