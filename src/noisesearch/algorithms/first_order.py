@@ -22,6 +22,9 @@ class FirstOrder(Settings):
     side, in one batch. Under the ensemble the gradient is that of its value, the mean of part /
     scale, since ranks have none.
 
+    η is in noise per unit of score, so the scale of the score decides what it should be: the paper's
+    0.01 is for logits of a classifier; the ensemble of the world *shapes* wants 10 to 100.
+
     Price: 3 candidates a start and iteration: forward, recompute and backward (``gradient_cost``).
     """
 
