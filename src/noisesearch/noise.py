@@ -87,6 +87,16 @@ def ascend(noise: Noise, gradient: str, step: float) -> Noise:
     return Noise("ascend", (float(step),), (noise, blob(gradient)))
 
 
+def climb(noise: Noise, gradient: str, cosine: float) -> Noise:
+    """The noise turned towards a gradient, at its own norm and at exactly ``cosine`` to before.
+
+    As :func:`neighbour`, with the gradient under the blob key ``gradient`` in place of chance.
+    """
+    if not -1.0 <= cosine <= 1.0:
+        raise ConfigError(f"cosine is {cosine}, but must lie between -1 and 1; try 0.995")
+    return Noise("climb", (float(cosine),), (noise, blob(gradient)))
+
+
 def blob(key: str) -> Noise:
     """An array stored in the run under ``key`` (gradient methods and other makers of data)."""
     return Noise("blob", (key,))
@@ -109,9 +119,9 @@ def normals(seed: int, shape: Sequence[int], purpose: int = 0) -> Array:
     return both[:count].reshape(tuple(shape)).astype(np.float32)
 
 
-def _neighbour(pivot: Array, seed: int, cosine: float) -> Array:
-    n = pivot.astype(np.float64).ravel()
-    e = normals(seed, pivot.shape, purpose=1).astype(np.float64).ravel()
+def _turned(pivot: Array, towards: Array, cosine: float) -> Array:
+    """The pivot turned towards a direction; as it is where that has no part of its own."""
+    n, e = (a.astype(np.float64).ravel() for a in (pivot, towards))
     norm = math.sqrt(float(n @ n))
     if n.size < 2 or norm == 0.0:
         raise ConfigError("a neighbour needs a non-zero noise of at least two numbers")
@@ -119,7 +129,10 @@ def _neighbour(pivot: Array, seed: int, cosine: float) -> Array:
     # Twice, because one projection leaves a rest of the order of rounding times ‖e‖/‖w‖.
     w = e - (e @ u) * u
     w = w - (w @ u) * u
-    w /= math.sqrt(float(w @ w))
+    length = math.sqrt(float(w @ w))
+    if length == 0.0:
+        return pivot
+    w /= length
     y = norm * (cosine * u + math.sqrt(1.0 - cosine * cosine) * w)
     return y.reshape(pivot.shape).astype(np.float32)
 
@@ -178,11 +191,13 @@ class Materialiser:
             case "gaussian", (int(seed),):
                 result = normals(seed, self.shape)
             case "neighbour", (int(seed), float(cosine)):
-                result = _neighbour(of[0], seed, cosine)
+                result = _turned(of[0], normals(seed, of[0].shape, purpose=1), cosine)
             case "mix", weights:
                 w = np.array(weights, dtype=np.float64)
                 total = sum(wi * a.astype(np.float64) for wi, a in zip(w, of, strict=True))
                 result = (total / math.sqrt(float(w @ w))).astype(np.float32)
+            case "climb", (float(cosine),):
+                result = _turned(of[0], of[1], cosine)
             case "ascend", (float(step),):
                 result = _ascend(of[0], of[1], step)
             case "blob", (str(key),) if self._fetch is not None:

@@ -125,6 +125,14 @@ class TestFirstOrderHeunTwoStarts(_FirstOrder):
         return FirstOrder(step=1.0, starts=2)
 
 
+class TestFirstOrderByCosine(_FirstOrder):
+    budget = "21candidates"
+
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return FirstOrder(cosine=0.8)
+
+
 class TestFirstOrderAncestral(_FirstOrder):
     settings: ClassVar = {"solver": "ddim-ancestral"}
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import noisesearch as ns
-from noisesearch.noise import Materialiser, ascend, gaussian, normals
+from noisesearch.noise import Materialiser, ascend, climb, gaussian, normals
 from noisesearch.process import Linear
 from noisesearch.solvers import DDIM, Euler, Heun, Solver
 from noisesearch.testing import Mixture, MixtureDenoiser
@@ -132,6 +132,22 @@ def test_ascent_keeps_the_norm() -> None:
     straight = before + 0.5 * gradient.astype(float)
     cosine = (after * straight).sum() / ((after**2).sum() * (straight**2).sum()) ** 0.5
     assert abs(cosine - 1) < 1e-6
+
+
+@pytest.mark.parametrize("cosine", [0.5, 0.95, 0.995])
+def test_climbing_has_exactly_the_cosine_and_goes_up(cosine: float) -> None:
+    gradient = 1e-7 * normals(5, (3, 4, 4))  # as small as it may be: only its direction counts
+    numbers = Materialiser((3, 4, 4), fetch=lambda key: gradient)
+    before = numbers(gaussian(1)).astype(float)
+    after = numbers(climb(gaussian(1), "blob", cosine)).astype(float)
+    assert abs((after**2).sum() / (before**2).sum() - 1) < 1e-6
+    assert abs((after * before).sum() / (before**2).sum() - cosine) < 1e-6
+    assert (after * gradient).sum() > (before * gradient).sum()
+
+
+def test_climbing_nowhere_stays() -> None:
+    numbers = Materialiser((3, 4, 4), fetch=lambda key: normals(5, (3, 4, 4)) * 0)
+    assert (numbers(climb(gaussian(1), "blob", 0.9)) == numbers(gaussian(1))).all()
 
 
 def test_climbs(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..ask import Reply
 from ..errors import ConfigError
-from ..noise import ascend
+from ..noise import Noise, ascend, climb
 from ..objectives import ranking
 from .problem import Problem, Search
 from .settings import Settings
@@ -18,12 +18,12 @@ class FirstOrder(Settings):
     """First-Order Search: gradient ascent on the noise, at constant norm (Appendix C).
 
     The gradient of the verifier goes back through the decoder and the whole ODE, one solver step
-    in memory at a time: n' = n + η·∇V(n), rescaled to the norm of n. Several starts climb side by
-    side, in one batch. Under the ensemble the gradient is that of its value, the mean of part /
-    scale, since ranks have none.
-
-    η is in noise per unit of score, so the scale of the score decides what it should be: the paper's
-    0.01 is for logits of a classifier; the ensemble of the world *shapes* wants 10 to 100.
+    in memory at a time. With ``step`` this is the paper's n' = n + η·∇V(n), rescaled to the norm
+    of n; η is in noise per unit of score, so what is right depends on the score's scale (the paper
+    has 0.01, for a classifier's logits, chosen to match zero-order's steps at λ = 0.995). Without
+    it the noise is turned towards the gradient by exactly ``cosine``, whatever the scale. Several
+    starts climb side by side, in one batch. Under the ensemble the gradient is that of its value,
+    the mean of part / scale, since ranks have none.
 
     Price: 3 candidates a start and iteration: forward, recompute and backward (``gradient_cost``).
     """
@@ -32,7 +32,10 @@ class FirstOrder(Settings):
     needs: ClassVar[str] = "gradients of model, decoder and verifiers"
     price: ClassVar[str] = "iterations·starts·gradient_cost·C"
 
-    step: float = Field(default=0.01, gt=0, description="η, the learning rate")
+    cosine: float = Field(default=0.995, gt=0, lt=1, description="λ from one noise to the next")
+    step: float | None = Field(
+        default=None, gt=0, description="η, the paper's learning rate, in place of the cosine"
+    )
     starts: int = Field(default=1, ge=1, description="noises that climb side by side")
     iterations: int | None = Field(default=None, ge=1, description="default: the budget")
 
@@ -58,6 +61,11 @@ class FirstOrder(Settings):
             replies = yield asks
             seen += replies
             blobs = [r.gradients[a.key] for a, r in zip(asks, replies, strict=True)]
-            noises = [ascend(n, b, self.step) for n, b in zip(noises, blobs, strict=True)]
+            noises = [self._next(n, b) for n, b in zip(noises, blobs, strict=True)]
             turn += 1
         return [seen[i].trajectory for i in ranking(problem.objective, seen)]
+
+    def _next(self, noise: Noise, gradient: str) -> Noise:
+        if self.step is None:
+            return climb(noise, gradient, self.cosine)
+        return ascend(noise, gradient, self.step)
