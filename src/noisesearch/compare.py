@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import build, pictures, registry
+from . import build, registry
 from .api import Request
 from .budget import Budget
 from .errors import ConfigError
@@ -180,13 +180,11 @@ def _checked(prompts: list[str], chosen: Sequence[Candidate], model: str) -> Num
     known = build.model_of(model)
     if "checker" not in known.verifiers:
         return None
-    import torch
-
     from .verifiers.protocol import Views
+    from .worker.scoring import stored_images
 
     checker = build.verifier_of("checker", known)
-    stored = np.stack([pictures.read(c.path) for c in chosen if c.path is not None])
-    images = torch.from_numpy(stored).permute(0, 3, 1, 2).float() / 255
+    images = stored_images([c.path for c in chosen if c.path is not None])
     score = checker(Views(images, [known.condition(p, None) for p in prompts]))["checker"]
     right: Numbers = (score.double().numpy() >= 1.0).astype(np.float64)
     return right

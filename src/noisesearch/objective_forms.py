@@ -80,6 +80,17 @@ def _number(text: str, what: str) -> float:
     return number
 
 
+def _numbered(
+    inside: list[str], mark: str, default: str, what: str, scales: Scales
+) -> dict[str, float]:
+    """Part → number of arguments such as ``x=1``; ``default`` where none is written."""
+    pairs = [part.partition(mark) for part in inside]
+    names = [name.strip() for name, _, _ in pairs]
+    _known(names, scales)
+    return {name: _number(number or default, f"{what} of {name!r}")
+            for name, (_, _, number) in zip(names, pairs, strict=True)}  # fmt: skip
+
+
 def _part(inside: list[str], scales: Scales) -> Objective:
     if len(inside) != 1 or "=" in inside[0]:
         raise _Unreadable("'part' takes the name of one part and nothing else")
@@ -97,11 +108,7 @@ def _mean_rank(inside: list[str], scales: Scales) -> Objective:
 
 
 def _weighted(inside: list[str], scales: Scales) -> Objective:
-    pairs = [part.partition("=") for part in inside]
-    names = [name.strip() for name, _, _ in pairs]
-    _known(names, scales)
-    weights = {name: _number(number or "1", f"weight of {name!r}")
-               for name, (_, _, number) in zip(names, pairs, strict=True)}  # fmt: skip
+    weights = _numbered(inside, "=", "1", "weight", scales)
     for name, weight in weights.items():
         if weight == 0.0:
             raise ConfigError(
@@ -110,18 +117,14 @@ def _weighted(inside: list[str], scales: Scales) -> Objective:
             )
     if abs(sum(weights.values())) < 1e-12:
         raise ConfigError(
-            f"the weights of {', '.join(map(repr, names))} sum to nothing, but must not; change "
+            f"the weights of {', '.join(map(repr, weights))} sum to nothing, but must not; change "
             "one, or use 'constrain' to bound a part"
         )
     return Weighted(weights)
 
 
 def _lexicographic(inside: list[str], scales: Scales) -> Objective:
-    pairs = [part.partition("~") for part in inside]
-    names = [name.strip() for name, _, _ in pairs]
-    _known(names, scales)
-    grains = {name: _number(grain or "0", f"grain of {name!r}")
-              for name, (_, _, grain) in zip(names, pairs, strict=True)}  # fmt: skip
+    grains = _numbered(inside, "~", "0", "grain", scales)
     if min(grains.values()) < 0:
         raise _Unreadable("a grain must not be negative")
     return Lexicographic(grains)

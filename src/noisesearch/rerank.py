@@ -95,14 +95,11 @@ def _scored(run: Run, replies: list[Reply], added: Sequence[Verifier]) -> list[R
             "again with --keep all, or rank by the parts it has"
         )
     new: dict[str, Reply] = {}
-    if lacking:
-        for start in range(0, len(lacking), run.parts.spec.rows):
-            batch = [r.trajectory for r in lacking[start : start + run.parts.spec.rows]]
-            samples = store.folder / "samples"
-            rows = run.parts.spec.rows
-            for reply in judged(batch, added, run.parts.denoiser, rows, samples):
-                store.record(reply, reply.trajectory.condition.key, {}, 0.0)
-                new[reply.trajectory.key] = reply
+    wanting = [r.trajectory for r in lacking]
+    samples, rows = store.folder / "samples", run.parts.spec.rows
+    for reply in judged(wanting, added, run.parts.denoiser, rows, samples):
+        store.record(reply, reply.trajectory.condition.key, {}, 0.0)
+        new[reply.trajectory.key] = reply
     merged = (store.seen(r.trajectory, ()) if r.trajectory.key in new else r for r in replies)
     return [r for r in merged if r is not None]
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from . import pictures
 from .ask import Reply
 from .live import Live
 from .trajectory import Trajectory
@@ -68,12 +65,8 @@ def watch(
     """What the held-out verifiers make of a search's bests, from their stored pictures."""
     chain = [r for r in bests(live) if (samples / f"{r.trajectory.key}.png").exists()]
     names = [part for v in verifiers for part in v.parts]
-    parts: dict[str, list[float | None]] = {name: [] for name in names}
-    for start in range(0, len(chain), rows):
-        batch = [r.trajectory for r in chain[start : start + rows]]
-        for reply in judged(batch, verifiers, denoiser, rows, samples):
-            for name in names:
-                parts[name].append(reply.parts.get(name))
+    replies = list(judged([r.trajectory for r in chain], verifiers, denoiser, rows, samples))
+    parts = {name: [reply.parts.get(name) for reply in replies] for name in names}
     values = [live.objective.value(r) for r in chain]
     return Watched([r.trajectory.key for r in chain], values, parts)
 
@@ -84,12 +77,11 @@ def judged(
     denoiser: Denoiser,
     rows: int,
     samples: Path,
-) -> list[Reply]:
-    """Replies of the verifiers to at most ``rows`` stored pictures, which are what they see."""
-    import torch
+) -> Iterator[Reply]:
+    """Replies of the verifiers to stored pictures, which are what they see, ``rows`` at a time."""
+    from .worker.scoring import Scorer, stored_images
 
-    from .worker.scoring import Scorer
-
-    stored = np.stack([pictures.read(samples / f"{t.key}.png") for t in of])
-    images = torch.from_numpy(stored).permute(0, 3, 1, 2).float() / 255
-    return Scorer(denoiser, verifiers, rows, None).judge(of, images)
+    scorer = Scorer(denoiser, verifiers, rows, None)
+    for start in range(0, len(of), rows):
+        batch = of[start : start + rows]
+        yield from scorer.judge(batch, stored_images([samples / f"{t.key}.png" for t in batch]))

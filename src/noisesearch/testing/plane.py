@@ -13,7 +13,7 @@ from torch import Tensor
 from ..algorithms.problem import Algorithm, Problem
 from ..ask import Ask, Reply
 from ..ledger import Ledger, Rates
-from ..noise import Materialiser
+from ..noise import Array, Materialiser
 from ..objectives import Weighted
 from ..solvers import solver
 from ..trajectory import Condition, Trajectory
@@ -62,11 +62,10 @@ class Plane:
         model = MixtureModel((2,), mixture=mixture)
         way, verifier = solver(solver_name), Near()
         self._denoiser = _Pointing(mixture, (2,), model.process, torch.float64)
-        self.numbers = Materialiser((2,))
-        self._blobs: dict[str, object] = {}
-        self.worker = Worker(self._denoiser, way, [verifier],
-                             Materialiser((2,), self._blobs.__getitem__),  # type: ignore[arg-type]
-                             model.space().times, rows=8)  # fmt: skip
+        self._blobs: dict[str, Array] = {}
+        self.numbers = Materialiser((2,), self._blobs.__getitem__)
+        times = model.space().times
+        self.worker = Worker(self._denoiser, way, [verifier], self.numbers, times, rows=8)
         self.problem = Problem(
             Condition(), model.space(), Weighted({"near": 1.0}), steps, "plane", seed,
             Ledger(Rates(way.price())), budget, frozenset({"near"}),
@@ -103,18 +102,15 @@ class Plane:
                 return super().decode(x0)
 
         mixture, process = self._denoiser.mixture, self._denoiser.process
-        fetch = self._blobs.__getitem__
         worker = Worker(Seen(mixture, (2,), process, torch.float64), self.worker.solver, [],
-                        Materialiser((2,), fetch),  # type: ignore[arg-type]
-                        MixtureModel((2,)).space().times, rows=8)  # fmt: skip
+                        self.numbers, self.problem.space.times, rows=8)  # fmt: skip
         at: dict[str, Tensor] = {}
         for trajectory in trajectories:
             worker.submit(Ask((trajectory,)))
         while answers := worker.wait():
             for (_, reply), x in zip(answers, decoded.pop(), strict=False):
                 at[reply.trajectory.key] = x
-        numbers = Materialiser((2,), fetch)  # type: ignore[arg-type]
-        starts = [torch.from_numpy(numbers(t.noise).copy()) for t in trajectories]
+        starts = [torch.from_numpy(self.numbers(t.noise).copy()) for t in trajectories]
         return torch.stack(starts), torch.stack([at[t.key] for t in trajectories])
 
     def picture(self, winners: Sequence[Trajectory], path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from ..ask import Reply
 from ..denoiser import Denoiser, fill
+from ..pictures import read
 from ..trajectory import Trajectory
 from ..verifiers.protocol import Verifier, Views
 
@@ -31,6 +33,12 @@ def pictures(images: Tensor) -> list[Picture]:
     """uint8 [H, W, 3] of images [B, 3, H, W]."""
     whole = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     return list(whole)
+
+
+def stored_images(paths: Sequence[Path]) -> Tensor:
+    """Images [N, 3, H, W] in [0, 1] of stored pictures: what verifiers saw in the run."""
+    stacked = torch.from_numpy(np.stack([read(path) for path in paths]))
+    return stacked.permute(0, 3, 1, 2).float() / 255
 
 
 class Scorer:
