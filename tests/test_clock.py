@@ -40,7 +40,7 @@ def known(outcome: Outcome) -> list[list[str]]:
 def test_a_run_is_cut_and_stays_cut(algorithm: Any, seconds: int, tmp_path: Path) -> None:
     lab = Lab(tmp_path, algorithm)
     first = lab.run("run", f"{seconds}s")
-    assert all(live.stage == "done" and live.outcome()["winners"] for live in first.searches)
+    assert all(live.stage == "done" and live.outcomes()[0].winners for live in first.searches)
     again = lab.run("run", f"{seconds}s")
     assert again.asked == [], "its time is over"
     assert known(again) == known(first)
@@ -72,7 +72,7 @@ def test_more_time_goes_on(algorithm: Any, tmp_path: Path) -> None:
     assert len(set(longer.asked)) >= 12
     answered = sum(len(k) for k in known(longer)) - sum(len(k) for k in known(short))
     assert answered == 12
-    values = [[live.objective.value(live.outcome()["winners"][0]["reply"]) for live in o.searches]
+    values = [[live.objective.value(live.outcomes()[0].winners[0][0]) for live in o.searches]
               for o in (short, longer)]  # fmt: skip
     assert all(b >= a for a, b in zip(*values, strict=True))
 
@@ -98,7 +98,7 @@ def test_a_stop_by_the_clock_resumes_to_the_whole(
     lab = Lab(tmp_path, algorithm)
     whole = lab.run("whole", "13candidates")
     cut = lab.run("run", "13candidates", seconds=seconds)
-    assert all(live.outcome()["winners"] for live in cut.searches)
+    assert all(live.outcomes()[0].winners for live in cut.searches)
     assert sum(len(k) for k in known(cut)) < sum(len(k) for k in known(whole))
     rest = lab.run("run", "13candidates")
     assert (rest.winners, rest.logical) == (whole.winners, whole.logical)

@@ -191,19 +191,19 @@ def test_winners_are_finished_at_other_steps(algorithm: Any, top: int, tmp_path:
     of = bench(tmp_path, algorithm, steps=4, final_steps=12, budget=str(40 + 12 * top), top=top)
     parts = of.parts()
     outcome = of.run("run", parts)
-    forecast = plan(lambda: of.parts().searches(outcome_budget(of))[0].problem, algorithm, 12, top)
+    forecast = plan(lambda: of.parts(top=top).search(outcome_budget(of)), algorithm)
     for live in outcome.searches:
         assert live.ledger.nfe == 40 + 12 * top == forecast.most.nfe, "the reserve is kept"
         assert len(live.replies) == 10, "searched at search steps alone"
-        finals = [w for w in live.outcome()["winners"] if not w["baseline"]]
-        assert len(finals) == top
-        order = live.objective.order([f["reply"] for f in finals])
+        (known,) = live.outcomes()
+        finals = known.winners[known.baseline_kept :]
+        assert len(finals) == top - known.baseline_kept
+        order = live.objective.order([final for final, _ in finals])
         assert list(order) == sorted(order, reverse=True), "best first, by the finished samples"
-        seen = {found["search"].trajectory.key: found for found in finals}
-        for winner in live.winners or ():
-            found = seen[winner.key]
-            assert winner.grid.steps == 4 and found["reply"].trajectory == winner.at(12)
-            assert found["reply"].parts != found["search"].parts, "scored again"
+        assert {search.trajectory for _, search in finals} <= set(live.winners or ())
+        for final, search in finals:
+            assert search.trajectory.steps == 4 and final.trajectory == search.trajectory.at(12)
+            assert final.parts != search.parts, "scored again"
         assert live.baseline.grid.steps == 12 and live.baseline_ledger.nfe == 12
 
 
@@ -227,7 +227,7 @@ def test_a_search_that_asks_too_much_is_cut(tmp_path: Path) -> None:
     of = bench(tmp_path, greedy, budget="7candidates")
     parts = of.parts()
     outcome = of.run("run", parts)
-    forecast = plan(lambda: of.parts().searches(outcome_budget(of))[0].problem, parts.algorithm, 6)
+    forecast = plan(lambda: of.parts().search(outcome_budget(of)), parts.algorithm)
     for live in outcome.searches:
         assert live.ledger.nfe == 42 == forecast.least.nfe == forecast.most.nfe
         assert live.winners and live.winners[0] == live.leaders()[0]
@@ -245,13 +245,13 @@ def test_a_better_baseline_becomes_the_winner(tmp_path: Path) -> None:
     of.prompts = ["one"]
     outcome, executor = made_up(of, number)
     (live,) = outcome.searches
-    found = live.outcome()
-    assert len(found["winners"]) == 2, "top counts the baseline too"
+    (found,) = live.outcomes()
+    assert len(found.winners) == 2, "top counts the baseline too"
     assert executor.asked[0] == live.baseline.key
-    assert found["baseline_kept"] and found["winners"][0]["reply"].trajectory == live.baseline
-    assert found["winners"][1]["search"] is not None, "the search's own stays in the list"
+    assert found.baseline_kept and found.winners[0][0].trajectory == live.baseline
+    assert found.winners[1][1] is not None, "the search's own stays in the list"
     worse, _ = made_up(of, lambda t, i: {"brightness": float(i), "evenness": 0.0}, "other")
-    assert not worse.searches[0].outcome()["baseline_kept"]
+    assert not worse.searches[0].outcomes()[0].baseline_kept
 
 
 def test_conditions_wait_in_a_window(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_siblings_share_prefixes() -> None:
 
 
 def test_ledger_json() -> None:
-    ledger = Ledger(Rates(2, forwards=2, flops=10, verifiers=("v",)))
+    ledger = Ledger(Rates(2, forwards=2, flops=10, verifiers={"v": ("v",)}))
     ledger.charge(START.denoise())
     content = ledger.json()
     assert (content["nfe"], content["forwards"], content["flops"]) == (18, 36, 360)

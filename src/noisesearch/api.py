@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from . import build, registry
+from . import build, registry, set_forms
 from .algorithms.problem import Algorithm
 from .budget import Budget
 from .build import Given, Parts
@@ -128,7 +128,7 @@ class Request:
             model=registry.located(self.model) if isinstance(self.model, str) else model.name,
             conditions=conditions,
             verifiers=verifiers,
-            objective=self.objective,
+            objective=str(set_forms.parse(self.objective) or self.objective),
             algorithm=registry.located(self.algorithm)
             if isinstance(self.algorithm, str)
             else algorithm.name,
@@ -160,15 +160,13 @@ class Request:
 
     def _rows(self, parts: Parts, budget: Budget) -> int:
         """As wide as the algorithm's usual yield over all conditions, within reason."""
-        problem = parts.problem(parts.conditions[0], budget)
-        width = usual_width(problem, parts.algorithm) * len(parts.conditions)
+        searches = 1 if parts.joint else len(parts.conditions)
+        width = usual_width(parts.search(budget), parts.algorithm) * searches
         return min(ROWS[1], max(ROWS[0], width))
 
     def plan(self, parts: Parts, budget: Budget) -> Plan:
-        """What one condition would cost."""
-        condition = parts.conditions[0]
-        return plan(lambda: parts.problem(condition, budget), parts.algorithm,
-                    parts.spec.final_steps, parts.finalists)  # fmt: skip
+        """What one search would cost."""
+        return plan(lambda: parts.search(budget), parts.algorithm)
 
 
 def _objects(spec: RunSpec, given: Given) -> dict[str, list[str]]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from .keys import digest
 from .noise import Array
 from .trajectory import Trajectory
 
+GRADIENT = "gradient:"  # how the key of an ask for one begins
+
 
 @dataclass(frozen=True)
 class Score:
-    """The parts of the verifiers; None means all that the run has."""
+    """The parts of the verifiers; None means all that the search is judged by."""
 
     parts: tuple[str, ...] | None = None
 
@@ -30,29 +33,51 @@ class Gradient:
 
 
 @dataclass(frozen=True)
+class Features:
+    """What a verifier sees in the sample, an array [d], and all the parts with it."""
+
+    verifier: str
+
+
+@dataclass(frozen=True)
 class Ask:
     """A question about one trajectory; ``tag`` is for reports and not part of the key."""
 
     trajectories: tuple[Trajectory, ...]
-    want: Score | Gradient = Score()
+    want: Score | Gradient | Features = Score()
     tag: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
 
     @property
     def trajectory(self) -> Trajectory:
         return self.trajectories[0]
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """A score's is its trajectory's, so a later verifier adds to a known candidate."""
-        if isinstance(self.want, Gradient):
-            return digest("gradient", self.trajectory.key, sorted(self.want.weights))
+        """Of the question: that of a score of everything is its trajectory's."""
+        match self.want:
+            case Gradient(weights):
+                return GRADIENT + digest(self.trajectory.key, sorted(weights))
+            case Features(verifier):
+                return digest("features", self.trajectory.key, verifier)
+            case Score(parts) if parts is not None:
+                return digest("score", self.trajectory.key, sorted(parts))
         return self.trajectory.key
 
-    def answered_by(self, reply: Reply | None) -> bool:
-        """True where the reply holds what is asked."""
-        if reply is None:
+    @property
+    def stored(self) -> bool:
+        """True where the answer has an array beside its numbers."""
+        return isinstance(self.want, Gradient | Features)
+
+    def parts(self, all_: tuple[str, ...]) -> tuple[str, ...]:
+        """The parts asked for, where the search is judged by ``all_``."""
+        wanted = self.want.parts if isinstance(self.want, Score) else None
+        return all_ if wanted is None else wanted
+
+    def answered_by(self, reply: Reply | None, all_: tuple[str, ...]) -> bool:
+        """True where the reply holds what is asked, a number or a reason for every part."""
+        if reply is None or (self.stored and self.key not in reply.blobs):
             return False
-        return not isinstance(self.want, Gradient) or self.key in reply.gradients
+        return all(p in reply.parts or p in reply.missing for p in self.parts(all_))
 
 
 def score(trajectory: Trajectory, **tag: Any) -> Ask:
@@ -65,16 +90,16 @@ class Reply:
     """Named numbers, and for those that could not be had the reason.
 
     Contract: every number in ``parts`` is finite; a part is in one of the two mappings. ``cost``
-    holds measured seconds by verifier and is no part of the reply's identity. ``gradients`` holds
-    the blob of each gradient asked for, by the ask's key; ``arrays`` the same before the driver
-    has stored them.
+    holds measured seconds by verifier and is no part of the reply's identity. ``blobs`` holds the
+    key of the array that an ask for a gradient or for features gave, by the ask's key; ``arrays``
+    the same before the driver has stored them.
     """
 
     trajectory: Trajectory
     parts: Mapping[str, float]
     missing: Mapping[str, str] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict, compare=False)
-    gradients: Mapping[str, str] = field(default_factory=dict)
+    blobs: Mapping[str, str] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -95,3 +120,23 @@ class Reply:
             else:
                 parts[name] = float(value)
         return cls(trajectory, parts, missing, cost or {})
+
+    def only(self, parts: Collection[str]) -> Reply:
+        """What it says of some parts, and its arrays."""
+        return replace(
+            self,
+            parts={k: v for k, v in self.parts.items() if k in parts},
+            missing={k: v for k, v in self.missing.items() if k in parts},
+        )
+
+    def joined(self, other: Reply) -> Reply:
+        """What both say of one trajectory; where they differ, the other."""
+        parts = {k: v for k, v in self.parts.items() if k not in other.missing}
+        missing = {k: v for k, v in self.missing.items() if k not in other.parts}
+        return Reply(
+            self.trajectory,
+            {**parts, **other.parts},
+            {**missing, **other.missing},
+            {**self.cost, **other.cost},
+            {**self.blobs, **other.blobs},
+        )

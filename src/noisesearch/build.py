@@ -7,17 +7,22 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import objective_forms, registry
+from . import objective_forms, registry, set_forms
 from .algorithms.problem import Algorithm, Problem
 from .budget import Budget
 from .errors import ConfigError, StoreError
+from .fingerprint import of_file
 from .ledger import Ledger, Rates
 from .live import Live
 from .models.protocol import Model
+from .objectives import Objective
 from .plan import final_price
+from .set_objectives import Mean, NoOrder, SetObjective
 from .spec import RunSpec, settings
+from .together import Together
 from .trajectory import Condition
 
 if TYPE_CHECKING:
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from .solvers import Solver
     from .verifiers.protocol import Verifier
     from .worker.engine import Worker
-    from .worker.scoring import Sink
+    from .worker.scoring import Sink, Source
 
 
 @dataclass(frozen=True)
@@ -173,6 +178,8 @@ class Parts:
     @property
     def fingerprints(self) -> dict[str, str]:
         prints = {f"verifier {v.name}": v.fingerprint for v in (*self.verifiers, *self.watch)}
+        if (form := set_forms.parse(self.spec.objective)) and form.reference is not None:
+            prints[f"reference {form.reference}"] = of_file(form.reference)
         return {f"model {self.spec.model}": self.model.fingerprint, **prints}
 
     def check_fingerprints(self, folder: object) -> None:
@@ -210,8 +217,10 @@ class Parts:
         return self.solver.price()
 
     def rates(self) -> Rates:
-        names = tuple(v.name for v in self.verifiers)
-        return Rates(self.stages, self.denoiser.forwards, self.denoiser.flops, names)
+        searched, watched = ({v.name: tuple(v.parts) for v in of}
+                             for of in (self.verifiers, self.watch))  # fmt: skip
+        denoiser = self.denoiser
+        return Rates(self.stages, denoiser.forwards, denoiser.flops, searched, watched)
 
     def seconds_per_nfe(self) -> float:
         """Measured on one batch of the run's width; for plans, which promise nothing."""
@@ -227,20 +236,27 @@ class Parts:
             self.denoiser(x, t, encoded)[0].sum().item()  # item() waits for the device
         return (time.perf_counter() - started) / rows
 
+    @property
+    def joint(self) -> bool:
+        """True where one search is made for all conditions together."""
+        return bool(getattr(self.algorithm, "joint", False))
+
     def limit(self, budget: Budget) -> float:
-        """NFE that one condition's search may spend, the final generation set aside."""
+        """NFE that one search may spend, the final generation set aside."""
         if not budget.counted:
             return math.inf
         candidate = self.spec.steps * self.stages
         per = {"nfe": 1.0, "forwards": 1 / self.denoiser.forwards, "candidates": candidate}
         # 20 candidates are 20 at search steps and the final one on top of nothing: it is reserved
         # in every unit alike.
-        whole = budget.share(len(self.conditions)) * per[budget.unit]
+        conditions = len(self.conditions)
+        searches = 1 if self.joint else conditions
+        whole = budget.share(conditions) * conditions / searches * per[budget.unit]
         reserve = self._reserve(whole)
         limit = whole - reserve
         if limit < candidate:
             smallest = (candidate + reserve) / per[budget.unit]
-            smallest *= len(self.conditions) if budget.per == "run" else 1
+            smallest *= searches if budget.per == "run" else searches / conditions
             raise ConfigError(
                 f"budget {budget.amount:g}{budget.unit} is too small for one image: the smallest "
                 f"is {smallest:g}{budget.unit}{'/run' if budget.per == 'run' else ''} "
@@ -257,50 +273,105 @@ class Parts:
         if whole < least + self.spec.steps * self.stages:
             return least
         # A trajectory that was renoised has more legs to finish than a plain one.
-        problem = self._problem(self.conditions[0], whole - least)
-        price = final_price(problem, self.algorithm, self.spec.final_steps, self.finalists)
-        return max(least, price)
+        return max(least, final_price(self._search(0, whole - least), self.algorithm))
 
     @property
     def finalists(self) -> int:
         """How many winners are finished at the final steps."""
+        if self.joint:
+            return getattr(self.algorithm, "size", None) or len(self._searched()[0])
         if self.spec.final_steps == self.spec.steps:
             return self.spec.top
         return max(self.spec.top, getattr(self.algorithm, "finalists", 1))
 
-    def problem(self, condition: Condition, budget: Budget) -> Problem:
-        return self._problem(condition, self.limit(budget))
+    def _searched(self) -> list[tuple[Condition, ...]]:
+        """The conditions of each search; a joint one has every condition once."""
+        if self.joint:
+            return [tuple(dict.fromkeys(self.conditions))]
+        return [(condition,) for condition in self.conditions]
 
-    def _problem(self, condition: Condition, limit: float) -> Problem:
+    @cached_property
+    def sets(self) -> SetObjective | None:
+        """What a joint search is led by."""
+        given = set_forms.parse(self.spec.objective)
+        if given is not None:
+            if not self.joint:
+                raise ConfigError(
+                    f"objective {self.spec.objective!r} compares sets, but algorithm "
+                    f"{self.algorithm.name!r} compares single candidates; choose --algorithm "
+                    "population"
+                )
+            return set_forms.build(given, self)
+        return Mean() if self.joint else None
+
+    def _objective(self) -> Objective:
+        sets = self.sets
+        if sets is not None and sets.features is not None:
+            return NoOrder(self.parts)
         scales = self.spec.scales or self.scales
         if not self.spec.objective:  # guards say what must not fall, not what is wanted
             scales = {p: s for p, s in scales.items() if p not in self.guards} or scales
-        objective = objective_forms.parse(self.spec.objective, scales)
+        return objective_forms.parse(self.spec.objective, scales)
+
+    def _search(self, index: int, limit: float) -> Live:
         space = replace(self.model.space(), stochastic=self.solver.stochastic)
         smooth = frozenset(p for v in self.verifiers if v.differentiable for p in v.parts)
-        return Problem(condition, space, objective, self.spec.steps, self.algorithm.name,
-                       self.spec.seed, Ledger(self.rates()), limit, smooth)  # fmt: skip
+        first, *others = self._searched()[index]
+        problem = Problem(
+            first, space, self._objective(), self.spec.steps, self.algorithm.name, self.spec.seed,
+            Ledger(self.rates()), limit, smooth, self.sets, companions=tuple(others),
+        )  # fmt: skip
+        watch = tuple(part for v in self.watch for part in v.parts)
+        kind = Together if self.joint else Live
+        return kind(index, problem, self.spec.final_steps, self.spec.top, problem.ledger,
+                    Ledger(self.rates()), self.finalists, self.guards, watch)  # fmt: skip
+
+    def search(self, budget: Budget) -> Live:
+        """The first of the searches, to plan with."""
+        return self._search(0, self.limit(budget))
 
     def searches(self, budget: Budget) -> list[Live]:
-        result = []
+        """All of a run's; ConfigError for what cannot be, before there is a folder."""
+        self._check()
         limit = self.limit(budget)
-        # What an algorithm refuses it refuses at its first yield: here, before there is a folder.
-        next(self.algorithm(self._problem(self.conditions[0], limit)), None)
-        for index, condition in enumerate(self.conditions):
-            problem = self._problem(condition, limit)
-            result.append(Live(index, problem, self.spec.final_steps, self.spec.top,
-                               problem.ledger, Ledger(self.rates()), self.finalists,
-                               self.guards))  # fmt: skip
-        return result
+        first = self._search(0, limit)
+        # What an algorithm refuses it refuses at its first yield.
+        asks = first.start(self.algorithm)
+        partial = [v.name for v in self.verifiers if getattr(v, "whole_only", False)]
+        if partial and any(not ask.trajectory.finished for ask in asks):
+            raise ConfigError(
+                f"algorithm {self.algorithm.name!r} looks at unfinished samples, which mean "
+                f"nothing to verifier {partial[0]!r}; leave the verifier out, or choose another "
+                "algorithm"
+            )
+        return [self._search(i, limit) for i in range(len(self._searched()))]
 
-    def worker(self, sink: Sink | None, fetch: Callable[[str], Array] | None = None) -> Worker:
+    def _check(self) -> None:
+        if not self.joint:
+            return
+        single = {"watch": self.spec.watch, "guard": self.spec.guard, "top": self.spec.top > 1}
+        for name, given in single.items():
+            if given:
+                raise ConfigError(
+                    f"{name} looks at single candidates, but algorithm {self.algorithm.name!r} "
+                    f"chooses a whole set and returns it; leave out --{name}"
+                )
+
+    def worker(
+        self,
+        sink: Sink | None,
+        fetch: Callable[[str], Array] | None = None,
+        source: Source | None = None,
+    ) -> Worker:
         from .noise import Materialiser
         from .worker.engine import Worker
 
         space = self.model.space()
-        return Worker(self.denoiser, self.solver, self.verifiers,
-                      Materialiser(space.shape, fetch), space.times, rows=self.spec.rows,
-                      sink=sink, device=self.spec.device)  # fmt: skip
+        noises = Materialiser(space.shape, fetch)
+        return Worker(
+            self.denoiser, self.solver, self.verifiers, noises, space.times, rows=self.spec.rows,
+            watch=self.watch, sink=sink, source=source, device=self.spec.device,
+        )  # fmt: skip
 
 
 def threads() -> int:

@@ -180,11 +180,12 @@ def _checked(prompts: list[str], chosen: Sequence[Candidate], model: str) -> Num
     known = build.model_of(model)
     if "checker" not in known.verifiers:
         return None
+    from .pictures import read
     from .verifiers.protocol import Views
-    from .worker.scoring import stored_images
+    from .worker.scoring import from_pictures
 
     checker = build.verifier_of("checker", known)
-    images = stored_images([c.path for c in chosen if c.path is not None])
+    images = from_pictures([read(c.path) for c in chosen if c.path is not None])
     score = checker(Views(images, [known.condition(p, None) for p in prompts]))["checker"]
     right: Numbers = (score.double().numpy() >= 1.0).astype(np.float64)
     return right

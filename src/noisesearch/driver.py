@@ -11,12 +11,14 @@ from typing import Protocol
 from .algorithms.problem import Algorithm
 from .ask import Ask, Reply
 from .budget import Budget
+from .choices import Choices
 from .errors import BackendError, ConfigError
 from .live import Live
 from .store import RunStore
 
 FAILED_SHARE = 0.20
 FAILED_SOON = 10  # replies before the share of failures can end a run
+LAST = ("final", "baseline", "watch")  # what is still asked when the time is over
 
 
 class Executor(Protocol):
@@ -60,7 +62,6 @@ class Driver:
         algorithm: Algorithm,
         executor: Executor,
         store: RunStore,
-        parts: tuple[str, ...],
         budget: Budget,
         *,
         seconds: float | None = None,
@@ -69,7 +70,10 @@ class Driver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.searches, self.algorithm, self.executor = list(searches), algorithm, executor
-        self.store, self.parts, self.budget, self.watcher = store, parts, budget, watcher
+        self.store, self.budget, self.watcher = store, budget, watcher
+        for search in self.searches:
+            if search.problem.sets is not None:
+                search.problem.choose = Choices(search.problem, store)
         # Conditions with a time of their own come one after the other: together they would share
         # the first one's.
         own_time = budget.unit == "s" and budget.per == "condition"
@@ -123,19 +127,19 @@ class Driver:
         while live.stage != "done":
             for ask in asks:
                 self._ask(live, ask)
-            if live.waiting or live.baseline.key in self._wanted:
+            if live.waiting or not live.based:
                 return
             asks = live.advance()
 
     def _ask(self, live: Live, ask: Ask) -> None:
-        key = ask.key
-        if ask.answered_by(live.answers.get(ask.trajectory.key)):
+        if live.knows(ask):
             return
-        known = self.store.seen(ask.trajectory, self.parts)
-        if known is not None and ask.answered_by(known):
-            self._tell(live, known)
-        elif not self._expired or ask.tag.get("role") in ("final", "baseline"):
-            wanted = self._wanted.setdefault(key, [])
+        parts = ask.parts(live.problem.parts)
+        known = self.store.seen(ask.trajectory, parts)
+        if known is not None and ask.answered_by(known, live.problem.parts):
+            self._tell(live, known.only(parts))
+        elif not self._expired or ask.tag.get("role") in LAST:
+            wanted = self._wanted.setdefault(ask.key, [])
             if not wanted:
                 self.executor.submit(ask)
             if not any(other is live for other in wanted):
@@ -150,7 +154,7 @@ class Driver:
                 continue  # its search was stopped: a resume must not find what it did not count
             if reply.arrays:
                 blobs = {key: self.store.put(array) for key, array in reply.arrays.items()}
-                reply = replace(reply, gradients=blobs, arrays={})
+                reply = replace(reply, blobs=blobs, arrays={})
             key = reply.trajectory.condition.key
             usage = self.executor.usage.get(key, {})
             self.store.record(reply, key, usage, self.clock() - self._began)
@@ -205,15 +209,16 @@ class Driver:
         if self.budget.unit != "s" or self.budget.per != "condition" or live.started is None:
             return False
         condition = live.problem.condition.key
+        amount = self.budget.amount * len(live.conditions)
         before = self.store.cuts.get(condition, 0.0)
-        over = before + self.clock() - live.started >= self.budget.amount
-        if over and before < self.budget.amount:
-            self.store.event("cut", seconds=0.0, condition=condition, at=self.budget.amount)
-            self.store.cuts[condition] = self.budget.amount
+        over = before + self.clock() - live.started >= amount
+        if over and before < amount:
+            self.store.event("cut", seconds=0.0, condition=condition, at=amount)
+            self.store.cuts[condition] = amount
         return over
 
     def _stop(self, live: Live) -> None:
-        if live.baseline.key in self._wanted:
+        if not live.based:
             return  # there must be a picture to show; it is in flight
         for ask in live.waiting:
             wanted = self._wanted.get(ask.key)

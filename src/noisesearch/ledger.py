@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .ask import Ask, Gradient, Reply
+from .ask import GRADIENT, Ask, Gradient, Reply
 from .trajectory import Trajectory, evaluations
 
 
@@ -17,13 +17,19 @@ class Rates:
     ``stages``: denoiser evaluations in a solver step. ``forwards``: network calls in an
     evaluation (2 under classifier-free guidance). ``flops``: of one forward of one sample.
     ``gradient_cost``: NFEs that each NFE of a gradient counts against a budget (the paper's 3).
+    ``verifiers``: the parts of each that the search is judged by; ``watched``: of those held out.
     """
 
     stages: int = 1
     forwards: int = 1
     flops: int = 0
-    verifiers: tuple[str, ...] = ()
+    verifiers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    watched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gradient_cost: int = 3
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(part for of in self.verifiers.values() for part in of)
 
 
 @dataclass
@@ -34,9 +40,11 @@ class Ledger:
     nfe: int = 0
     decodes: int = 0
     backward: int = 0
+    samples: dict[str, int] = field(default_factory=dict)  # by verifier
     seconds: dict[str, float] = field(default_factory=dict)
     _masks: dict[str, int] = field(default_factory=dict, repr=False)
-    _scored: set[str] = field(default_factory=set, repr=False)
+    _decoded: set[str] = field(default_factory=set, repr=False)
+    _judged: set[tuple[str, str]] = field(default_factory=set, repr=False)
     _pulled: set[str] = field(default_factory=set, repr=False)
 
     @property
@@ -54,7 +62,7 @@ class Ledger:
     def charge_ask(self, ask: Ask) -> None:
         """Enter an ask."""
         for trajectory in ask.trajectories:
-            self.charge(trajectory)
+            self.charge(trajectory, ask.parts(self.rates.parts))
         if isinstance(ask.want, Gradient):
             self._charge_gradient(ask.key, ask.trajectory)
 
@@ -79,28 +87,35 @@ class Ledger:
                 total += new.bit_count()
         return total
 
-    def charge(self, trajectory: Trajectory) -> int:
-        """Enter a trajectory that is to be scored; returns the NFE that it added."""
+    def charge(self, trajectory: Trajectory, parts: Iterable[str] | None = None) -> int:
+        """Enter a trajectory that is to be scored in ``parts`` (None: all that the search is
+        judged by); returns the NFE that it added."""
         added = 0
         for owner, mask in evaluations(trajectory, self.rates.stages).items():
             known = self._masks.get(owner, 0)
             added += (mask & ~known).bit_count()
             self._masks[owner] = known | mask
         self.nfe += added
-        if trajectory.key not in self._scored:
-            self._scored.add(trajectory.key)
+        if trajectory.key not in self._decoded:
+            self._decoded.add(trajectory.key)
             self.decodes += 1
+        wanted = set(self.rates.parts if parts is None else parts)
+        for name, of in (*self.rates.verifiers.items(), *self.rates.watched.items()):
+            if not wanted.isdisjoint(of) and (name, trajectory.key) not in self._judged:
+                self._judged.add((name, trajectory.key))
+                self.samples[name] = self.samples.get(name, 0) + 1
         return added
 
     def recount(self, replies: Iterable[Reply]) -> None:
         """Start again with these alone: what was asked and never answered is not paid for."""
         self.nfe = self.decodes = self.backward = 0
-        for known in (self._masks, self._scored, self._pulled):
+        for known in (self._masks, self._decoded, self._judged, self._pulled, self.samples):
             known.clear()
         for reply in replies:
-            self.charge(reply.trajectory)
-            for key in reply.gradients:
-                self._charge_gradient(key, reply.trajectory)
+            self.charge(reply.trajectory, (*reply.parts, *reply.missing))
+            for key in reply.blobs:
+                if key.startswith(GRADIENT):
+                    self._charge_gradient(key, reply.trajectory)
 
     def spent(self, reply: Reply) -> None:
         """Enter the seconds that verifiers took; measured, so not part of any comparison."""
@@ -119,8 +134,11 @@ class Ledger:
             "flops": (forwards + 2 * self.backward * self.rates.forwards) * self.rates.flops,
             "decodes": self.decodes,
             "verifiers": {
-                name: {"samples": self.decodes, "seconds": round(self.seconds.get(name, 0.0), 6)}
-                for name in self.rates.verifiers
+                name: {
+                    "samples": self.samples.get(name, 0),
+                    "seconds": round(self.seconds.get(name, 0.0), 6),
+                }
+                for name in (*self.rates.verifiers, *self.rates.watched)
             },
             "calls": 0,
             "tokens": 0,

@@ -9,18 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from .errors import ConfigError, unknown
 from .objectives import (
     Bound,
+    Cascade,
     Constrained,
     Lexicographic,
     MeanRank,
     Objective,
     Pareto,
+    Stage,
     Weighted,
 )
 
 Scales = Mapping[str, float]
 FORMS = (
     "'part(x)', 'weighted(x=1, y=0.5)', 'mean-rank(x, y)', 'lexicographic(x~0.5, y)', "
-    "'constrain(x >= 6, then=y)' or 'pareto(x, y)'"
+    "'constrain(x >= 6, then=y)', 'pareto(x, y)' or 'cascade(x:8, y)'"
 )
 _BOUND = re.compile(r"(?P<part>[^<>=]+?)\s*(?P<sign>>=|<=)\s*(?P<limit>.+)")
 
@@ -157,6 +159,24 @@ def _pareto(inside: list[str], scales: Scales) -> Objective:
     return Pareto({name: scales[name] for name in inside})
 
 
+def _cascade(inside: list[str], scales: Scales) -> Objective:
+    """``x:8, y+z``: x looks at all, y and z at the 8 best of a yield (``x:0.25``: its quarter)."""
+    pairs = [part.partition(":") for part in inside]
+    if len(pairs) < 2 or any(not keep for _, _, keep in pairs[:-1]) or pairs[-1][2]:
+        raise _Unreadable("'cascade' needs stages, each but the last with how many it lets "
+                          "through, such as cascade(x:8, y)")  # fmt: skip
+    stages = []
+    for names, _, keep in pairs:
+        share = _number(keep, f"what {names.strip()!r} lets through") if keep else None
+        if share is not None and (share <= 0 or (share > 1 and share != int(share))):
+            raise _Unreadable(f"{names.strip()!r} lets {keep.strip()} through; write a whole "
+                              "number, or a share between 0 and 1")  # fmt: skip
+        parts = [name.strip() for name in names.split("+")]
+        stages.append(Stage(_mean_rank(parts, scales), share))
+    _known([p for stage in stages for p in stage.objective.parts], scales)
+    return Cascade(tuple(stages))
+
+
 _READERS: dict[str, Callable[[list[str], Scales], Objective]] = {
     "part": _part,
     "mean-rank": _mean_rank,
@@ -164,4 +184,5 @@ _READERS: dict[str, Callable[[list[str], Scales], Objective]] = {
     "lexicographic": _lexicographic,
     "constrain": _constrain,
     "pareto": _pareto,
+    "cascade": _cascade,
 }

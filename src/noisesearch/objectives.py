@@ -259,3 +259,60 @@ class Pareto:
         values = np.array([self.value(r) for r in replies])
         within = mid_ranks(values) / (len(values) + 1)
         return np.array([-np.inf if f < 0 else w - f for f, w in zip(fronts, within, strict=True)])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Candidates are ordered by ``objective``, and the ``keep`` best of a yield go on: a number,
+    or below 1 a share; None in the last stage.
+    """
+
+    objective: Objective
+    keep: float | None = None
+
+    def kept(self, replies: Sequence[Reply]) -> list[int]:
+        """Indices of those that go on, in the order they were asked."""
+        share = self.keep if self.keep is not None else len(replies)
+        count = math.ceil(share * len(replies)) if share < 1 else int(share)
+        return sorted(ranking(self.objective, replies)[:count])
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """A cheap verifier looks at all candidates of a yield, a dear one at the best of them.
+
+    Who came further is better; among those who came equally far their last stage decides, and
+    its objective gives the ``value``, less UNMET for each stage not reached.
+    """
+
+    stages: tuple[Stage, ...]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(p for stage in self.stages for p in stage.objective.parts))
+
+    def reached(self, reply: Reply) -> int:
+        """Number of the last stage that looked at a candidate; -1 where none did."""
+        looked = reply.parts.keys() | reply.missing.keys()
+        number = -1
+        for stage in self.stages:
+            if looked.isdisjoint(stage.objective.parts):
+                break
+            number += 1
+        return number
+
+    def order(self, replies: Sequence[Reply]) -> npt.NDArray[np.float64]:
+        at = [self.reached(r) for r in replies]
+        result = np.full(len(replies), -np.inf)
+        for number, stage in enumerate(self.stages):
+            if here := [i for i, reached in enumerate(at) if reached == number]:
+                among = stage.objective.order([replies[i] for i in here])
+                within = number + mid_ranks(among) / (len(here) + 1)
+                result[here] = np.where(np.isneginf(among), -np.inf, within)
+        return result
+
+    def value(self, reply: Reply) -> float:
+        at = self.reached(reply)
+        if at < 0:
+            return -math.inf
+        return self.stages[at].objective.value(reply) - UNMET * (len(self.stages) - 1 - at)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .algorithms.problem import Algorithm, Problem
-from .ask import Ask, Gradient, Reply
+from .ask import Ask, Reply
 from .ledger import Ledger
+from .live import Live
 from .store import RunStore
-from .trajectory import Trajectory
 
 OPEN_YIELDS = 3  # looked at where only a clock ends the search
 WIDTH_YIELDS = 64  # enough to see how wide the asks are, whatever the budget
@@ -41,32 +41,28 @@ def _made_up(index: int) -> Iterator[float]:
         yield (0.0, float(step), float(-step), mixed.random())[index]
 
 
-def plan(
-    problem: Callable[[], Problem], algorithm: Algorithm, final_steps: int, finalists: int = 1
-) -> Plan:
+def plan(search: Callable[[], Live], algorithm: Algorithm) -> Plan:
     """Nothing is computed; exact where the asks do not depend on scores."""
     ledgers: list[Ledger] = []
     widths: Counter[int] = Counter()
-    first = problem()
     for index in range(4):
-        fresh = problem()
-        for winner in _drive(fresh, algorithm, _made_up(index), widths)[:finalists]:
-            fresh.ledger.charge(winner.at(final_steps))
-        ledgers.append(fresh.ledger)
+        live = search()
+        rehearse(live, algorithm, _made_up(index), widths)
+        ledgers.append(live.ledger)
     ledgers.sort(key=lambda ledger: ledger.nfe)
-    return Plan(ledgers[0], ledgers[-1], _mode(widths), math.isinf(first.limit))
+    return Plan(ledgers[0], ledgers[-1], _mode(widths), math.isinf(live.problem.limit))
 
 
-def final_price(problem: Problem, algorithm: Algorithm, final_steps: int, finalists: int) -> int:
+def final_price(live: Live, algorithm: Algorithm) -> int:
     """NFE of finishing the winners, as one run with made-up replies has them."""
-    winners = _drive(problem, algorithm, _made_up(3), Counter())[:finalists]
-    return problem.price(*(winner.at(final_steps) for winner in winners))
+    rehearse(live, algorithm, _made_up(3), Counter())
+    return live.final_price
 
 
-def usual_width(problem: Problem, algorithm: Algorithm) -> int:
+def usual_width(live: Live, algorithm: Algorithm) -> int:
     """How many asks a yield mostly has; soon known, however large the budget is."""
     widths: Counter[int] = Counter()
-    _drive(problem, algorithm, _made_up(3), widths, WIDTH_YIELDS)
+    rehearse(live, algorithm, _made_up(3), widths, WIDTH_YIELDS)
     return _mode(widths)
 
 
@@ -74,56 +70,44 @@ def _mode(widths: Counter[int]) -> int:
     return max(widths, key=lambda w: (widths[w], w), default=1)
 
 
-def _drive(
-    problem: Problem,
+def rehearse(
+    live: Live,
     algorithm: Algorithm,
     luck: Iterator[float],
     widths: Counter[int],
     most: float = math.inf,
-) -> list[Trajectory]:
-    """The winners under these replies; where the budget cuts the search, any that are whole."""
-    generator = algorithm(problem)
-    most = OPEN_YIELDS if math.isinf(problem.limit) else most
-    winners: list[Trajectory] = []
-    seen: list[Reply] = []
-    try:
-        asks = next(generator)
-        while True:
-            fit = problem.affordable(asks)
-            if not fit or sum(widths.values()) >= most:
-                break
-            widths[len(fit)] += 1
-            seen += [made_up_reply(problem, ask, next(luck)) for ask in fit]
-            if len(fit) < len(asks):
-                break  # cut, as the driver does it: a search hears all that it asked or nothing
-            asks = generator.send(seen[-len(fit) :])
-    except StopIteration as stop:
-        winners = list(stop.value or ())
-    chosen = winners or [r.trajectory for r in seen]
-    return list(dict.fromkeys(t for t in chosen if t.finished))
+) -> None:
+    """A whole search with made-up replies; its ledger is then that of a real one."""
+    yields, most = 0, OPEN_YIELDS if math.isinf(live.problem.limit) else most
+    asks = live.start(algorithm)
+    while live.stage != "done":
+        if live.stage == "searching":
+            yields += 1
+            widths[len(live.pending)] += 1
+        for ask in asks:
+            if not live.knows(ask):
+                live.answer(made_up_reply(live.problem, ask, next(luck)))
+        asks = live.stop() if live.stage == "searching" and yields >= most else live.advance()
 
 
 def made_up_reply(problem: Problem, ask: Ask, number: float) -> Reply:
-    """A reply with one number in every part, and a blob's name where a gradient is asked for."""
-    gradients = {ask.key: ask.key} if isinstance(ask.want, Gradient) else {}
-    parts = dict.fromkeys(problem.objective.parts, number)
-    return Reply(ask.trajectory, parts, gradients=gradients)
+    """A reply with one number in every part, and a blob's name where an array is asked for."""
+    blobs = {ask.key: ask.key} if ask.stored else {}
+    return Reply(ask.trajectory, dict.fromkeys(ask.parts(problem.parts), number), blobs=blobs)
 
 
-def reused(
-    problem: Problem, algorithm: Algorithm, store: RunStore, parts: tuple[str, ...]
-) -> tuple[int, int]:
+def reused(live: Live, algorithm: Algorithm, store: RunStore) -> tuple[int, int]:
     """(asks that the journal answers, asks made) until the first yield that needs new work."""
-    generator = algorithm(problem)
     known = made = 0
-    try:
-        asks = next(generator)
-        while True:
-            fit = problem.affordable(asks)
-            replies = [r for a in fit if a.answered_by(r := store.seen(a.trajectory, parts)) and r]
-            known, made = known + len(replies), made + len(fit)
-            if not fit or len(replies) < len(asks):
-                return known, made
-            asks = generator.send(replies)
-    except StopIteration:
-        return known, made
+    asks = live.start(algorithm)
+    while live.stage == "searching":
+        for ask in asks:
+            parts = ask.parts(live.problem.parts)
+            if (reply := store.seen(ask.trajectory, parts)) is not None:
+                live.answer(reply.only(parts))
+        made += len(live.pending)
+        known += len(live.pending) - len(live.waiting)
+        if live.waiting or not live.based:
+            break
+        asks = live.advance()
+    return known, made

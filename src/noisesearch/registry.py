@@ -18,11 +18,13 @@ TABLES: dict[str, dict[str, str]] = {
         "shapes-small": "noisesearch.worlds.shapes.model:shapes_small",
     },
     "verifier": {},
+    "set objective": {},
     "algorithm": {
         "random": "noisesearch.algorithms.initial_noise:RandomSearch",
         "zero-order": "noisesearch.algorithms.initial_noise:ZeroOrder",
         "first-order": "noisesearch.algorithms.first_order:FirstOrder",
         "paths": "noisesearch.algorithms.paths:SearchOverPaths",
+        "population": "noisesearch.algorithms.population:Population",
     },
 }
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import build, objective_forms
-from .ask import Reply, score
+from .ask import Ask, Reply, Score, score
 from .budget import Budget
 from .build import Given
 from .errors import ConfigError
 from .live import Live
-from .objectives import Objective, ranking
+from .objectives import Objective
 from .results import Results
 from .run import Run, loaded
 from .store import RunStore
-from .trajectory import Trajectory
-from .watch import judged
-
-if TYPE_CHECKING:
-    from .verifiers.protocol import Verifier
 
 
 @dataclass
@@ -47,19 +40,24 @@ def rerank(
     with the run's own objective.
     """
     parts = loaded(folder, given)
+    if parts.joint:
+        raise ConfigError(
+            f"{folder} holds a set that algorithm {parts.algorithm.name!r} chose as a whole, so "
+            "its candidates cannot be ranked one by one; make a run with another objective"
+        )
     names = [n.strip() for n in verifier.split(",") if n.strip()]
     known = {v.name for v in parts.verifiers}
     added = [v for n in build.expand(names, parts.model)
              if (v := build.verifier_of(n, parts.model)).name not in known]  # fmt: skip
     scales = {**parts.scales, **{p: s for v in added for p, s in v.scale.items()}}
     chosen = objective_forms.parse(objective, scales)
+    parts.watch = [v for v in added if set(v.parts) & set(chosen.parts)]
     budget = Budget.parse(parts.spec.budget)
     searches = parts.searches(budget)
     store = RunStore(folder)
     try:
         run = Run(folder, parts, store, searches, budget)
-        used = [v for v in added if set(v.parts) & set(chosen.parts)]
-        replies = _scored(run, _stored(store), used)
+        replies = _scored(run, _stored(store))
         drafts = []
         for live in searches:
             mine = [r for r in replies if r.trajectory.condition == live.problem.condition]
@@ -82,25 +80,21 @@ def _stored(store: RunStore) -> list[Reply]:
     return replies
 
 
-def _scored(run: Run, replies: list[Reply], added: Sequence[Verifier]) -> list[Reply]:
+def _scored(run: Run, replies: list[Reply]) -> list[Reply]:
     """The replies with the parts of the added verifiers, from the stored pictures."""
     store = run.store
-    wanted = {part for v in added for part in v.parts}
-    lacking = [r for r in replies if not wanted <= r.parts.keys() | r.missing.keys()]
-    gone = [r for r in lacking if not store.sample_path(r.trajectory.key).exists()]
+    wanted = tuple(part for v in run.parts.watch for part in v.parts)
+    lacking = [r.trajectory for r in replies
+               if not set(wanted) <= r.parts.keys() | r.missing.keys()]  # fmt: skip
+    gone = [t for t in lacking if not store.sample_path(t.key).exists()]
     if gone:
         raise ConfigError(
             f"the pictures of {len(gone)} of {len(replies)} candidates were not kept in "
             f"{store.folder}, so {', '.join(sorted(wanted))} cannot score them; make the run "
             "again with --keep all, or rank by the parts it has"
         )
-    new: dict[str, Reply] = {}
-    wanting = [r.trajectory for r in lacking]
-    samples, rows = store.folder / "samples", run.parts.spec.rows
-    for reply in judged(wanting, added, run.parts.denoiser, rows, samples):
-        store.record(reply, reply.trajectory.condition.key, {}, 0.0)
-        new[reply.trajectory.key] = reply
-    merged = (store.seen(r.trajectory, ()) if r.trajectory.key in new else r for r in replies)
+    _answered(run, [Ask((t,), Score(wanted)) for t in lacking])
+    merged = (store.seen(r.trajectory, ()) for r in replies)
     return [r for r in merged if r is not None]
 
 
@@ -109,40 +103,38 @@ def _rank(
 ) -> list[str]:
     """Make a finished search of the replies; returns what is to be said of drafts."""
     live.problem.objective = objective
+    live.finalists, live.watch, live.look = live.top, (), run.picture
+    live.replies = list(replies)
+    for reply in replies:
+        live.answer(reply)
     drafts: list[str] = []
-    final = live.final_steps
-    ranked = [replies[i].trajectory for i in ranking(objective, replies)]
-    order = list(dict.fromkeys(t.at(final).key for t in ranked))
-    by_key = {t.at(final).key: t for t in reversed(ranked)}
-    for key in order[: live.top]:
-        draft = by_key[key]
-        whole = draft.at(final)
-        if any(r.trajectory == whole for r in replies):
+    for draft, whole in live.settle(live.leaders()):
+        if live.knows(score(whole)):
             continue
-        cost = live.problem.price(whole)
         if finish:
-            replies += _finished(run, whole)
+            for reply in _answered(run, [score(whole)]):
+                live.answer(reply)
+                live.replies.append(reply)
         else:
             drafts.append(
                 f"{live.problem.condition}: the best is a draft at {draft.steps} steps; to finish "
-                f"it at {final} would cost {cost} NFE: add --finish"
+                f"it at {whole.steps} would cost {live.problem.price(whole)} NFE: add --finish"
             )
-    for reply in replies:
-        live.answer(reply)
-    live.replies = list(replies)
-    live.ledger.recount(replies)
+    live.ledger.recount(live.replies)
     live.baseline_ledger.charge(live.baseline)
-    live.settle(ranked)
     return drafts
 
 
-def _finished(run: Run, whole: Trajectory) -> list[Reply]:
-    """The reply to a winner at the final steps, computed and journalled."""
-    worker = run.parts.worker(run.save, run.store.get)
-    worker.submit(score(whole))
-    replies = [reply for _, reply in worker.wait()]
-    for reply in replies:
-        key = whole.condition.key
-        run.store.record(reply, key, worker.usage[key], 0.0)
+def _answered(run: Run, asks: list[Ask]) -> list[Reply]:
+    """The replies to asks, computed and journalled."""
+    worker = run.parts.worker(run.save, run.store.get, run.picture)
+    for ask in asks:
+        worker.submit(ask)
+    replies = []
+    while answers := worker.wait():
+        for _, reply in answers:
+            key = reply.trajectory.condition.key
+            run.store.record(reply, key, worker.usage.get(key, {}), 0.0)
+            replies.append(reply)
     worker.close()
     return replies

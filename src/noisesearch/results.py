@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, overload
 from .ask import Reply
 from .live import Live
 from .trajectory import Condition
+from .watch import Watched, watched
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from .watch import Watched
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Candidate:
 
 def finite(number: float) -> float | None:
     """JSON has no infinity: a candidate without a value has null."""
-    return number if abs(number) != float("inf") else None
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)
@@ -101,10 +100,20 @@ class Result:
 
 
 class Results(Sequence[Result]):
-    """The results of several conditions, in the order asked for."""
+    """The results of several conditions, in the order asked for.
 
-    def __init__(self, results: Sequence[Result], run: Path, complete: bool) -> None:
+    ``population``: of a search for a set, the set objective's value without and with search.
+    """
+
+    def __init__(
+        self,
+        results: Sequence[Result],
+        run: Path,
+        complete: bool,
+        population: Mapping[str, Any] | None = None,
+    ) -> None:
         self._results, self.run, self.complete = list(results), run, complete
+        self.population = population
 
     @overload
     def __getitem__(self, index: int) -> Result: ...
@@ -123,22 +132,20 @@ class Results(Sequence[Result]):
         return {
             "run": str(self.run),
             "complete": self.complete,
+            **({} if self.population is None else {"population": dict(self.population)}),
             "searches": [r.json() for r in self._results],
         }
 
 
-def result_of(
+def results_of(
     live: Live,
     run: Path,
     seconds: float,
-    physical: Mapping[str, Any],
+    physical: Callable[[Condition], Mapping[str, Any]],
     owner: object = None,
-    watched: Watched | None = None,
-) -> Result | None:
-    """The result of a search as far as it has come; None before its first complete reply."""
-    outcome = live.outcome()
-    if outcome["baseline"] is None or not outcome["winners"]:
-        return None
+) -> list[Result]:
+    """A result for each condition of a search, as far as it has come; none before its first
+    complete reply. ``physical``: what ran for a condition."""
     value = live.objective.value
 
     def candidate(reply: Reply, search: Reply | None = None) -> Candidate:
@@ -147,24 +154,25 @@ def result_of(
         path = run / "samples" / f"{key}.png" if reply.trajectory.finished else None
         return Candidate(key, value(reply), reply.parts, reply.missing, seen, path)
 
-    ledger = {
-        **live.ledger.json(),
-        "baseline": {"nfe": live.baseline_ledger.nfe},
-        "seconds": round(seconds, 3),
-        "physical": dict(physical),
-    }
-    return Result(
-        live.problem.condition,
-        [candidate(w["reply"], w["search"]) for w in outcome["winners"]],
-        candidate(outcome["baseline"]),
-        ledger,
-        [candidate(r) for r in live.replies if r.trajectory.finished],
-        outcome["baseline_kept"],
-        run,
-        owner,
-        tuple(
-            f"{bound} (it has {outcome['winners'][0]['reply'].parts.get(bound.part, math.nan):g})"
-            for bound in live.unmet(outcome["winners"][0]["reply"])
-        ),
-        watched,
-    )
+    results = []
+    for outcome, (ledger, base) in zip(live.outcomes(), live.ledgers(), strict=True):
+        if outcome.baseline is None or not outcome.winners:
+            continue
+        condition, first = outcome.condition, outcome.winners[0][0]
+        replies = [r for r in live.replies
+                   if r.trajectory.finished and r.trajectory.condition == condition]  # fmt: skip
+        results.append(Result(
+            condition,
+            [candidate(*winner) for winner in outcome.winners],
+            candidate(outcome.baseline),
+            {**ledger.json(), "baseline": {"nfe": base.nfe}, "seconds": round(seconds, 3),
+             "physical": dict(physical(condition))},
+            [candidate(r) for r in replies],
+            outcome.baseline_kept,
+            run,
+            owner,
+            tuple(f"{bound} (it has {first.parts.get(bound.part, math.nan):g})"
+                  for bound in live.unmet(first)),
+            watched(live) if live.watch else None,
+        ))  # fmt: skip
+    return results

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from .errors import ConfigError, StoreError
 from .journal import replace
 from .live import Live
 from .plan import reused
-from .results import Results, result_of
+from .results import Results, results_of
 from .spec import RunSpec
 from .store import RunStore, read_spec
-from .trajectory import Trajectory
-from .watch import Watched, watch
+from .together import Together
+from .trajectory import Condition, Trajectory
 
 
 @dataclass
@@ -38,7 +39,6 @@ class Run:
     budget: Budget
     driver: Driver | None = None
     owner: object = None
-    watched: dict[int, Watched] = field(default_factory=dict)
 
     @classmethod
     def create(cls, folder: Path, parts: Parts, owner: object = None) -> Run:
@@ -87,9 +87,8 @@ class Run:
             )
         if not self.parts.algorithm.extendable and not yes:
             known = made = 0
-            for live in self.searches:
-                problem = self.parts.problem(live.problem.condition, self.budget)
-                found = reused(problem, self.parts.algorithm, self.store, self.parts.parts)
+            for live in self.parts.searches(self.budget):
+                found = reused(live, self.parts.algorithm, self.store)
                 known, made = known + found[0], made + found[1]
             raise ConfigError(
                 f"algorithm {self.parts.algorithm.name!r} asks differently under another budget: "
@@ -101,55 +100,54 @@ class Run:
 
     def execute(self, watcher: Watcher | None = None, seconds: float | None = None) -> Results:
         """Run to the end and write winners and pictures; on an interrupt, what there is."""
-        worker = self.parts.worker(self.save, self.store.get)
+        worker = self.parts.worker(self.save, self.store.get, self.picture)
+        for live in self.searches:
+            live.look = self.picture
         self.driver = Driver(
             self.searches,
             self.parts.algorithm,
             worker,
             self.store,
-            self.parts.parts,
             self.budget,
             seconds=seconds,
             watcher=watcher,
         )
         try:
             self.driver.run()
-            self._watch()
         finally:
             worker.close()
             results = self.write()
         self._sweep(results)
         return results
 
-    def _watch(self) -> None:
-        """Held-out verifiers on the bests of each search; they change nothing."""
-        if self.parts.watch:
-            for live in self.searches:
-                self.watched[live.index] = watch(
-                    live, self.parts.watch, self.parts.denoiser, self.parts.spec.rows,
-                    self.folder / "samples",
-                )  # fmt: skip
-
     def save(self, trajectory: Trajectory, picture: pictures.Picture) -> None:
         path = self.store.sample_path(trajectory.key)
         replace(path, pictures.png(picture, trajectory=trajectory.key))
+
+    def picture(self, trajectory: Trajectory) -> pictures.Picture | None:
+        """The stored picture of a complete candidate that was answered; None where there is none.
+
+        One that a killed process left behind unanswered is made again, and so is counted.
+        """
+        path = self.store.sample_path(trajectory.key)
+        there = trajectory.key in self.store.known and path.exists()
+        return pictures.read(path) if there else None
 
     def results(self) -> Results:
         """As far as the searches have come; complete when all are done."""
         elapsed = self.driver.elapsed if self.driver else self.store.seconds_before
         found = [
-            result_of(
-                live, self.folder, elapsed, self._physical(live), self.owner,
-                self.watched.get(live.index),
-            )
+            result
             for live in self.searches
-        ]  # fmt: skip
+            for result in results_of(live, self.folder, elapsed, self._physical, self.owner)
+        ]
         complete = all(live.stage == "done" for live in self.searches)
-        return Results([r for r in found if r is not None], self.folder, complete)
+        sets = [live.compared() for live in self.searches if isinstance(live, Together)]
+        return Results(found, self.folder, complete, sets[0] if sets else None)
 
-    def _physical(self, live: Live) -> dict[str, float]:
+    def _physical(self, condition: Condition) -> dict[str, float]:
         """What ran, over all processes that worked on this search."""
-        key = live.problem.condition.key
+        key = condition.key
         before = self.store.physical_before.get(key, {})
         now: Mapping[str, float] = self.driver.executor.usage.get(key, {}) if self.driver else {}
         units = ("nfe", "recompute", "backward", "decodes")
@@ -187,8 +185,10 @@ def draw(results: Results, folder: Path) -> None:
             continue
         base, winner = pictures.read(r.baseline.path), pictures.read(r.winner.path)
         gain = r.winner.score - r.baseline.score
-        rows.append((str(r.condition), base, f"baseline {r.baseline.score:.2f}", winner,
-                     f"winner {r.winner.score:.2f} ({gain:+.2f})"))  # fmt: skip
+        # Samples of a set have no score of their own.
+        about = (f" {r.baseline.score:.2f}", f" {r.winner.score:.2f} ({gain:+.2f})")
+        of, to = about if math.isfinite(gain) else ("", "")
+        rows.append((str(r.condition), base, f"baseline{of}", winner, f"winner{to}"))
     if rows:
         sheet = pictures.sheet(rows)
         replace(folder / "grid.png", sheet)

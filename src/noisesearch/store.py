@@ -38,6 +38,7 @@ class RunStore:
         self.known: set[str] = set()
         self.seconds_before = 0.0
         self.cuts: dict[str, float] = {}  # seconds at which a condition's own clock stopped it
+        self.choices: dict[str, int] = {}  # of batches, by what was chosen from
         self.physical_before: Physical = {}
         self._replies: dict[str, dict[str, Any]] = {}
         try:
@@ -86,6 +87,8 @@ class RunStore:
                 self._remember(record)
                 session[record["search"]] = record["physical"]
                 latest = record["seconds"]
+            elif record.get("event") == "choice":
+                self.choices[record["choice"]] = record["index"]
             elif record.get("event") == "cut":
                 latest = max(latest, record["seconds"])
                 if "condition" in record:
@@ -107,14 +110,14 @@ class RunStore:
         old = self._replies.get(record["reply"])
         if old is None:
             kept = {k: record[k] for k in ("parts", "missing", "cost")}
-            self._replies[record["reply"]] = {**kept, "gradients": record.get("gradients", {})}
+            self._replies[record["reply"]] = {**kept, "blobs": record.get("blobs", {})}
         else:
             for name in ("parts", "missing"):
                 # What was missing and came later, or the other way round, is in one of the two.
                 kept = {p: v for p, v in old[name].items()
                         if p not in record["parts"] and p not in record["missing"]}  # fmt: skip
                 old[name] = {**kept, **record[name]}
-            for name in ("cost", "gradients"):
+            for name in ("cost", "blobs"):
                 old[name] = {**old[name], **record.get(name, {})}
 
     def __len__(self) -> int:
@@ -132,7 +135,7 @@ class RunStore:
         ):
             return None
         return Reply(trajectory, record["parts"], record["missing"], record["cost"],
-                     record["gradients"])  # fmt: skip
+                     record["blobs"])  # fmt: skip
 
     def record(self, reply: Reply, search: str, physical: Mapping[str, int], at: float) -> None:
         """Journal a reply with the recipe nodes that are new; it is never computed again."""
@@ -146,14 +149,19 @@ class RunStore:
             "physical": dict(physical),
             "seconds": round(at, 4),
         }
-        if reply.gradients:
-            record["gradients"] = dict(reply.gradients)
+        if reply.blobs:
+            record["blobs"] = dict(reply.blobs)
         self.journal.append(*({"node": n.key, **n.line()} for n in fresh), record)
         self.known.update(n.key for n in fresh)
         self._remember(record)
 
     def event(self, name: str, **what: Any) -> None:
         self.journal.append({"event": name, **what})
+
+    def chose(self, choice: str, index: int) -> None:
+        """Journal which batch was chosen."""
+        self.choices[choice] = index
+        self.event("choice", choice=choice, index=index)
 
     def forget_failed(self) -> int:
         """Take replies with missing parts as not given, so that they are asked again."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .algorithms.problem import Algorithm, Problem
-from .ask import Ask, Gradient, Reply
+from .ask import Ask, Reply
 from .objectives import ranking
 from .trajectory import Trajectory
 
@@ -75,7 +75,7 @@ def trace(
 
 
 def _what(ask: Ask) -> str:
-    kind = "gradient" if isinstance(ask.want, Gradient) else "score"
+    kind = type(ask.want).__name__.lower()
     trajectory = ask.trajectory
     where = "sample" if trajectory.finished else f"preview at level {trajectory.level}"
     return f"{kind} of a {where}"

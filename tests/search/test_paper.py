@@ -120,10 +120,10 @@ def test_finalists_are_compared_when_finished(tmp_path: Path) -> None:
     """All N survivors are finished at the final steps, within the budget, and the best is kept."""
     algorithm = ns.SearchOverPaths(paths=3)
     live = ran(tmp_path, algorithm, steps=6, final_steps=18, budget="400")
-    winners = live.outcome()["winners"]
-    assert len(live.winners) == 3 and len(winners) == 1
+    (outcome,) = live.outcomes()
+    assert len(live.winners) == 3 and len(outcome.winners) == 1
     # Answers get better with time here, so the one finished last is the best.
-    assert winners[0]["reply"].trajectory == live.winners[-1].at(18)
+    assert outcome.winners[0][0].trajectory == live.winners[-1].at(18)
     assert live.ledger.nfe <= 400
 
 

@@ -60,7 +60,7 @@ class FirstOrder(Settings):
                 break
             replies = yield asks
             seen += replies
-            blobs = [r.gradients[a.key] for a, r in zip(asks, replies, strict=True)]
+            blobs = [r.blobs[a.key] for a, r in zip(asks, replies, strict=True)]
             noises = [self._next(n, b) for n, b in zip(noises, blobs, strict=True)]
             turn += 1
         return [seen[i].trajectory for i in ranking(problem.objective, seen)]

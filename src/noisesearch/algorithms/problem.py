@@ -7,12 +7,13 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..ask import Ask, Gradient, Reply
+from ..ask import Ask, Features, Gradient, Reply, Score
 from ..errors import ConfigError
 from ..keys import seed_of
 from ..ledger import Ledger
 from ..noise import Noise, gaussian
 from ..objectives import Objective, gradient_weights
+from ..set_objectives import SetObjective
 from ..trajectory import Condition, Trajectory
 
 Search = Generator[list[Ask], list[Reply], list[Trajectory]]
@@ -37,6 +38,11 @@ class Algorithm(Protocol):
     def __call__(self, problem: Problem) -> Search: ...
 
 
+def _first(batches: Sequence[Sequence[Reply]]) -> int:
+    """The choice of a search that is only planned: there is nothing to compare."""
+    return 0
+
+
 @dataclass(frozen=True)
 class Space:
     """What the model lets an algorithm do; no tensors.
@@ -53,11 +59,22 @@ class Space:
     qualities: tuple[str, ...] = ("full",)
 
 
+class Cut(Exception):
+    """Raised at an algorithm's yield when budget or clock end its search.
+
+    It may catch this and return the winners that it has; of one that does not, the best complete
+    candidate is taken.
+    """
+
+
 @dataclass
 class Problem:
-    """One search. ``limit``: NFE that the search may spend (inf under a clock alone).
+    """One search, of one condition or, for an algorithm that is ``joint``, of all of a run.
 
-    ``differentiable``: the parts whose verifiers have gradients.
+    ``limit``: NFE that the search may spend (inf under a clock alone). ``differentiable``: the
+    parts whose verifiers have gradients. ``sets``: for a joint search, how sets are compared;
+    ``choose(batches)`` is then the number of the batch of replies that suits those chosen before
+    best, and takes it; the run journals what was chosen.
     """
 
     condition: Condition
@@ -69,18 +86,31 @@ class Problem:
     ledger: Ledger
     limit: float = math.inf
     differentiable: frozenset[str] = frozenset()
+    sets: SetObjective | None = None
+    choose: Callable[[Sequence[Sequence[Reply]]], int] = _first
+    companions: tuple[Condition, ...] = ()  # the other conditions of a joint search
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        return (self.condition, *self.companions)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """All that is asked of a candidate: by the run, and by the objective."""
+        return self.ledger.rates.parts or self.objective.parts
 
     def seed(self, purpose: str, *index: int) -> int:
         """64 bits of (run seed, condition, algorithm, purpose, index)."""
         return seed_of(self.run_seed, self.condition.key, self.algorithm, purpose, index)
 
-    def noise(self, index: int) -> Noise:
-        """The index-th i.i.d. noise of this condition; number 0 is the baseline's.
+    def noise(self, index: int, condition: Condition | None = None) -> Noise:
+        """The index-th i.i.d. noise of a condition; number 0 is the baseline's.
 
         The algorithm is left out of its seed: every algorithm begins at the same noises, so
         comparisons are paired and one pool of candidates serves several.
         """
-        return gaussian(seed_of(self.run_seed, self.condition.key, "noise", index))
+        of = condition or self.condition
+        return gaussian(seed_of(self.run_seed, of.key, "noise", index))
 
     def begin(self, noise: Noise, end: float = 0.0) -> Trajectory:
         """The start of a trajectory at the search's steps; its first leg stops at ``end``."""
@@ -90,14 +120,23 @@ class Problem:
         """The seed of what a stochastic solver injects on a move; None under an ODE."""
         return self.seed("injected", *index) if self.space.stochastic else None
 
-    def sample(self, noise: Noise, steps: int | None = None) -> Trajectory:
+    def sample(
+        self, noise: Noise, steps: int | None = None, condition: Condition | None = None
+    ) -> Trajectory:
         """The whole trajectory of a noise: a candidate.
 
         Under a stochastic solver the injected noise is named after the start noise, so that one
         noise is one sample there too.
         """
         seed = seed_of("injected", noise.key) if self.space.stochastic else None
-        return Trajectory.begin(self.condition, noise, steps or self.steps).denoise(seed=seed)
+        of = condition or self.condition
+        return Trajectory.begin(of, noise, steps or self.steps).denoise(seed=seed)
+
+    def member(self, trajectory: Trajectory, **tag: Any) -> Ask:
+        """Ask what a set objective needs to know of one sample of a set."""
+        verifier = self.sets.features if self.sets is not None else None
+        want = Score() if verifier is None else Features(verifier)
+        return Ask((trajectory,), want, tag)
 
     def gradient(self, trajectory: Trajectory, **tag: Any) -> Ask:
         """Ask for the parts of a whole trajectory and for the objective's gradient at its noise.

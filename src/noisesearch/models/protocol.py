@@ -17,6 +17,9 @@ class Model(Protocol):
 
     ``ensemble``: the verifiers that `ensemble` stands for. ``verifiers``: which target the role
     names resolve to here. ``fingerprint``: of the weights; a run of others is refused.
+
+    It may also have ``real(conditions, count) -> images [N, 3, H, W]`` in [0, 1]: real images of
+    the conditions in turn, for objectives that compare sets.
     """
 
     @property

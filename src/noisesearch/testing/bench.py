@@ -15,6 +15,7 @@ from ..budget import Budget
 from ..build import Parts
 from ..driver import Driver, Executor
 from ..live import Live
+from ..live import Outcome as SearchOutcome
 from ..models.protocol import Model
 from ..store import RunStore
 from ..trajectory import Trajectory
@@ -76,8 +77,13 @@ class Outcome:
     evictions: int
 
     @property
+    def outcomes(self) -> list[SearchOutcome]:
+        """Of every condition."""
+        return [outcome for live in self.searches for outcome in live.outcomes()]
+
+    @property
     def winners(self) -> list[list[str]]:
-        return [[w["reply"].trajectory.key for w in s.outcome()["winners"]] for s in self.searches]
+        return [[w.trajectory.key for w, _ in o.winners] for o in self.outcomes]
 
     @property
     def returned(self) -> list[list[str]]:
@@ -86,7 +92,7 @@ class Outcome:
 
     @property
     def parts(self) -> list[list[Mapping[str, float]]]:
-        return [[w["reply"].parts for w in s.outcome()["winners"]] for s in self.searches]
+        return [[w.parts for w, _ in o.winners] for o in self.outcomes]
 
     @property
     def logical(self) -> list[dict[str, Any]]:
@@ -100,7 +106,8 @@ class Outcome:
     @property
     def priced(self) -> int:
         """The same by the recipes, with the baseline where the searches did not ask for it."""
-        made = ((s.ledger, s.ledger.price([s.baseline])) for s in self.searches)
+        made = ((s.ledger, s.ledger.price(a.trajectory for a in s.baselines))
+                for s in self.searches)  # fmt: skip
         return sum(ledger.nfe + ledger.backward + baseline for ledger, baseline in made)
 
 
@@ -147,7 +154,7 @@ class Bench:
         worker = parts.worker(None, store.get)
         executor = wrap(worker)
         try:
-            Driver(searches, parts.algorithm, executor, store, parts.parts, budget, **driver).run()
+            Driver(searches, parts.algorithm, executor, store, budget, **driver).run()
         finally:
             executor.close()
             store.close()

@@ -158,6 +158,19 @@ class MixtureModel:
     def examples(self, count: int) -> list[str]:
         return [f"prompt {i}" for i in range(count)]
 
+    def real(self, conditions: Sequence[Condition], count: int) -> Tensor:
+        """Exact samples of the mixture for the conditions in turn, as pictures."""
+        mixture = self.mixture or Mixture.default(self.shape)
+        denoiser = MixtureDenoiser(mixture, self.shape, self.process, torch.float64)
+        shifts = denoiser.encode([conditions[i % len(conditions)] for i in range(count)])["shift"]
+        normal = torch.from_numpy(normals(seed_of("real"), (count, *self.shape))).double()
+        places = torch.linspace(0, 1, count + 1, dtype=torch.float64)[:-1] + 0.5 / count
+        # Components by share in the order of a fixed shuffle, so that conditions get all of them.
+        order = torch.from_numpy(normals(seed_of("order"), (count,))).argsort()
+        part = torch.bucketize(places, mixture.weights.cumsum(0))[order]
+        x0 = mixture.means[part] + mixture.stds[part, None] * normal.flatten(1)
+        return denoiser.decode(x0.reshape(normal.shape) + shifts)
+
     def space(self) -> Space:
         return Space(self.shape, times, differentiable=True)
 
@@ -192,6 +205,10 @@ class PictureScore:
         if self.name == "brightness":
             return {self.name: mean}
         return {self.name: -(flat - mean[:, None]).square().mean(1).clamp_min(0).sqrt()}
+
+    def features(self, views: Views) -> Tensor:
+        """The mean of each row of pixels [B, H]."""
+        return views.images.double().mean((1, 3))
 
 
 def brightness() -> PictureScore:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -68,7 +68,8 @@ class Plane:
         self.worker = Worker(self._denoiser, way, [verifier], self.numbers, times, rows=8)
         self.problem = Problem(
             Condition(), model.space(), Weighted({"near": 1.0}), steps, "plane", seed,
-            Ledger(Rates(way.price())), budget, frozenset({"near"}),
+            Ledger(Rates(way.price(), verifiers={"near": ("near",)})), budget,
+            frozenset({"near"}),
         )  # fmt: skip
         self.replies: list[Reply] = []
 
@@ -81,7 +82,7 @@ class Plane:
             for ask, reply in answers:
                 self._blobs.update(reply.arrays)
                 blobs = {key: key for key in reply.arrays}
-                found[ask.key] = Reply(reply.trajectory, reply.parts, reply.missing, {}, blobs)
+                found[ask.key] = replace(reply, cost={}, blobs=blobs, arrays={})
         told = [found[ask.key] for ask in asks]
         self.replies += told
         return told

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from ..errors import ConfigError
 from ..trajectory import Condition
 
 
@@ -28,6 +29,10 @@ class Verifier(Protocol):
     Rows are independent. It is called with one fixed number of rows (``batch``, or the run's
     where None), so some may be copies. ``scale``: a part's typical standard deviation among
     i.i.d. candidates of one prompt. May raise: the rows are then tried one by one.
+
+    It may also have ``features(views) -> [B, d]``, what it sees in an image, for objectives that
+    compare sets; and ``whole_only = True``, which says that the preview of an unfinished sample
+    means nothing to it.
     """
 
     @property
@@ -46,6 +51,17 @@ class Verifier(Protocol):
     def __call__(self, views: Views) -> Mapping[str, Tensor]: ...
 
 
+def features_of(verifier: Verifier) -> Callable[[Views], Tensor]:
+    """What gives a verifier's features [B, d]; ConfigError where it has none."""
+    found: Callable[[Views], Tensor] | None = getattr(verifier, "features", None)
+    if found is None:
+        raise ConfigError(
+            f"verifier {verifier.name!r} gives no features, but an objective that compares sets "
+            "needs them; name another verifier in it"
+        )
+    return found
+
+
 @dataclass(frozen=True)
 class FunctionVerifier:
     """``f(images, conditions)`` returning [B] numbers, as a verifier with one part."""
@@ -55,6 +71,7 @@ class FunctionVerifier:
     fingerprint: str = ""
     differentiable: bool = False
     batch: int | None = None
+    whole_only: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:

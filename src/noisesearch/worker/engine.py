@@ -18,7 +18,7 @@ from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
 from .gradient import Differentiator, alike
 from .jobs import Job, Planner, injected, row, stacked
-from .scoring import Scorer, Sink
+from .scoring import Picture, Scorer, Sink, Source, from_pictures
 
 Usage = dict[str, dict[str, int]]
 UNITS = ("nfe", "recompute", "backward", "decodes")
@@ -41,14 +41,16 @@ class Worker:
         times: Callable[[Grid], Sequence[float]],
         *,
         rows: int = 16,
+        watch: Sequence[Verifier] = (),
         sink: Sink | None = None,
+        source: Source | None = None,
         cache_bytes: int = 256 * 2**20,
         device: str = "cpu",
     ) -> None:
         self.rows = rows
         self.solver = solver
         self.counted = Counted(denoiser, rows)
-        self.scorer = Scorer(denoiser, verifiers, rows, sink)
+        self.scorer = Scorer(denoiser, verifiers, rows, sink, watch, source)
         self.cache = EdgeCache(cache_bytes)
         self.device = torch.device(device)
         self.usage: Usage = {}
@@ -65,7 +67,8 @@ class Worker:
         self._batch: tuple[tuple[str, ...], dict[str, Tensor]] = ((), {})
         self._active: list[Job] = []
         self._ready: list[tuple[Trajectory, Tensor]] = []
-        self._asked: dict[str, Ask] = {}
+        self._stored: list[tuple[Trajectory, Picture]] = []
+        self._asked: dict[str, dict[str, Ask]] = {}  # by trajectory, then by the ask's own key
         self._backlog: deque[Trajectory] = deque()
         self._stale = False  # something in flight was cancelled
         self._slots = self._ticks = 0
@@ -80,9 +83,15 @@ class Worker:
         trajectory = ask.trajectory
         if isinstance(ask.want, Gradient):
             self._pulls.setdefault(ask.key, ask)
-        elif trajectory.key not in self._asked:
-            self._asked[trajectory.key] = ask
-            self._backlog.append(trajectory)
+        elif trajectory.key in self._asked:
+            self._asked[trajectory.key].setdefault(ask.key, ask)
+        else:
+            self._asked[trajectory.key] = {ask.key: ask}
+            picture = self.scorer.stored(trajectory)
+            if picture is None:
+                self._backlog.append(trajectory)
+            else:
+                self._stored.append((trajectory, picture))
 
     def _plan(self) -> None:
         """Turn asks into jobs, a few batches ahead: a job holds its start noise as a tensor."""
@@ -96,7 +105,9 @@ class Worker:
     def cancel(self, ask: Ask) -> None:
         """Forget an ask; what it alone needed is not computed."""
         self._pulls.pop(ask.key, None)
-        if self._asked.pop(ask.key, None) is not None:
+        about = self._asked.get(ask.trajectory.key, {})
+        if about.pop(ask.key, None) is not None and not about:
+            del self._asked[ask.trajectory.key]
             self._stale = True
 
     def _restart(self) -> None:
@@ -107,8 +118,10 @@ class Worker:
         self._active = []
         self._planner.clear()
         self._ready = [(t, x0) for t, x0 in self._ready if t.key in self._asked]
-        there = {t.key for t, _ in self._ready}
-        self._backlog = deque(a.trajectory for k, a in self._asked.items() if k not in there)
+        self._stored = [(t, p) for t, p in self._stored if t.key in self._asked]
+        there = {t.key for t, _ in (*self._ready, *self._stored)}
+        asked = {k: next(iter(about.values())) for k, about in self._asked.items()}
+        self._backlog = deque(a.trajectory for k, a in asked.items() if k not in there)
 
     def _arrived(self, trajectory: Trajectory, place: Place) -> None:
         x0 = place.state[0] if trajectory.finished else place.pair and place.pair[0]
@@ -123,6 +136,8 @@ class Worker:
             if self._stale:
                 self._restart()
             while self._asked:
+                if self._stored:
+                    return self._looked_at()
                 self._plan()
                 queue = self._planner.queue
                 while queue and len(self._active) < self.rows:
@@ -143,18 +158,31 @@ class Worker:
         for ask, reply in zip(batch, replies, strict=True):
             del self._pulls[ask.key]
             answers.append((ask, reply))
-            waiting = self._asked.get(ask.trajectory.key)
-            if waiting is not None and ask.trajectory in self._backlog:
-                del self._asked[ask.trajectory.key]
-                answers.append((waiting, reply))
+            about = self._asked.get(ask.trajectory.key, {})
+            if ask.trajectory in self._backlog:
+                parts = self.scorer.parts
+                for other in [a for a in about.values() if a.answered_by(reply, parts)]:
+                    del about[other.key]
+                    answers.append((other, reply))
+                if not about:
+                    self._asked.pop(ask.trajectory.key, None)
         return answers
 
     def _answers(self) -> list[tuple[Ask, Reply]]:
         batch, self._ready = self._ready[: self.rows], self._ready[self.rows :]
         for trajectory, _ in batch:
             self._count(trajectory.condition, "decodes")
-        replies = self.scorer(batch)
-        return [(self._asked.pop(r.trajectory.key), r) for r in replies]
+        return self._replies([t for t, _ in batch], self.scorer.images(batch))
+
+    def _looked_at(self) -> list[tuple[Ask, Reply]]:
+        """Answers about samples whose pictures are there: nothing is made again."""
+        batch, self._stored = self._stored[: self.rows], self._stored[self.rows :]
+        images = from_pictures([picture for _, picture in batch]).to(self.device)
+        return self._replies([t for t, _ in batch], images)
+
+    def _replies(self, of: list[Trajectory], images: Tensor) -> list[tuple[Ask, Reply]]:
+        about = [self._asked.pop(t.key) for t in of]
+        return self.scorer.answers(of, images, [each.values() for each in about])
 
     def _tick(self) -> None:
         """Evaluate where each job stands, hand out previews, and step those that go on."""
@@ -254,7 +282,7 @@ class Worker:
 
     def close(self) -> None:
         """Drop what is in flight."""
-        self._active, self._ready = [], []
+        self._active, self._ready, self._stored = [], [], []
         self._backlog.clear()
         self._planner.clear()
         self._asked.clear()

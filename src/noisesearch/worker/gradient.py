@@ -162,7 +162,9 @@ class Differentiator:
         flow = self._flow(filled, times.to(self.device))
         states = flow.states(noise)
         last = states[-1][0]
-        replies = self.scorer([(t, last[i : i + 1]) for i, t in enumerate(trajectories)])
+        images = self.scorer.images([(t, last[i : i + 1]) for i, t in enumerate(trajectories)])
+        searched = [self.scorer.parts] * len(trajectories)
+        replies = self.scorer.judge(trajectories, images, searched)
         weights = dict(want.weights)
         gradient = pull_back(
             flow,

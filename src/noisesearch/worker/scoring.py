@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,21 +12,24 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..ask import Reply
+from ..ask import Ask, Features, Reply
 from ..denoiser import Denoiser, fill
-from ..pictures import read
+from ..errors import BackendError
+from ..noise import Array
 from ..trajectory import Trajectory
-from ..verifiers.protocol import Verifier, Views
+from ..verifiers.protocol import Verifier, Views, features_of
 
 Picture = npt.NDArray[np.uint8]
 Sink = Callable[[Trajectory, Picture], None]
+Source = Callable[[Trajectory], Picture | None]
 Column = dict[str, list[float | str]]
 
 
 def quantise(images: Tensor) -> Tensor:
     """Images as the 8-bit file will hold them, with the gradient of the identity inside [0, 1]."""
     clamped = images.clamp(0, 1)
-    return clamped + ((clamped * 255).round() / 255 - clamped).detach()
+    # In this order the values are those of the file to the last bit: the bracket is exactly 0.
+    return ((clamped * 255).round() / 255).detach() + (clamped - clamped.detach())
 
 
 def pictures(images: Tensor) -> list[Picture]:
@@ -35,45 +38,102 @@ def pictures(images: Tensor) -> list[Picture]:
     return list(whole)
 
 
-def stored_images(paths: Sequence[Path]) -> Tensor:
-    """Images [N, 3, H, W] in [0, 1] of stored pictures: what verifiers saw in the run."""
-    stacked = torch.from_numpy(np.stack([read(path) for path in paths]))
-    return stacked.permute(0, 3, 1, 2).float() / 255
+def from_pictures(pictures: Sequence[Picture]) -> Tensor:
+    """Images [N, 3, H, W] in [0, 1] of uint8 [H, W, 3]: what verifiers saw in the run."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
 class Scorer:
-    """Decodes and scores at fixed numbers of rows; counts what ran."""
+    """Decodes and scores at fixed numbers of rows; counts what ran.
+
+    ``verifiers`` look at every sample, those of ``watch`` only where they are asked for. ``sink``
+    keeps the picture of a whole sample and ``source`` gives it back, None where it has none.
+    """
 
     def __init__(
-        self, denoiser: Denoiser, verifiers: Sequence[Verifier], rows: int, sink: Sink | None
+        self,
+        denoiser: Denoiser,
+        verifiers: Sequence[Verifier],
+        rows: int,
+        sink: Sink | None,
+        watch: Sequence[Verifier] = (),
+        source: Source | None = None,
     ) -> None:
-        self.denoiser, self.verifiers, self.rows, self.sink = denoiser, verifiers, rows, sink
+        self.denoiser, self.rows, self.sink, self.source = denoiser, rows, sink, source
+        self.verifiers = [*verifiers, *watch]
+        self.parts = tuple(part for v in verifiers for part in v.parts)
         self.decodes = 0
-        self.samples = {v.name: 0 for v in verifiers}
+        self.samples = {v.name: 0 for v in self.verifiers}
 
-    def __call__(self, items: Sequence[tuple[Trajectory, Tensor]]) -> list[Reply]:
-        """A reply an item, (trajectory, x0 [1, …]); at most ``rows`` items."""
+    def stored(self, trajectory: Trajectory) -> Picture | None:
+        """The picture of a whole sample that was made before."""
+        return self.source(trajectory) if self.source and trajectory.finished else None
+
+    def images(self, items: Sequence[tuple[Trajectory, Tensor]]) -> Tensor:
+        """Images [N, 3, H, W] of (trajectory, x0 [1, …]), at most ``rows``, as the file has them;
+        whole samples are kept."""
         images = quantise(self.denoiser.decode(fill([x[0] for _, x in items], self.rows)))
         self.decodes += len(items)
         if self.sink is not None:
             for (trajectory, _), picture in zip(items, pictures(images), strict=False):
                 if trajectory.finished:
                     self.sink(trajectory, picture)
-        return self.judge([t for t, _ in items], images[: len(items)])
+        return images[: len(items)]
 
-    def judge(self, of: Sequence[Trajectory], images: Tensor) -> list[Reply]:
-        """A reply for each of at most ``rows`` images [N, 3, H, W], as the file holds them."""
+    def answers(
+        self, of: Sequence[Trajectory], images: Tensor, asks: Sequence[Collection[Ask]]
+    ) -> list[tuple[Ask, Reply]]:
+        """The reply to every ask about each of at most ``rows`` images [N, 3, H, W]."""
+        wanted = [{p for ask in about for p in ask.parts(self.parts)} for about in asks]
+        replies = self.judge(of, images, wanted)
+        seen = self._features(of, images, asks)
+        return [
+            (ask, replace(reply.only(ask.parts(self.parts)), arrays=seen.get(ask.key, {})))
+            for reply, about in zip(replies, asks, strict=True)
+            for ask in about
+        ]
+
+    def judge(
+        self,
+        of: Sequence[Trajectory],
+        images: Tensor,
+        wanted: Sequence[Collection[str]] | None = None,
+    ) -> list[Reply]:
+        """A reply for each of at most ``rows`` images [N, 3, H, W], as the file holds them.
+
+        ``wanted``: the parts that are asked of each; None asks all of all.
+        """
         numbers: list[dict[str, float | str]] = [{} for _ in of]
-        cost: dict[str, float] = {}
+        costs: list[dict[str, float]] = [{} for _ in of]
         for verifier in self.verifiers:
+            mine = set(verifier.parts)
+            rows = [i for i in range(len(of)) if wanted is None or mine & {*wanted[i]}]
+            if not rows:
+                continue
             started = time.perf_counter()
-            columns = self._column(verifier, images, of)
-            cost[verifier.name] = (time.perf_counter() - started) / len(of)
-            self.samples[verifier.name] += len(of)
-            for part, values in columns.items():
-                for i, value in enumerate(values):
-                    numbers[i][part] = value
-        return [Reply.of(t, n, cost) for t, n in zip(of, numbers, strict=True)]
+            columns = self._column(verifier, images[rows], [of[i] for i in rows])
+            cost = (time.perf_counter() - started) / len(rows)
+            self.samples[verifier.name] += len(rows)
+            for place, i in enumerate(rows):
+                costs[i][verifier.name] = cost
+                numbers[i] |= {part: values[place] for part, values in columns.items()}
+        return [Reply.of(t, n, c) for t, n, c in zip(of, numbers, costs, strict=True)]
+
+    def _features(
+        self, of: Sequence[Trajectory], images: Tensor, asks: Sequence[Collection[Ask]]
+    ) -> dict[str, dict[str, Array]]:
+        """The array of each ask for features, by the ask's key, as a reply holds it."""
+        found: dict[str, dict[str, Array]] = {}
+        for verifier in self.verifiers:
+            rows = {i: ask for i, about in enumerate(asks) for ask in about
+                    if ask.want == Features(verifier.name)}  # fmt: skip
+            at, size = list(rows), verifier.batch or self.rows
+            for start in range(0, len(at), size):
+                some = at[start : start + size]
+                views = _views(images[some], [of[i] for i in some], size)
+                for i, row in zip(some, _seen(verifier, views), strict=False):
+                    found[rows[i].key] = {rows[i].key: row}
+        return found
 
     def _column(self, verifier: Verifier, images: Tensor, of: Sequence[Trajectory]) -> Column:
         size = verifier.batch or self.rows
@@ -100,16 +160,36 @@ class Scorer:
     ) -> dict[str, list[float]] | str:
         """Numbers by part for each of ``of``, or the reason why there are none."""
         try:
-            views = Views(
-                fill(list(images), size),
-                conditions=[t.condition for t in (*of, *[of[0]] * (size - len(of)))],
-                keys=[t.key for t in of],
-            )
+            views = _views(images, of, size)
             with torch.inference_mode():
                 scored = verifier(views)
             return {p: numbers(scored, p, size, verifier.name)[: len(of)] for p in verifier.parts}
         except Exception as error:  # a user's code: anything may come out, and it is only a reply
             return f"verifier {verifier.name!r} failed: {type(error).__name__}: {error}"
+
+
+def _seen(verifier: Verifier, views: Views) -> Array:
+    """The features [B, d] of a batch; BackendError where they cannot be had, since a set without
+    one of its samples is another set."""
+    try:
+        with torch.inference_mode():
+            seen: Array = features_of(verifier)(views).float().cpu().numpy()
+    except Exception as error:  # a user's code
+        raise BackendError(
+            f"the features of verifier {verifier.name!r} failed: {type(error).__name__}: {error}"
+        ) from error
+    if seen.ndim != 2 or len(seen) != len(views.images) or not np.isfinite(seen).all():
+        raise BackendError(
+            f"the features of verifier {verifier.name!r} must be finite numbers "
+            f"[{len(views.images)}, d], got shape {list(seen.shape)}"
+        )
+    return seen
+
+
+def _views(images: Tensor, of: Sequence[Trajectory], size: int) -> Views:
+    """Images filled to exactly ``size`` rows, with what belongs to them."""
+    filled = (*of, *[of[0]] * (size - len(of)))
+    return Views(fill(list(images), size), [t.condition for t in filled], keys=[t.key for t in of])
 
 
 def numbers(scored: Mapping[str, Any], part: str, size: int, name: str) -> list[float]:

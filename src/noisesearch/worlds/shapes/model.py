@@ -14,9 +14,12 @@ from ...trajectory import Condition, Grid
 from . import prompts
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .sampling import ShapesDenoiser
 
 WEIGHTS = Path(__file__).parent / "weights"
+REAL_SEED = 2**31  # of the real pictures; training and benchmark have smaller ones
 ROLES = ("clipscore", "imagereward", "aesthetic", "checker")
 
 
@@ -61,6 +64,20 @@ class ShapesModel:
 
         prompts = [each.prompt for each in load()]
         return prompts[:: max(1, len(prompts) // count)][:count]
+
+    def real(self, conditions: Sequence[Condition], count: int) -> Tensor:
+        """Rendered pictures [N, 3, 32, 32] in [0, 1] of the conditions in turn."""
+        import numpy as np
+        import torch
+
+        from .render import render
+        from .scene import sample_scene, sample_spec
+
+        rng = np.random.default_rng(REAL_SEED)
+        texts = [conditions[i % len(conditions)].text for i in range(count)]
+        specs = (sample_spec(rng) if text is None else prompts.parse(text) for text in texts)
+        painted = np.stack([render(sample_scene(rng, spec)) for spec in specs])
+        return torch.from_numpy(painted).permute(0, 3, 1, 2).float() / 255
 
     def space(self) -> Space:
         return Space((3, 32, 32), times, differentiable=True)

@@ -94,6 +94,10 @@ class ImageText(nn.Module):
         """Unit vectors [B, embedding] of images [B, 3, 32, 32] in [0, 1]."""
         return F.normalize(self.image_out(self.tower(images).flatten(1)), dim=1)
 
+    def features(self, images: Tensor) -> Tensor:
+        """What is seen in images [B, 3, 32, 32], whatever the prompt: [B, embedding]."""
+        return self.embed_images(images)
+
     def embed_prompts(self, tokens: Tensor) -> Tensor:
         """Unit vectors [B, embedding] of token numbers [B, 16]."""
         return F.normalize(self.text_out(self.text(tokens)), dim=1)
@@ -146,6 +150,11 @@ class Taste(nn.Module):
         super().__init__()
         self.tower = ConvTower(widths)
         self.head = nn.Sequential(nn.Linear(widths[2] * 16, 64), nn.SiLU(), nn.Linear(64, 1))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The last hidden layer [B, 64] of images [B, 3, 32, 32]."""
+        hidden: Tensor = self.head[:2](self.tower(images).flatten(1))
+        return hidden
 
     def score(self, images: Tensor, tokens: Tensor | None = None) -> Tensor:
         """Ratings [B] of images [B, 3, 32, 32] in [0, 1]; the prompts are not looked at."""

@@ -41,6 +41,10 @@ class Learned:
             score = score.masked_fill(~there.to(score.device), float("nan"))
         return {self.name: score}
 
+    def features(self, views: Views) -> Tensor:
+        """What the network sees [B, d], whatever the prompt."""
+        return self.network.features(views.images)
+
 
 def tokens_of(conditions: Sequence[Condition], device: torch.device) -> Tensor:
     """Token numbers [B, 16]; an unconditional row gets the words for nothing."""

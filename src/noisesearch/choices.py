@@ -1,0 +1,53 @@
+"""The choices of a search among batches of samples, each journalled once it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .ask import Reply
+from .keys import digest
+from .set_objectives import Rows
+
+if TYPE_CHECKING:
+    from .algorithms.problem import Problem
+    from .store import RunStore
+
+
+class Choices:
+    """The running set of one search; called with batches, takes the best and gives its number.
+
+    A choice in the journal is not made again, so what follows from it is the same on a machine
+    whose arithmetic differs in the last bits.
+    """
+
+    def __init__(self, problem: Problem, store: RunStore) -> None:
+        assert problem.sets is not None
+        self.problem, self.store, self.sets = problem, store, problem.sets
+        self.state = self.sets.empty()
+        self._key = digest("choices", [c.key for c in problem.conditions])
+
+    def __call__(self, batches: Sequence[Sequence[Reply]]) -> int:
+        self._key = digest(self._key, [[r.trajectory.key for r in batch] for batch in batches])
+        index = 0 if len(batches) == 1 else self.store.choices.get(self._key)
+        if index is None:
+            joined = [self.sets.joined(self.state, self.rows(batch)) for batch in batches]
+            index = int(np.argmax([self.sets.value(state) for state in joined]))
+            self.store.chose(self._key, index)
+        self.state = self.sets.joined(self.state, self.rows(batches[index]))
+        return index
+
+    def rows(self, replies: Sequence[Reply]) -> Rows:
+        """What the set objective sees [n, d]: features, or the objective's value."""
+        if self.sets.features is None:
+            return np.array([[self.problem.objective.value(r)] for r in replies])
+        keys = [self.problem.member(r.trajectory).key for r in replies]
+        return np.stack([
+            self.store.get(r.blobs[key]) for r, key in zip(replies, keys, strict=True)
+        ]).astype(np.float64)  # fmt: skip
+
+    def value(self, replies: Sequence[Reply]) -> float:
+        """Of a whole set."""
+        return self.sets.value(self.sets.joined(self.sets.empty(), self.rows(replies)))
