@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import noisesearch as ns
 from noisesearch.pictures import read
 from noisesearch.tables import warnings
 from noisesearch.testing import MixtureModel
+from noisesearch.testing.bench import Bench, Released
+from noisesearch.verifiers.protocol import FunctionVerifier
+from noisesearch.watch import watched
 
 
 def bright(images: Any, conditions: Any) -> Any:
@@ -106,3 +110,40 @@ def test_a_guard_is_reported_as_searched(tmp_path: Path) -> None:
     assert set(results[0].ledger["verifiers"]) == {"corner", "evenness"}
     with pytest.raises(ns.ConfigError, match="is searched, so it is not held out"):
         guarded(tmp_path / "other", guard="evenness", watch="evenness")
+
+
+def test_what_the_watch_looked_at_is_in_the_ledger_and_made_once(tmp_path: Path) -> None:
+    """Catches a held-out verifier that is called on every candidate."""
+    for result in ran(tmp_path / "run", [dark], algorithm="zero-order"):
+        looked = len(result.watched.trajectories)
+        verifiers = result.ledger["verifiers"]
+        assert verifiers["dark"]["samples"] == looked < verifiers["bright"]["samples"] == 12
+        assert result.ledger["physical"]["nfe"] == result.ledger["nfe"]
+        assert result.ledger["physical"]["decodes"] == 12, "it looks at the stored picture"
+
+
+@pytest.mark.parametrize("deaths", range(0, 28, 3))
+def test_killed_and_resumed_it_has_watched_the_same(deaths: int, tmp_path: Path) -> None:
+    """The bests are those in the order of asking, whenever the answers came."""
+    settings = {"verifier": [bright], "watch": [dark], "budget": "12candidates"}
+    bench = Bench(tmp_path, ns.ZeroOrder(), settings=settings, prompts=["one"])
+    whole = bench.run("whole")
+    try:
+        bench.killed("killed", deaths)
+    except AssertionError:
+        assert deaths > 12, "there was nothing left to kill"
+    order = random.Random(deaths)
+    other = bench.run("killed", wrap=lambda e: Released(e, order))
+    assert watched(other.searches[0]) == watched(whole.searches[0])
+    assert len(watched(whole.searches[0]).parts["dark"]) > 2
+    assert other.logical == whole.logical
+
+
+def test_previews_mean_nothing_to_some(tmp_path: Path) -> None:
+    """It says so before anything runs, and only where unfinished samples are looked at."""
+    whole = FunctionVerifier(bright, "bright", whole_only=True)
+    settings = {"model": MixtureModel(), "verifier": [whole], "budget": 200, "rows": 4}
+    with pytest.raises(ns.ConfigError, match=r"'paths' looks at unfinished.*verifier 'bright'"):
+        ns.search("one", algorithm="paths", out=tmp_path / "paths", **settings)
+    assert not (tmp_path / "paths").exists()
+    assert ns.search("one", algorithm="random", out=tmp_path / "run", **settings).winner.parts

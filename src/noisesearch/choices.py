@@ -31,11 +31,12 @@ class Choices:
 
     def __call__(self, batches: Sequence[Sequence[Reply]]) -> int:
         self._key = digest(self._key, [[r.trajectory.key for r in batch] for batch in batches])
-        index = 0 if len(batches) == 1 else self.store.choices.get(self._key)
-        if index is None:
+
+        def best() -> list[int]:
             joined = [self.sets.joined(self.state, self.rows(batch)) for batch in batches]
-            index = int(np.argmax([self.sets.value(state) for state in joined]))
-            self.store.chose(self._key, index)
+            return [int(np.argmax([self.sets.value(state) for state in joined]))]
+
+        index = 0 if len(batches) == 1 else self.store.chosen(self._key, best)[0]
         self.state = self.sets.joined(self.state, self.rows(batches[index]))
         return index
 

@@ -346,7 +346,7 @@ def _execute(run: Run, seconds: float | None, json_: bool) -> None:
 
 
 def _say_what(run: Run) -> None:
-    spec, count = run.parts.spec, len(run.searches)
+    spec, count = run.parts.spec, len(run.parts.conditions)
     say(f"searching: {count} prompt{'s' * (count > 1)}, model {spec.model}, algorithm "
         f"{spec.algorithm}, verifiers {', '.join(spec.verifiers)}, budget {spec.budget}; "
         f"run folder {run.folder}")  # fmt: skip

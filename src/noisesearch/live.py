@@ -9,7 +9,7 @@ from .algorithms.problem import Algorithm, Cut, Problem, Search
 from .ask import Ask, Reply, Score, score
 from .ledger import Ledger
 from .objectives import Bound, Cascade, Constrained, Objective, Pareto, ranking
-from .selection import Look, leaders, unlike
+from .selection import Select, leaders
 from .trajectory import Condition, Trajectory
 
 
@@ -30,7 +30,7 @@ class Live:
 
     ``guards``: parts that must not fall below the baseline's, with their scales. ``watch``: parts
     of held-out verifiers, asked for each new best; their replies are kept apart (``held``).
-    ``look``: gives the picture of a candidate, where there are pictures.
+    ``select``: which of several complete candidates, best first, are good and unlike each other.
     """
 
     index: int
@@ -42,7 +42,7 @@ class Live:
     finalists: int = 1
     guards: Mapping[str, float] = field(default_factory=dict)
     watch: tuple[str, ...] = ()
-    look: Look | None = None
+    select: Select | None = None
     generator: Search = field(init=False, repr=False)
     baselines: list[Ask] = field(default_factory=list)
     pending: list[Ask] = field(default_factory=list)
@@ -275,8 +275,8 @@ class Live:
         if self.whole_front and isinstance(self.objective, Pareto):
             whole = [r for r in self.replies if r.trajectory.finished]
             return self.leaders()[: len(self.objective.front(whole))] or ranked
-        if self.top > 1:
-            return unlike(ranked, self.finalists, self.look)
+        if self.top > 1 and self.select is not None:
+            return self.select(ranked, self.finalists)
         return ranked[: self.finalists]
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 from .journal import replace
 
 Picture = npt.NDArray[np.uint8]
+SHOWN = 100  # pictures of a set that are drawn
+SET = 480  # pixels of a drawn set's side, where its pictures are small
 SEEN = 192  # pixels below which a picture is enlarged to be looked at
 
 
@@ -59,6 +62,31 @@ def sheet(rows: Sequence[Row]) -> bytes:
     whole = Image.new("RGB", (columns * width, lines * height), "white")
     for i, tile in enumerate(tiles):
         whole.paste(tile, ((i % columns) * width, (i // columns) * height))
+    data = io.BytesIO()
+    whole.save(data, "png")
+    return data.getvalue()
+
+
+def sets(*blocks: Sequence[Picture] | str) -> bytes:
+    """A PNG with blocks side by side: pictures in a square, and below them a caption each."""
+    font = ImageFont.load_default(size=14)
+    tiles = []
+    for of, caption in zip(blocks[::2], blocks[1::2], strict=True):
+        images = [Image.fromarray(p) for p in of if not isinstance(p, str)]
+        side = math.ceil(math.sqrt(len(images)))
+        factor = max(1, SET // (side * max(images[0].size)))
+        width, height = (n * factor for n in images[0].size)
+        tile = Image.new("RGB", (side * (width + 2) + 10, side * (height + 2) + 36), "white")
+        for i, image in enumerate(images):
+            at = (5 + (i % side) * (width + 2), 5 + (i // side) * (height + 2))
+            tile.paste(image.resize((width, height), Image.Resampling.NEAREST), at)
+        draw = ImageDraw.Draw(tile)
+        text = _fitted(str(caption), font, tile.width - 10)
+        draw.text((6, tile.height - 24), text, fill="black", font=font)
+        tiles.append(tile)
+    whole = Image.new("RGB", (sum(t.width for t in tiles), tiles[0].height), "white")
+    for i, tile in enumerate(tiles):
+        whole.paste(tile, (i * tiles[0].width, 0))
     data = io.BytesIO()
     whole.save(data, "png")
     return data.getvalue()

@@ -94,7 +94,8 @@ class Progress:
     def _news(self) -> str:
         both = [i for i in self._best if i in self._base]
         if not both:
-            return "no baseline yet"
+            sets = any(s.problem.sets is not None for s in self.run.searches)
+            return "sets are compared at the end" if sets else "no baseline yet"
         best = sum(self._best[i] for i in both) / len(both)
         gain = best - sum(self._base[i] for i in both) / len(both)
         return f"best {best:.3f} ({gain:+.3f} over the baseline)"

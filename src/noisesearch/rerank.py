@@ -103,7 +103,7 @@ def _rank(
 ) -> list[str]:
     """Make a finished search of the replies; returns what is to be said of drafts."""
     live.problem.objective = objective
-    live.finalists, live.watch, live.look = live.top, (), run.picture
+    live.finalists, live.watch, live.select = live.top, (), run.select
     live.replies = list(replies)
     for reply in replies:
         live.answer(reply)

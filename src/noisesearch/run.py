@@ -19,9 +19,11 @@ from .build import Given, Parts, check_objects
 from .driver import Driver, Watcher
 from .errors import ConfigError, StoreError
 from .journal import replace
+from .keys import digest
 from .live import Live
 from .plan import reused
 from .results import Results, results_of
+from .selection import unlike
 from .spec import RunSpec
 from .store import RunStore, read_spec
 from .together import Together
@@ -102,7 +104,7 @@ class Run:
         """Run to the end and write winners and pictures; on an interrupt, what there is."""
         worker = self.parts.worker(self.save, self.store.get, self.picture)
         for live in self.searches:
-            live.look = self.picture
+            live.select = self.select
         self.driver = Driver(
             self.searches,
             self.parts.algorithm,
@@ -132,6 +134,12 @@ class Run:
         path = self.store.sample_path(trajectory.key)
         there = trajectory.key in self.store.known and path.exists()
         return pictures.read(path) if there else None
+
+    def select(self, ranked: list[Trajectory], count: int) -> list[Trajectory]:
+        """Winners unlike each other; journalled, since their rivals' pictures may be swept."""
+        choice = digest("winners", count, [t.key for t in ranked])
+        taken = self.store.chosen(choice, lambda: unlike(ranked, count, self.picture))
+        return [ranked[i] for i in taken]
 
     def results(self) -> Results:
         """As far as the searches have come; complete when all are done."""
@@ -167,6 +175,8 @@ class Run:
         if self.parts.spec.keep != "winners":
             return
         kept = {c.path for r in results for c in (*r.winners, r.baseline)}
+        if results.population is not None:
+            kept |= {self.store.sample_path(k) for k in results.population["without_search"]}
         for path in (self.folder / "samples").glob("*.png"):
             if path not in kept:
                 path.unlink()
@@ -177,6 +187,9 @@ class Run:
 
 def draw(results: Results, folder: Path) -> None:
     """best.png (the picture itself, or a sheet of several) and grid.png beside the baseline."""
+    if results.population is not None:
+        _draw_sets(results.population, folder)
+        return
     rows: list[pictures.Row] = []
     for r in results:
         if r.winner.path is None or r.baseline.path is None:
@@ -196,6 +209,18 @@ def draw(results: Results, folder: Path) -> None:
             pictures.save_seen(folder / "best.png", rows[0][3])
         else:
             replace(folder / "best.png", sheet)
+
+
+def _draw_sets(found: Mapping[str, Any], folder: Path) -> None:
+    """grid.png with the set without search beside that with it; best.png is the latter."""
+    sets = []
+    for name in ("without_search", "with_search"):
+        paths = [folder / "samples" / f"{key}.png" for key in found[name][: pictures.SHOWN]]
+        sets.append([pictures.read(path) for path in paths if path.exists()])
+    if all(sets):
+        titles = (f"without search {found['baseline']:.4g}", f"with search {found['winner']:.4g}")
+        replace(folder / "grid.png", pictures.sets(sets[0], titles[0], sets[1], titles[1]))
+        replace(folder / "best.png", pictures.sets(sets[1], titles[1]))
 
 
 def loaded(folder: Path, given: Given | None) -> Parts:

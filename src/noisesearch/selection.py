@@ -13,6 +13,7 @@ from .objectives import Objective, ranking
 from .trajectory import Trajectory
 
 Look = Callable[[Trajectory], npt.NDArray[np.uint8] | None]
+Select = Callable[[list[Trajectory], int], list[Trajectory]]
 GOOD = 0.25  # the share of all candidates from which unlike ones are taken
 SIDE = 8  # of the thumbnails that are compared
 
@@ -23,18 +24,18 @@ def leaders(objective: Objective, replies: Sequence[Reply]) -> list[Trajectory]:
     return [whole[i].trajectory for i in ranking(objective, whole)] if whole else []
 
 
-def unlike(ranked: Sequence[Trajectory], count: int, look: Look | None) -> list[Trajectory]:
-    """``count`` of the best quarter of candidates, the best and then each time the one farthest
-    from those taken, by thumbnails; best first.
+def unlike(ranked: Sequence[Trajectory], count: int, look: Look) -> list[int]:
+    """Indices, best first, of ``count`` candidates of the best quarter: the best, and then each
+    time the one farthest from those taken, by thumbnails.
 
     ``look`` gives a candidate's picture, uint8 [H, W, 3]. The quarter is at least twice what is
     taken. Where a picture is gone, the best are taken as they come.
     """
     pool = ranked[: max(2 * count, math.ceil(GOOD * len(ranked)))]
-    seen = [look(t) for t in pool] if look is not None else [None]
+    seen = [look(t) for t in pool]
     shown = [picture for picture in seen if picture is not None]
     if len(shown) < len(pool) or len(pool) <= count:
-        return list(pool[:count])
+        return list(range(min(count, len(pool))))
     small = np.stack([thumbnail(picture) for picture in shown])
     taken = [0]
     away = np.full(len(pool), np.inf)
@@ -42,7 +43,7 @@ def unlike(ranked: Sequence[Trajectory], count: int, look: Look | None) -> list[
         away = np.minimum(away, np.linalg.norm(small - small[taken[-1]], axis=1))
         away[taken] = -1.0
         taken.append(int(np.argmax(away)))
-    return [pool[i] for i in sorted(taken)]
+    return sorted(taken)
 
 
 def thumbnail(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,7 +38,7 @@ class RunStore:
         self.known: set[str] = set()
         self.seconds_before = 0.0
         self.cuts: dict[str, float] = {}  # seconds at which a condition's own clock stopped it
-        self.choices: dict[str, int] = {}  # of batches, by what was chosen from
+        self.choices: dict[str, list[int]] = {}  # indices, by what was chosen from
         self.physical_before: Physical = {}
         self._replies: dict[str, dict[str, Any]] = {}
         try:
@@ -88,7 +88,7 @@ class RunStore:
                 session[record["search"]] = record["physical"]
                 latest = record["seconds"]
             elif record.get("event") == "choice":
-                self.choices[record["choice"]] = record["index"]
+                self.choices[record["choice"]] = record["indices"]
             elif record.get("event") == "cut":
                 latest = max(latest, record["seconds"])
                 if "condition" in record:
@@ -158,10 +158,13 @@ class RunStore:
     def event(self, name: str, **what: Any) -> None:
         self.journal.append({"event": name, **what})
 
-    def chose(self, choice: str, index: int) -> None:
-        """Journal which batch was chosen."""
-        self.choices[choice] = index
-        self.event("choice", choice=choice, index=index)
+    def chosen(self, choice: str, choose: Callable[[], Sequence[int]]) -> list[int]:
+        """The indices that a choice came to: as journalled, or made now and journalled."""
+        if choice not in self.choices:
+            indices = list(choose())
+            self.event("choice", choice=choice, indices=indices)
+            self.choices[choice] = indices
+        return self.choices[choice]
 
     def forget_failed(self) -> int:
         """Take replies with missing parts as not given, so that they are asked again."""

@@ -29,7 +29,14 @@ def winners(content: Mapping[str, Any]) -> str:
         gain = number(None if base is None or winner is None else winner - base, "+.3f")
         rows.append((s["condition"], number(base), number(winner), gain,
                      str(s["ledger"]["nfe"]), parts))  # fmt: skip
-    return aligned(rows)
+    return aligned(rows) + _set(content.get("population"))
+
+
+def _set(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    return (f"\n\nthe set of {found['size']}: {number(found['baseline'], '.4g')} without search, "
+            f"{number(found['winner'], '.4g')} with it (larger is better)")  # fmt: skip
 
 
 def warnings(results: Results) -> list[str]:
@@ -37,7 +44,8 @@ def warnings(results: Results) -> list[str]:
     said = []
     for r in results:
         if r.baseline_kept:
-            said.append(f"{r.condition}: no candidate beat the baseline, which is kept")
+            what = "no candidate" if results.population is None else "no set"
+            said.append(f"{r.condition}: {what} beat the baseline, which is kept")
         if r.unmet:
             broken = " and ".join(r.unmet)
             said.append(f"{r.condition}: no candidate keeps {broken}; the nearest is the winner")

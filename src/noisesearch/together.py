@@ -56,8 +56,13 @@ class Together(Live):
         base, finals = sets
         before, after = choose.value(base), choose.value([final for final, _ in finals])
         kept = before > after
-        return {"size": len(base), "baseline": before, "winner": max(before, after),
-                "baseline_kept": kept}  # fmt: skip
+        shown = base if kept else [final for final, _ in finals]
+        return {
+            "size": len(base), "baseline": before, "winner": max(before, after),
+            "baseline_kept": kept,
+            "without_search": [reply.trajectory.key for reply in base],
+            "with_search": [reply.trajectory.key for reply in shown],
+        }  # fmt: skip
 
     def outcomes(self) -> list[Outcome]:
         sets, compared = self._sets(), self.compared()

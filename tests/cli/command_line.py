@@ -23,6 +23,10 @@ def slow(images, conditions):
     """Slow, so that there is time to interrupt; the same numbers as vivid."""
     time.sleep(0.05)
     return vivid(images, conditions)
+
+from noisesearch.verifiers.protocol import FunctionVerifier
+
+WHOLE = FunctionVerifier(vivid, "WHOLE", whole_only=True)
 '''
 # Several calls of the real entry point in one process, since importing torch takes seconds.
 BATCH = """

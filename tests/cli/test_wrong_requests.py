@@ -98,6 +98,24 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
         [*quick(RED), "--algorithm", "paths", "--set", "paths=0"],
         ("paths", "0"),
     ),
+    "population of nothing": (
+        [*quick(RED), "--algorithm", "population", "--set", "size=0"],
+        ("population", "size", "greater than or equal to 1, got 0"),
+    ),
+    "a set, and an algorithm for single candidates": (
+        [*quick(RED), "--verifier", "clipscore", "--objective", "frechet(clipscore)"],
+        ("'frechet(clipscore)' compares sets", "--algorithm population"),
+    ),
+    "previews that mean nothing": (
+        [
+            *quick(RED, verifier="vivid.py:WHOLE"),
+            "--algorithm",
+            "paths",
+            "--budget",
+            "40",
+        ],
+        ("'paths' looks at unfinished samples", "verifier 'WHOLE'", "another algorithm"),
+    ),
     "compare nothing known": (["compare", "randm"], ("'randm'", "did you mean 'random'")),
     "compare twice": (["compare", "random", "random"], ("named twice",)),
     "compare by the clock": (["compare", "random", "--budgets", "5m"], ("on the clock",)),

@@ -12,7 +12,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 import noisesearch as ns
-from noisesearch import driver, set_forms
+from noisesearch import set_forms
 from noisesearch.algorithms.population import Population
 from noisesearch.choices import Choices
 from noisesearch.set_objectives import Frechet, Mean, Moments, Spread
@@ -313,4 +313,3 @@ def test_forms() -> None:
     assert set_forms.parse("mean-rank(a, b)") is None and set_forms.parse("") is None
     form = set_forms.parse(" frechet( clipscore ) ")
     assert form is not None and str(form) == "frechet(clipscore)"
-    assert driver.LAST[0] == "final"

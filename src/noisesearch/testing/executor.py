@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..algorithms.initial_noise import RandomSearch
-from ..ask import Ask, Reply, score
+from ..ask import Ask, Features, Reply, Score, score
 from ..build import Parts
 from ..driver import Executor
 from ..ledger import Ledger
@@ -71,6 +71,25 @@ class ExecutorContract:
         answers = self.drain(executor)
         assert sorted(a.key for a, _ in answers) == sorted(a.key for a in asks)
         assert sum(of["nfe"] for of in executor.usage.values()) == 5 * STEPS
+        executor.close()
+
+    def test_several_questions_about_one_sample(self, executor: Executor) -> None:
+        """All at once, then one more, then one that nobody waits for any longer."""
+        (one, other) = (ask.trajectory for ask in self.asks(2))
+        even, dark = (Ask((one,), Score((part,))) for part in ("evenness", "dark_fails"))
+        seen, whole = Ask((one,), Features("evenness")), score(one)
+        for ask in (even, seen, whole, score(other)):
+            executor.submit(ask)
+        answers = {ask.key: reply for ask, reply in self.drain(executor)}
+        assert set(answers) == {even.key, seen.key, whole.key, score(other).key}
+        assert set(answers[even.key].parts) == {"evenness"} and not answers[even.key].missing
+        assert answers[seen.key].arrays[seen.key].ndim == 1 and not answers[whole.key].arrays
+        assert answers[whole.key].parts["evenness"] == answers[even.key].parts["evenness"]
+        executor.submit(dark)
+        executor.submit(even)
+        executor.cancel(even)
+        ((ask, reply),) = self.drain(executor)
+        assert ask.key == dark.key and {*reply.parts, *reply.missing} == {"dark_fails"}
         executor.close()
 
     def test_asks_may_come_between_answers(self, executor: Executor) -> None:

@@ -76,6 +76,21 @@ class VerifierContract:
             alone = self.score(verifier, images[i : i + 1], conditions[i : i + 1])
             assert all(torch.equal(alone[p][0], scored[p][i]) for p in verifier.parts)
 
+    def test_features(
+        self, verifier: Verifier, images: Tensor, conditions: Sequence[Condition]
+    ) -> None:
+        """Where it has them: one row for every image, whatever its companions are."""
+        features = getattr(verifier, "features", None)
+        if features is None:
+            return
+        size = verifier.batch or ROWS
+        rows = fill(list(images[:size]), size)
+        with torch.inference_mode():
+            seen = features(Views(rows, list(conditions)[:1] * size))
+            turned = features(Views(rows.flip(0), list(conditions)[:1] * size))
+        assert seen.dim() == 2 and len(seen) == size and seen.isfinite().all()
+        assert torch.equal(turned.flip(0), seen)
+
     def test_images_are_left_alone(
         self, verifier: Verifier, images: Tensor, conditions: Sequence[Condition]
     ) -> None:
