@@ -61,6 +61,11 @@ def check_objects(spec: RunSpec, given: Given, folder: object) -> None:
 
 
 def model_of(name: str) -> Model:
+    """By name, ``module:name`` or ``file.py:name``, else a checkpoint's file or folder."""
+    from .models.sit_model import is_checkpoint, sit
+
+    if name not in registry.names("model") and is_checkpoint(name):
+        return sit(name)
     model: Model = registry.load("model", name)()
     return model
 

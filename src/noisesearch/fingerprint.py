@@ -10,4 +10,6 @@ from pathlib import Path
 @cache
 def of_file(path: Path) -> str:
     """16 hexadecimal digits of the file's BLAKE2b."""
-    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+    with path.open("rb") as file:  # in pieces: a checkpoint may be larger than the memory
+        made = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8))
+    return made.hexdigest()

@@ -54,9 +54,13 @@ def load(kind: str, name: str, own: Mapping[str, str] | None = None) -> Any:
 
 
 def located(name: str) -> str:
-    """``file.py:Name`` with the whole path, so that a run is resumed from any folder."""
+    """``file.py:Name`` or a path with the whole path, so that a run is resumed from any folder."""
     source, mark, attribute = name.rpartition(":")
-    return f"{Path(source).resolve()}{mark}{attribute}" if source.endswith(".py") else name
+    if source.endswith(".py"):
+        return f"{Path(source).resolve()}{mark}{attribute}"
+    path = Path(name).expanduser()
+    known = any(name in names(kind) for kind in TABLES)
+    return str(path.resolve()) if path.exists() and not known else name
 
 
 def _import(kind: str, name: str, target: str) -> Any:
