@@ -22,6 +22,8 @@ _PUBLIC = {
     "RandomSearch": "algorithms.initial_noise",
     "ZeroOrder": "algorithms.initial_noise",
     "SearchOverPaths": "algorithms.paths",
+    "Population": "algorithms.population",
+    "Cut": "algorithms.problem",
     "Problem": "algorithms.problem",
     "Budget": "budget",
     "Condition": "trajectory",
@@ -37,9 +39,9 @@ _PUBLIC = {
     "BackendError": "errors",
 }
 
-__all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "FirstOrder",
-           "NoisesearchError", "Problem", "RandomSearch", "Reply", "Result", "Results",
-           "SearchOverPaths", "StoreError", "ZeroOrder", "gaussian", "mix", "neighbour",
+__all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "Cut",
+           "FirstOrder", "NoisesearchError", "Population", "Problem", "RandomSearch", "Reply",
+           "Result", "Results", "SearchOverPaths", "StoreError", "ZeroOrder", "gaussian", "mix", "neighbour",
            "resume", "score", "search", "testing", "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -47,7 +49,8 @@ if TYPE_CHECKING:
     from .algorithms.first_order import FirstOrder
     from .algorithms.initial_noise import RandomSearch, ZeroOrder
     from .algorithms.paths import SearchOverPaths
-    from .algorithms.problem import Problem
+    from .algorithms.population import Population
+    from .algorithms.problem import Cut, Problem
     from .api import resume, search
     from .ask import Reply, score
     from .budget import Budget

@@ -170,7 +170,8 @@ def _arm(
     if checked is not None:
         columns["right"] = checked
     none = name == NONE
-    nfe = [r.ledger["baseline"]["nfe"] if none else r.ledger["nfe"] for r in results]
+    # As the budget counts it: a gradient's evaluations weigh more than others.
+    nfe = [r.ledger["baseline"]["nfe"] if none else r.ledger["counted"] for r in results]
     seconds = 0.0 if none else float(results[0].ledger["seconds"])
     return Arm(name, budget, float(np.mean(nfe)), seconds, columns)
 

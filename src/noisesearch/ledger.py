@@ -127,6 +127,7 @@ class Ledger:
         forwards = (self.nfe + self.backward) * self.rates.forwards
         return {
             "nfe": self.nfe,
+            "counted": self.counted,
             "recompute": self.backward,
             "backward": self.backward,
             "forwards": forwards,

@@ -20,11 +20,13 @@ WIDTH_YIELDS = 64  # enough to see how wide the asks are, whatever the budget
 
 @dataclass(frozen=True)
 class Plan:
-    """One search's ledger, least and most over the made-up replies, and how wide its asks are."""
+    """One search's ledger, least and most over the made-up replies, how wide its asks are, and
+    the NFE of its baseline."""
 
     least: Ledger
     most: Ledger
     width: int
+    baseline: int
     open_ended: bool
 
     @property
@@ -50,7 +52,9 @@ def plan(search: Callable[[], Live], algorithm: Algorithm) -> Plan:
         rehearse(live, algorithm, _made_up(index), widths)
         ledgers.append(live.ledger)
     ledgers.sort(key=lambda ledger: ledger.nfe)
-    return Plan(ledgers[0], ledgers[-1], _mode(widths), math.isinf(live.problem.limit))
+    open_ended = math.isinf(live.problem.limit)
+    baseline = live.baseline_ledger.nfe
+    return Plan(ledgers[0], ledgers[-1], _mode(widths), baseline, open_ended)
 
 
 def final_price(live: Live, algorithm: Algorithm) -> int:

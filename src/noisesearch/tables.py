@@ -95,22 +95,23 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> str:
 def planned(request: Request, parts: Parts) -> dict[str, Any]:
     """What a run would cost, in every unit of the ledger."""
     found = request.plan(parts, Budget.parse(request.budget))
-    count = len(parts.conditions)
-    baseline = parts.spec.final_steps * parts.stages
+    searches = 1 if parts.joint else len(parts.conditions)
+    first = {"conditions": len(parts.conditions)}
+    baseline = {"nfe": found.baseline * searches}
     if found.open_ended:
         sure = "only the clock ends this search: the price of one candidate is given"
         candidate = parts.spec.steps * parts.stages
-        return {"conditions": count, "exact": False, "note": sure,
+        return {**first, "exact": False, "note": sure,
                 "candidate": {"nfe": candidate, "forwards": candidate * parts.denoiser.forwards},
-                "baseline": {"nfe": baseline * count}}  # fmt: skip
-    plan: dict[str, Any] = {"conditions": count, "exact": found.exact}
+                "baseline": baseline}  # fmt: skip
+    plan: dict[str, Any] = {**first, "exact": found.exact}
     if found.exact:
-        plan["ledger"] = _times(found.most.json(), count)
+        plan["ledger"] = _times(found.most.json(), searches)
     else:
-        plan["least"] = _times(found.least.json(), count)
-        plan["most"] = _times(found.most.json(), count)
-    nfe = found.most.nfe * count
-    return {**plan, "baseline": {"nfe": baseline * count}, "rows": parts.spec.rows,
+        plan["least"] = _times(found.least.json(), searches)
+        plan["most"] = _times(found.most.json(), searches)
+    nfe = found.most.nfe * searches
+    return {**plan, "baseline": baseline, "rows": parts.spec.rows,
             "seconds_estimated": round(nfe * parts.seconds_per_nfe(), 1)}  # fmt: skip
 
 

@@ -14,8 +14,10 @@ from scipy.linalg import sqrtm
 import noisesearch as ns
 from noisesearch import set_forms
 from noisesearch.algorithms.population import Population
+from noisesearch.api import Request
 from noisesearch.choices import Choices
 from noisesearch.set_objectives import Frechet, Mean, Moments, Spread
+from noisesearch.tables import planned
 from noisesearch.testing import AlgorithmContract, MixtureModel
 from noisesearch.testing.bench import Bench, Clock, Ticking
 
@@ -188,6 +190,20 @@ def test_what_was_chosen_is_not_chosen_again(tmp_path: Path, monkeypatch: Any) -
     assert [[w.trajectory for w in r.winners] for r in again] == [
         [w.trajectory for w in r.winners] for r in results
     ]
+
+
+@pytest.mark.parametrize("more", [{}, {"steps": 4, "final_steps": 12, "budget": "300"}])
+def test_the_plan_is_of_the_whole_run(more: dict[str, Any], tmp_path: Path) -> None:
+    """Catches a joint search that is multiplied by the number of prompts."""
+    settings = {"budget": "24candidates", "algorithm": Population(size=16, batch=4), "rows": 4,
+                "objective": "frechet(brightness)", "verifier": "brightness", **more}  # fmt: skip
+    request = Request(["one", "two"], model=MixtureModel(), **settings)
+    forecast = planned(request, request.resolve()[0])
+    results = population(tmp_path / "run", verifier="brightness", **more)
+    assert forecast["exact"]
+    assert forecast["ledger"]["nfe"] == sum(r.ledger["nfe"] for r in results)
+    assert forecast["ledger"]["decodes"] == sum(r.ledger["decodes"] for r in results)
+    assert forecast["baseline"]["nfe"] == sum(r.ledger["baseline"]["nfe"] for r in results)
 
 
 def test_a_set_is_finished_at_the_final_steps(tmp_path: Path) -> None:
