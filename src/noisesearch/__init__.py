@@ -41,8 +41,8 @@ _PUBLIC = {
 
 __all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "Cut",
            "FirstOrder", "NoisesearchError", "Population", "Problem", "RandomSearch", "Reply",
-           "Result", "Results", "SearchOverPaths", "StoreError", "ZeroOrder", "gaussian", "mix", "neighbour",
-           "resume", "score", "search", "testing", "trace"]  # fmt: skip
+           "Result", "Results", "SearchOverPaths", "StoreError", "ZeroOrder", "gaussian", "mix",
+           "neighbour", "resume", "score", "search", "testing", "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
