@@ -153,3 +153,37 @@ def test_stopped_by_the_clock_between_the_stages(tmp_path: Path) -> None:
     assert live.winners is not None and live.winners[0] == live.leaders()[0]
     again = bench.run("cut", wrap=lambda e: Ticking(e, clock), clock=clock)
     assert (again.winners, again.logical) == (outcome.winners, outcome.logical)
+
+
+class Recorder:
+    """Keeps what a watcher is told."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.better: list[float] = []
+
+    def replied(self, driver: Any, live: Any, reply: Any) -> None:
+        self.values.append(live.objective.value(reply))
+
+    def improved(self, driver: Any, live: Any, reply: Any) -> None:
+        self.better.append(live.objective.value(reply))
+
+
+def test_who_looks_on_is_told_of_whole_replies(tmp_path: Path) -> None:
+    """Catches a bar at minus infinity: a second look valued by its own parts alone."""
+
+    def dark(images: Any, conditions: Any) -> Any:
+        return 1 - images.mean((1, 2, 3))
+
+    seen = Recorder()
+    ran(tmp_path / "run", objective=OBJECTIVE, watch=[dark], watcher=seen)
+    assert min(seen.values) > -2 * UNMET and max(seen.values) > -1
+    assert seen.better and max(seen.better) == max(seen.values)
+
+
+def test_a_held_out_verifier_that_fails_ends_nothing(tmp_path: Path) -> None:
+    def broken(images: Any, conditions: Any) -> Any:
+        raise RuntimeError("no such thing")
+
+    (result, _) = ran(tmp_path / "run", watch=[broken])
+    assert result.watched is not None and set(result.watched.parts["broken"]) == {None}

@@ -166,10 +166,12 @@ class Driver:
             self._take(live, [])
 
     def _tell(self, live: Live, reply: Reply) -> None:
-        live.answer(reply)
-        self.answered += 1
+        whole = live.answer(reply)
         for part, reason in reply.missing.items():
             self.failed.setdefault(part, []).append(reason)
+        if whole is None:
+            return  # the watch's: nothing follows from it
+        reply, self.answered = whole, self.answered + 1
         if self.watcher is not None:
             self.watcher.replied(self, live, reply)
         value = live.objective.value(reply)
@@ -180,7 +182,9 @@ class Driver:
 
     def _check_failures(self, last: bool = False) -> None:
         """A verifier that fails for more than a fifth of the replies ends the run."""
-        for part, reasons in self.failed.items():
+        searched = {part for live in self.searches[:1] for part in live.problem.parts}
+        for part in searched & self.failed.keys():
+            reasons = self.failed[part]
             enough = self.answered >= FAILED_SOON or last
             if enough and len(reasons) > FAILED_SHARE * self.answered:
                 raise ConfigError(

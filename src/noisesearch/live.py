@@ -147,8 +147,9 @@ class Live:
         """Of what has been asked so far; asks are charged before they are answered."""
         return 1.0 - len(self.waiting) / max(1, len(self.replies) + len(self.pending))
 
-    def answer(self, reply: Reply) -> None:
-        """Remember a reply beside what is known of the trajectory.
+    def answer(self, reply: Reply) -> Reply | None:
+        """Remember a reply beside what is known of the trajectory; returns both together, or None
+        where it is the watch's.
 
         A search goes on only when its baseline is there, so the guards' bounds, which are the
         baseline's parts, are set before anything is compared.
@@ -158,9 +159,12 @@ class Live:
         if (known := book.get(key)) is not None:
             reply = known.joined(reply)
         book[key] = reply
+        if book is self.held:
+            return None
         if key in self._unbased and self.knows(score(reply.trajectory)):
             self._unbased.discard(key)
             self._guard(reply)
+        return reply
 
     def _guard(self, base: Reply) -> None:
         if self.guards:
