@@ -1,0 +1,1 @@
+"""The world fashion: SiT on Fashion-MNIST, and its verifiers."""

@@ -1,0 +1,99 @@
+"""The verifiers of the world fashion, in the roles of the paper's on ImageNet (Appendix A.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from ...fingerprint import of_file
+from ...verifiers.protocol import Views
+from . import networks
+
+# The typical standard deviation of each score among samples of one class, averaged over the
+# classes; measured on the default generator by `python training/fashion_measure.py`.
+SCALES = {"oracle-is": 0.1, "dino-linear": 1.0, "clip-zeroshot": 0.1, "checker": 0.3}
+
+
+@dataclass(frozen=True)
+class OfClass:
+    """One number of a network for the class that was asked for; NaN where none was."""
+
+    name: str
+    network: networks.Inception | networks.Dino | networks.Clip
+    score: Callable[[Tensor], Tensor]  # [B, 10] of pictures [B, 1, 28, 28]
+    fingerprint: str
+    differentiable: bool = True
+    batch: int | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def scale(self) -> Mapping[str, float]:
+        return {self.name: SCALES[self.name]}
+
+    def __call__(self, views: Views) -> Mapping[str, Tensor]:
+        labels = torch.tensor([-1 if c.label is None else c.label for c in views.conditions],
+                              device=views.images.device)  # fmt: skip
+        scores = self.score(_grey(views.images))
+        chosen = scores.gather(1, labels.clamp_min(0)[:, None])[:, 0]
+        return {self.name: chosen.masked_fill(labels < 0, float("nan"))}
+
+    def features(self, views: Views) -> Tensor:
+        """What the network sees [B, d], whatever the class."""
+        return self.network.features(_grey(views.images))
+
+
+def _grey(images: Tensor) -> Tensor:
+    """[B, 1, 28, 28] of images [B, 3, 28, 28]."""
+    return images.mean(1, keepdim=True)
+
+
+@cache
+def _network(kind: str) -> networks.Inception | networks.Dino | networks.Clip:
+    return networks.load(kind)
+
+
+def _of_class(
+    name: str, kind: str, score: Callable[[Tensor], Tensor], differentiable: bool = True
+) -> OfClass:
+    fingerprint = of_file(networks.path_of(kind))
+    return OfClass(name, _network(kind), score, fingerprint, differentiable)
+
+
+def oracle_is() -> OfClass:
+    """The probability of the class under the network in Inception's role."""
+    return _of_class(
+        "oracle-is", "inception", lambda x: _network("inception").logits(x).softmax(1)
+    )
+
+
+def dino_linear() -> OfClass:
+    """The logit of the class by a linear head on the network in DINO's role."""
+    return _of_class("dino-linear", "dino", lambda x: _network("dino").logits(x))
+
+
+def clip_zeroshot() -> OfClass:
+    """The cosine of the picture's vector and the class's by the network in CLIP's role."""
+
+    def cosines(pictures: Tensor) -> Tensor:
+        network = _network("clip")
+        assert isinstance(network, networks.Clip)
+        return network.cosines(pictures)
+
+    return _of_class("clip-zeroshot", "clip", cosines)
+
+
+def checker() -> OfClass:
+    """1 where the network in Inception's role finds the class, else 0."""
+
+    def found(pictures: Tensor) -> Tensor:
+        logits = _network("inception").logits(pictures)
+        return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).float()
+
+    return _of_class("checker", "inception", found, differentiable=False)
