@@ -3,8 +3,9 @@
     python benchmarks/gradient.py [--quick] [--json]
 
 On the shapes world: ``kept_mib`` is the most that autograd held for a backward pass at any
-moment, which must not grow with the steps; ``over_forward`` the time of sample, recompute and
-backward over that of the sample alone (the paper counts 3).
+moment, which must not grow with the steps; ``states_mib`` the noises on the way, one a step and
+all that is kept from step to step; ``over_forward`` the time of sample, recompute and backward
+over that of the sample alone (the paper counts 3).
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ def measure(steps: int, repeats: int) -> dict[str, float]:
     return {
         "steps": steps,
         "kept_mib": round(held.most / 2**20, 2),
+        "states_mib": round(sum(x.nbytes for state in states for x in state) / 2**20, 2),
         "seconds": round(sum(whole) / repeats, 3),
         "over_forward": round(sum(whole) / sum(forward), 2),
     }

@@ -61,6 +61,7 @@ def test_golden_keys() -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("wanted", [0.95, 0.5, 0.0, -0.3])
 def test_neighbours_are_exact(shape: tuple[int, ...], wanted: float) -> None:
+    """λ is the cosine and the norm is kept. Catches λ taken as a distance, and n + e scaled."""
     make = Materialiser(shape)
     pivot = gaussian(1)
     for seed in range(5):
@@ -72,6 +73,7 @@ def test_neighbours_are_exact(shape: tuple[int, ...], wanted: float) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_neighbours_are_exact_after_500_rounds(shape: tuple[int, ...]) -> None:
+    """Catches a norm that drifts with the rounds, by less than one of them shows."""
     make = Materialiser(shape)
     chain = [gaussian(1)]
     for seed in range(500):
@@ -86,6 +88,7 @@ def test_neighbours_are_exact_after_500_rounds(shape: tuple[int, ...]) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.floats(-1, 1))
 def test_neighbours_are_exact_for_any_seed(pivot: int, seed: int, wanted: float) -> None:
+    """Catches a direction that is the pivot itself where the two have the same seed."""
     make = Materialiser((4, 3))
     n, y = make(gaussian(pivot)), make(neighbour(gaussian(pivot), seed, wanted))
     assert math.isclose(cosine(n, y), wanted, abs_tol=1e-6)
@@ -93,6 +96,7 @@ def test_neighbours_are_exact_for_any_seed(pivot: int, seed: int, wanted: float)
 
 
 def test_normals_are_normal() -> None:
+    """Catches uniforms used twice in a pair, tails cut off, and seeds whose streams overlap."""
     drawn = normals(3, (200_000,)).astype(float)
     # Fixed seed: the p-value is a constant; below 1e-3 it would say that something is wrong.
     assert stats.kstest(drawn, "norm").pvalue > 1e-3
@@ -101,9 +105,12 @@ def test_normals_are_normal() -> None:
     across = np.array([normals(seed, (16,)) for seed in range(5000)], float)
     assert stats.kstest(across.ravel(), "norm").pvalue > 1e-3, "consecutive seeds"
     assert np.abs(np.corrcoef(across.T) - np.eye(16)).max() < 5 / math.sqrt(5000)
+    following = np.corrcoef(across[:-1].T, across[1:].T)[:16, 16:]
+    assert np.abs(following).max() < 5 / math.sqrt(5000), "a seed and the next"
 
 
 def test_neighbours_stay_normal() -> None:
+    """Catches a direction of numbers that are not around 0."""
     make = Materialiser((64, 64))
     near = make(neighbour(gaussian(1), 2, 0.9)).ravel().astype(float)
     assert stats.kstest(near, "norm").pvalue > 1e-3
@@ -115,6 +122,7 @@ def test_purposes_and_seeds_differ() -> None:
 
 
 def test_mix_has_unit_variance() -> None:
+    """Catches a sum over the weights' sum, or over their number, for the root of their squares."""
     make = Materialiser((100, 100))
     for weights in ([1.0, 1.0], [3.0, -1.0, 0.5], [0.0, 2.0]):
         mixed = make(mix([gaussian(i) for i in range(len(weights))], weights))

@@ -41,6 +41,7 @@ def pool(*rows: Mapping[str, float | None]) -> list[Reply]:
 
 
 def test_mid_ranks() -> None:
+    """By hand. Catches ranks from 0, and ties that are broken by their place in the pool."""
     assert mid_ranks(np.array([3.0, 1.0, 2.0])).tolist() == [3, 1, 2]
     assert mid_ranks(np.array([1.0, 5.0, 5.0, 0.0])).tolist() == [2, 3.5, 3.5, 1]
     assert mid_ranks(np.array([7.0] * 4)).tolist() == [2.5] * 4
@@ -48,11 +49,16 @@ def test_mid_ranks() -> None:
 
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=12))
 def test_mid_ranks_are_those_of_scipy(values: list[int]) -> None:
+    """Catches a group of ties that gets its first or its last rank in place of their mean."""
     assert mid_ranks(np.array(values, float)).tolist() == rankdata(values).tolist()
 
 
 def test_mean_rank_is_the_papers() -> None:
-    """By hand: ranks a (1, 2, 3), b (2.5, 2.5, 1), c (1, 3, 2) are means 1.5, 2.5, 2."""
+    """By hand: ranks a (1, 2, 3), b (2.5, 2.5, 1), c (1, 3, 2) are means 1.5, 2.5, 2.
+
+    Catches a mean of the scores in place of their ranks, best first for worst first, and ties
+    that are not shared.
+    """
     objective = MeanRank(SCALES)
     replies = pool({"a": 0, "b": 5, "c": 1}, {"a": 1, "b": 5, "c": 3}, {"a": 2, "b": 4, "c": 2})
     # As shares of the pool: (rank − ½)/3, so that pools of other sizes are told apart.

@@ -70,7 +70,10 @@ def test_what_changes_a_key() -> None:
 
 @pytest.mark.parametrize("stages", [1, 2])
 def test_prices(stages: int) -> None:
-    """In steps of one (Euler) or two (Heun) evaluations."""
+    """In steps of one (Euler) or two (Heun) evaluations.
+
+    Catches a look that is paid for twice when the search goes on from it.
+    """
     look, whole = START.denoise(4), START.denoise()
     assert price(whole, stages=stages) == 9 * stages
     assert price(START, stages=stages) == 1, "a look at the start"
@@ -87,6 +90,7 @@ def test_prices(stages: int) -> None:
 
 @pytest.mark.parametrize("stages", [1, 2])
 def test_renoising_pays_the_look_in_full(stages: int) -> None:
+    """Search over Paths, "one more NFE": catches a look whose evaluation a renoising gets free."""
     look = START.denoise(4)
     paths = [look.renoise(0.8, seed, 0.0, 3).denoise() for seed in (1, 2)]
     assert price(look, paths[0], stages=stages) == 4 * stages + 1 + 3 * stages
@@ -95,6 +99,7 @@ def test_renoising_pays_the_look_in_full(stages: int) -> None:
 
 
 def test_siblings_share_prefixes() -> None:
+    """Catches a prefix that each of its descendants pays anew."""
     root = START.denoise(3, 1)
     children = [root.denoise(9, seed) for seed in range(2, 6)]
     assert price(*children) == 3 + 1 + 4 * 5, "the root's three, its own once, five for each"

@@ -76,18 +76,28 @@ def published(stored: dict[str, Tensor]) -> SiT:
 
 
 def test_reference_places(stored: dict[str, Tensor]) -> None:
-    """The table of places is computed as in the published code, so ours may be trained anew."""
+    """The table of places is computed as in the published code, so ours may be trained anew.
+
+    Catches rows and columns exchanged, and sines and cosines that take turns.
+    """
     assert torch.equal(place_features(4, 96)[None], stored["model.pos_embed"])
 
 
 def test_reference_forward(stored: dict[str, Tensor], published: SiT) -> None:
-    """At four times of its own clock, once with the null class."""
+    """At four times of its own clock, once with the null class.
+
+    Catches shift and scale exchanged, another order of a patch's numbers, and time features whose
+    sines come first.
+    """
     found = published(stored["in.z"], stored["in.t"], stored["in.y"])
     assert (found - stored["out.forward"]).abs().max() < TOLERANCE
 
 
 def test_reference_velocity_of_the_pair(stored: dict[str, Tensor], published: SiT) -> None:
-    """The same through the denoiser: our clock runs the other way, and so does our velocity."""
+    """The same through the denoiser: our clock runs the other way, and so does our velocity.
+
+    Catches a clock that is turned at one place and not at the other.
+    """
     labels = [Condition(label=n) for n in (0, 3, 9)]
     ours = denoiser(published)
     t = 1 - stored["in.t"].double()
@@ -97,6 +107,7 @@ def test_reference_velocity_of_the_pair(stored: dict[str, Tensor], published: Si
 
 
 def test_reference_guidance(stored: dict[str, Tensor], published: SiT) -> None:
+    """Catches guidance of all channels, of which the published code guides three."""
     ours = denoiser(published, guidance=4.0)
     t = torch.full((2,), 0.7, dtype=torch.float64)
     encoded = ours.encode([Condition(label=1), Condition(label=2)])
@@ -111,7 +122,10 @@ def test_reference_guidance(stored: dict[str, Tensor], published: SiT) -> None:
 def test_reference_samples(
     name: str, key: str, rows: int, stored: dict[str, Tensor], published: SiT
 ) -> None:
-    """Four trajectories of stored noises through the worker, in a batch that may have fillers."""
+    """Four trajectories of stored noises through the worker, in a batch that may have fillers.
+
+    Catches times that are spaced in another way than the published sampler's.
+    """
     worker = Worker(
         denoiser(published), solver(name), [brightness()],
         Materialiser(published.config.shape, lambda key: stored["in.z"][int(key)].numpy()),
@@ -142,6 +156,7 @@ def test_only_three_channels_are_guided() -> None:
 
 
 def test_guidance_leads_away_from_the_null_class() -> None:
+    """∅ + w·(c − ∅), the form in which 1 is no guidance. Catches the form in which 0 is none."""
     network = shaken(TINY)
     x, t, _ = inputs(TINY, 2)
 
@@ -156,6 +171,7 @@ def test_guidance_leads_away_from_the_null_class() -> None:
 
 
 def test_the_pair_is_finite_at_both_ends_and_makes_up_x() -> None:
+    """x = (1 − t)·x0 + t·ε. Catches a division by t or by 1 − t, and x0 and ε exchanged."""
     ours = denoiser(shaken(TINY))
     x, _, labels = inputs(TINY, 3)
     t = torch.tensor([0.0, 0.4, 1.0], dtype=torch.float64)
@@ -200,7 +216,10 @@ def test_half_precision_is_near() -> None:
 
 
 def test_gradients_are_right() -> None:
-    """Against finite differences, through guidance and the pair, in float64."""
+    """Against finite differences, through guidance and the pair, in float64.
+
+    Catches a network that is evaluated without its graph for one of its two classes.
+    """
     config = TINY.model_copy(update={"input_size": 4, "patch_size": 2, "in_channels": 4})
     ours = denoiser(shaken(config).double(), 2.0)
     x, t, labels = inputs(config, 2)
@@ -257,6 +276,7 @@ GFLOPS = {"S": (6.06, 1.41, 0.36), "B": (23.01, 5.56, 1.42), "L": (80.71, 19.70,
 
 @pytest.mark.parametrize("name", NAMES)
 def test_published_sizes(name: str) -> None:
+    """Catches a depth, width or patch of another network, and a multiply-add that is one flop."""
     size, patch = name.removeprefix("SiT-").split("/")
     config = sized(name)
     assert config.published == name
@@ -271,6 +291,7 @@ def test_published_sizes(name: str) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pixels_become_pictures(channels: int) -> None:
+    """Catches pictures that are taken to lie in [0, 1], and values beyond the ends that wrap."""
     x0 = torch.linspace(-1.5, 1.5, 7).reshape(7, 1, 1, 1).expand(-1, channels, 2, 2)
     images = pixels(x0)
     assert images.shape == (7, 3, 2, 2)

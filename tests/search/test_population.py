@@ -82,6 +82,7 @@ def test_frechet_is_that_of_its_formula() -> None:
 
 
 def test_frechet_agrees_with_the_published_code() -> None:
+    """Catches covariances over n, which another reading of the formula would agree with."""
     path = FIXTURES / "generative_metrics_features.safetensors"
     if not path.exists():
         pytest.skip("the reference numbers are not here: ../shared/fixtures")
