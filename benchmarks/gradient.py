@@ -5,13 +5,15 @@
 On the shapes world: ``kept_mib`` is the most that autograd held for a backward pass at any
 moment, which must not grow with the steps; ``states_mib`` the noises on the way, one a step and
 all that is kept from step to step; ``over_forward`` the time of sample, recompute and backward
-over that of the sample alone (the paper counts 3).
+over that of the sample alone (the paper counts 3). Times are medians over repeats, each with a
+sample of its own, so that a machine whose speed drifts slows both.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import time
 
 import torch
@@ -78,8 +80,10 @@ def measure(steps: int, repeats: int) -> dict[str, float]:
         "steps": steps,
         "kept_mib": round(held.most / 2**20, 2),
         "states_mib": round(sum(x.nbytes for state in states for x in state) / 2**20, 2),
-        "seconds": round(sum(whole) / repeats, 3),
-        "over_forward": round(sum(whole) / sum(forward), 2),
+        "seconds": round(statistics.median(whole), 3),
+        "over_forward": round(
+            statistics.median(w / f for w, f in zip(whole, forward, strict=True)), 2
+        ),
     }
 
 
@@ -89,7 +93,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one object on stdout, no more")
     asked = parser.parse_args()
     counts = (4, 12, 24) if asked.quick else (2, 4, 8, 12, 24, 48)
-    table = [measure(steps, 3) for steps in counts]
+    table = [measure(steps, 5) for steps in counts]
     figures = {
         "memory_ratio": round(table[-1]["kept_mib"] / table[0]["kept_mib"], 3),
         "over_forward": table[-1]["over_forward"],
