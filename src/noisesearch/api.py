@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
 
 ROWS = (4, 32)  # a batch is at least and at most this wide unless asked otherwise
+# Matrix products take rows by fours, and those left over otherwise: at 5 or 6 rows a row's last
+# bits depend on its slot, at multiples of four they do not.
+ROWS_STEP = 4
 
 
 @dataclass
@@ -91,7 +94,7 @@ class Request:
         parts.spec = spec.model_copy(update={
             "scales": parts.scales,
             "fingerprints": parts.fingerprints,
-            "rows": self.rows or self._rows(parts, budget),
+            "rows": -(-(self.rows or self._rows(parts, budget)) // ROWS_STEP) * ROWS_STEP,
             "objects": _objects(spec, given_objects),
         })  # fmt: skip
         return parts, given_objects

@@ -88,7 +88,7 @@ def generate(
     negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    batch: Annotated[int | None, typer.Option(help="Rows of every batch.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Rows of every batch, by fours.")] = None,
     top: Annotated[int, typer.Option(help="How many winners.")] = 1,
     keep: Annotated[str, typer.Option(help="all or winners: which pictures stay.")] = "all",
     seconds: Seconds = None,

@@ -185,10 +185,10 @@ def test_rows_at_different_times_are_as_if_alone() -> None:
     """To the bit in a batch of one size, to rounding in a batch of one."""
     for guidance in (1.0, 4.0):
         ours = denoiser(shaken(TINY), guidance)
-        x, t, labels = inputs(TINY, 6)
+        x, t, labels = inputs(TINY, 8)
         together = ours(x, t, {"label": labels})
-        for i in range(6):
-            copies = [i] * 6  # the worker's way to be alone
+        for i in range(8):
+            copies = [i] * 8  # the worker's way to be alone
             filled = ours(x[copies], t[copies], {"label": labels[copies]})
             alone = ours(x[i : i + 1], t[i : i + 1], {"label": labels[i : i + 1]})
             for whole, same, one in zip(together, filled, alone, strict=True):

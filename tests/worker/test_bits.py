@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
 import pytest
 import torch
 
+from noisesearch.algorithms.initial_noise import RandomSearch
+from noisesearch.api import Request
 from noisesearch.ask import Reply, score
 from noisesearch.models.protocol import Model
 from noisesearch.noise import Materialiser, gaussian
@@ -121,3 +124,12 @@ def test_shapes_verifiers(role: str, one_thread: None) -> None:
     assert all(verifier.name in reply.parts for _, reply in together.values())
     assert lab.answers(asked[::-1]) == together
     assert lab.answers([asked[5]]) == {asked[5].key: together[asked[5].key]}
+
+
+@pytest.mark.parametrize("candidates", range(1, 12))
+def test_batches_have_rows_by_fours(candidates: int) -> None:
+    """Catches a batch of five or six, where a row's last bits depend on its slot."""
+    for rows in (None, candidates):
+        request = Request(["one"], model=MixtureModel(), algorithm=RandomSearch(),
+                          budget=f"{candidates}candidates", rows=rows)  # fmt: skip
+        assert request.resolve()[0].spec.rows == 4 * math.ceil(candidates / 4)

@@ -132,7 +132,7 @@ class Planner:
     def _renoised(self, node: Trajectory, at: Place) -> Place:
         assert node.parent is not None and isinstance(node.move, Renoise)
         now = self.times(node.parent.grid)[node.parent.level].reshape(1)
-        up = torch.tensor([node.grid.start], dtype=torch.float64)
+        up = self.times(node.grid)[0].reshape(1)
         noise = self.tensor(self.noises(gaussian(node.move.seed)))[None]
         return Place(self.solver.init(renoise(self.process, at.state[0], now, up, noise)))
 
