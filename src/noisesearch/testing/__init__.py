@@ -11,6 +11,7 @@ A suite is a class of pytest tests that asks for one fixture:
 
 They run on a Gaussian mixture whose denoiser is known in closed form, so they need no weights.
 To look at an algorithm while it is written, there is :func:`mixture`, a problem in the plane.
+For adapters there is :func:`tiny_pipeline`: pipelines of diffusers, real but tiny.
 """
 
 from __future__ import annotations
@@ -31,17 +32,19 @@ _PUBLIC = {
     "StoreContract": "store",
     "VerifierContract": "verifier",
     "mixture": "plane",
+    "tiny_pipeline": "pipelines",
 }
 
 __all__ = ["AlgorithmContract", "Bench", "ExecutorContract", "Mixture", "MixtureDenoiser",
            "MixtureModel", "Outcome", "Plane", "SolverContract", "StoreContract",
-           "VerifierContract", "mixture"]  # fmt: skip
+           "VerifierContract", "mixture", "tiny_pipeline"]  # fmt: skip
 
 if TYPE_CHECKING:
     from .algorithm import AlgorithmContract
     from .bench import Bench, Outcome
     from .executor import ExecutorContract
     from .mixture_model import Mixture, MixtureDenoiser, MixtureModel
+    from .pipelines import tiny_pipeline
     from .plane import Plane, mixture
     from .solver import SolverContract
     from .store import StoreContract
