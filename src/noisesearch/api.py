@@ -17,6 +17,7 @@ from .budget import Budget
 from .build import Given, Parts
 from .driver import Watcher
 from .errors import ConfigError, unknown
+from .models.choice import as_model, placement, sized
 from .models.protocol import Model
 from .plan import Plan, plan, usual_width
 from .results import Result, Results
@@ -38,7 +39,7 @@ class Request:
     """What a user asked for, not yet resolved; None takes the model's own choice."""
 
     prompts: Sequence[str | None]
-    model: str | Model = "shapes"
+    model: Any = "shapes"  # a name, a folder, a hub id, a Model, a pipeline of diffusers
     verifier: Any = "ensemble"
     watch: Any = ()
     guard: Any = ()
@@ -100,7 +101,10 @@ class Request:
         return parts, given_objects
 
     def _model(self) -> Model:
-        return build.model_of(self.model) if isinstance(self.model, str) else self.model
+        """At the size that is asked for."""
+        named = isinstance(self.model, str)
+        model = build.model_of(self.model) if named else as_model(self.model)
+        return sized(model, self.size)
 
     def _algorithm(self) -> Algorithm:
         if isinstance(self.algorithm, str):
@@ -119,13 +123,12 @@ class Request:
             raise unknown("solver", name, SOLVERS)
         if not self.prompts:
             raise ConfigError('no prompt was given; write one, for example "a red circle"')
-        width, height = model.size
-        if self.size not in (None, f"{width}x{height}"):
-            raise ConfigError(f"size {self.size!r}: {model.name} makes {width}x{height} only")
         self._check_numbers()
         steps = self.steps or model.steps
         conditions = [model.condition(p, self.negative).json() for p in self.prompts]
-        device = build.place(self.device)
+        at = placement(model)
+        device = build.place((at.device if self.device == "auto" else None) or self.device)
+        dtype = (at.dtype if self.dtype == "auto" else None) or self.dtype
         dump = getattr(algorithm, "model_dump", dict)
         return RunSpec(
             model=registry.located(self.model) if isinstance(self.model, str) else model.name,
@@ -142,8 +145,9 @@ class Request:
             final_steps=self.final_steps or steps,
             guidance=model.guidance if self.guidance is None else self.guidance,
             solver=name,
+            size="x".join(map(str, model.size)) if hasattr(model, "sized") else "",
             rows=ROWS[0],
-            dtype=build.precision(self.dtype, device),
+            dtype=build.precision(dtype, device),
             device=device,
             threads=build.threads(),
             top=self.top,
@@ -262,7 +266,7 @@ def resume(
     *,
     budget: str | int | None = None,
     yes: bool = False,
-    model: Model | None = None,
+    model: Any = None,
     algorithm: Algorithm | None = None,
     verifier: Any = (),
     seconds: float | None = None,
@@ -275,7 +279,8 @@ def resume(
     if algorithm is not None and not hasattr(algorithm, "extendable"):
         algorithm = build.Plain(_name(algorithm), algorithm)
     wanted = None if budget is None else str(budget)
-    opened = Run.open(Path(run), Given(model, algorithm, verifiers), budget=wanted, yes=yes)
+    known = None if model is None else as_model(model)
+    opened = Run.open(Path(run), Given(known, algorithm, verifiers), budget=wanted, yes=yes)
     try:
         return opened.execute(watcher, seconds)
     finally:

@@ -17,6 +17,8 @@ from .errors import ConfigError, StoreError
 from .fingerprint import of_file
 from .ledger import Ledger, Rates
 from .live import Live
+from .models.choice import model_of as model_of
+from .models.choice import sized
 from .models.protocol import Model
 from .objectives import Objective
 from .plan import final_price
@@ -58,16 +60,6 @@ def check_objects(spec: RunSpec, given: Given, folder: object) -> None:
             f"{folder} was made with Python objects that are needed again ({what}); "
             f"go on from Python: noisesearch.resume({str(folder)!r}, {how})"
         )
-
-
-def model_of(name: str) -> Model:
-    """By name, ``module:name`` or ``file.py:name``, else a checkpoint's file or folder."""
-    from .models.sit_model import is_checkpoint, sit
-
-    if name not in registry.names("model") and is_checkpoint(name):
-        return sit(name)
-    model: Model = registry.load("model", name)()
-    return model
 
 
 def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
@@ -172,7 +164,7 @@ class Parts:
         if spec.device == "cpu":
             keep_buffers()
         place(spec.device)
-        model = given.model or model_of(spec.model)
+        model = sized(given.model or model_of(spec.model), spec.size)
         algorithm = given.algorithm or algorithm_of(spec.algorithm, spec.parameters)
         verifiers = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.verifiers]
         denoiser = model.build(spec.guidance, spec.device, spec.dtype)

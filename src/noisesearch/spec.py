@@ -34,6 +34,7 @@ class RunSpec(BaseModel):
     final_steps: int
     guidance: float
     solver: str
+    size: str = ""  # WIDTHxHEIGHT where the model has several
     rows: int
     dtype: str
     device: str

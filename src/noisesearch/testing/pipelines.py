@@ -30,8 +30,8 @@ def tiny_pipeline(name: str, folder: str | Path | None = None) -> Any:
 
     ``name``: flux, flux-schnell, sd3, sana, sdxl, sd or pixart. With ``folder`` it is saved there
     and loaded again from there. It is in float32 on the CPU, makes 32×32 pixels by default and
-    takes other sizes in steps of 8 (sana: of 32); nothing is downloaded, and the state of torch's generator
-    stays as it is.
+    takes other sizes in steps of 8 (sana: of 32); nothing is downloaded, and the state of torch's
+    generator stays as it is.
     """
     if name not in _BUILDERS:
         raise unknown("tiny pipeline", name, _BUILDERS)
@@ -120,8 +120,8 @@ def _sd3(diffusers: Any, transformers: Any) -> Any:
         transformer=diffusers.SD3Transformer2DModel(
             sample_size=SIDE, in_channels=16, out_channels=16, num_layers=2,
             attention_head_dim=8, num_attention_heads=2, joint_attention_dim=2 * WIDTH,
-            caption_projection_dim=16, pooled_projection_dim=2 * WIDTH, pos_embed_max_size=2 * SIDE,
-            qk_norm="rms_norm", dual_attention_layers=(0,),
+            caption_projection_dim=16, pooled_projection_dim=2 * WIDTH,
+            pos_embed_max_size=2 * SIDE, qk_norm="rms_norm", dual_attention_layers=(0,),
         ),
     )  # fmt: skip
 

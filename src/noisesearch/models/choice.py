@@ -1,0 +1,83 @@
+"""Which model a name or an object means, and at which size."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from .. import registry
+from ..errors import ConfigError
+from .protocol import Model
+from .sit_config import ENDINGS
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+SIZE = re.compile(r"(\d+)x(\d+)")
+
+
+def model_of(name: str) -> Model:
+    """By name, ``module:name`` or ``file.py:name``, else a pipeline's folder or hub id, else a
+    checkpoint's file or folder."""
+    from .sit_model import is_checkpoint, sit
+
+    if name in registry.names("model"):
+        named: Model = registry.load("model", name)()
+        return named
+    if is_pipeline(name):
+        from .diffusers_model import from_folder
+
+        return from_folder(name)
+    if is_checkpoint(name):
+        return sit(name)
+    model: Model = registry.load("model", name)()
+    return model
+
+
+def as_model(thing: Any) -> Model:
+    """A model, or the model of a diffusers pipeline in memory; ConfigError for anything else."""
+    if all(hasattr(thing, name) for name in ("space", "build", "condition")):
+        return cast(Model, thing)
+    if any(c.__name__ == "DiffusionPipeline" for c in type(thing).__mro__):
+        from .diffusers_model import from_object
+
+        return from_object(thing)
+    raise ConfigError(
+        f"model is a {type(thing).__name__}, but must be a name, a folder, a pipeline of "
+        "diffusers or an object with the methods of noisesearch's Model"
+    )
+
+
+def sized(model: Model, size: str | None) -> Model:
+    """The model at WIDTHxHEIGHT; ConfigError where it cannot be had."""
+    width, height = model.size
+    if not size or size == f"{width}x{height}":
+        return model
+    resize = getattr(model, "sized", None)
+    if resize is None:
+        raise ConfigError(f"size {size!r}: {model.name} makes {width}x{height} only")
+    numbers = SIZE.fullmatch(size)
+    if numbers is None:
+        raise ConfigError(f"size is {size!r}, but must be WIDTHxHEIGHT, such as 1024x768")
+    return cast(Model, resize(int(numbers[1]), int(numbers[2])))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Device and dtype of a model in memory, None of one that goes where the run goes."""
+
+    device: str | None = None
+    dtype: str | None = None
+
+
+def placement(model: Model) -> Placement:
+    """Where a model is already, to be used there and as it is."""
+    return Placement(*(getattr(model, "placed", None) or ()))
+
+
+def is_pipeline(name: str) -> bool:
+    """True where a model's name is that of a pipeline's folder, or looks like a hub id."""
+    path = Path(name).expanduser()
+    if path.exists():
+        return (path / "model_index.json").is_file()
+    return HUB_ID.fullmatch(name) is not None and path.suffix not in (*ENDINGS, ".py")

@@ -1,0 +1,147 @@
+"""A network of diffusers as a denoiser: guidance, clock, pictures; no loop of diffusers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..denoiser import Encoded, fill
+from ..process import Linear
+from ..solvers import Pair, like
+from ..trajectory import Condition
+
+# Pixels decoded at a time: at 1024×1024 the decoder of Stable Diffusion needs some gigabytes.
+PIXELS = 1024 * 1024
+AWAY = "away."  # prefix of the encodings that guidance leads away from
+
+
+class Backbone(Protocol):
+    """The parts of a pipeline that a denoiser is made of, in the family's own terms.
+
+    Contract: rows are independent. ``inputs(x [B, C, H, W], t [B], encoded)`` are the arguments
+    of ``network``, t of the linear interpolant; ``output`` turns what it returns into the shape
+    of x. Nothing of the pipeline is changed.
+    """
+
+    network: Any
+    size: tuple[int, int]
+
+    def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:
+        """Tensors [B, …] of the texts; None where no text was given."""
+        ...
+
+    def inputs(self, x: Tensor, t: Tensor, encoded: Encoded) -> dict[str, Any]: ...
+    def output(self, found: Tensor) -> Tensor: ...
+
+    def pictures(self, x0: Tensor) -> Tensor:
+        """Images [B, 3, H, W] from -1 to 1 of clean latents [B, C, h, w]."""
+        ...
+
+    def native(self, x: Tensor) -> Tensor:
+        """Latents [B, C, h, w] as the pipeline's ``latents=`` takes them."""
+        ...
+
+
+class DiffusersDenoiser:
+    """A flow's velocity as the pair (x0, ε) on the linear interpolant x = (1 − t)·x0 + t·ε.
+
+    The network gives v = ε − x0 = dx/dt, so that x0 = x − t·v and ε = x + (1 − t)·v, finite at
+    both ends. Classifier-free guidance (arXiv 2207.12598) is taken for a scale above 1, as the
+    pipelines do, at two forwards in one call: v(∅) + scale·(v(text) − v(∅)), a negative prompt
+    in the place of ∅.
+    """
+
+    def __init__(self, backbone: Backbone, shape: tuple[int, ...], scale: float) -> None:
+        self.process = Linear()
+        self.shape = shape
+        self.scale = scale
+        self.forwards = 2 if scale > 1 else 1
+        self._backbone = backbone
+
+    @torch.no_grad()
+    def encode(self, conditions: Sequence[Condition]) -> Encoded:
+        """What the pipeline's text encoders make of the prompts, and of the negative ones."""
+        found = self._backbone.encode([c.text or "" for c in conditions], False)
+        if self.forwards == 1:
+            return found
+        away = self._backbone.encode([c.negative for c in conditions], True)
+        return {**found, **{f"{AWAY}{name}": tensor for name, tensor in away.items()}}
+
+    def __call__(self, x: Tensor, t: Tensor, encoded: Encoded) -> Pair:
+        """(x0, ε) at x [B, C, H, W], t [B], in the dtype of x."""
+        v = self._velocity(x, t, encoded)
+        time = like(t, x)
+        return x - time * v, x + (1 - time) * v
+
+    def _velocity(self, x: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        if self.forwards == 1:
+            return self._found(x, t, encoded)
+        named = {n: torch.cat([encoded[AWAY + n], tensor])
+                 for n, tensor in encoded.items() if not n.startswith(AWAY)}  # fmt: skip
+        away, towards = self._found(torch.cat([x, x]), torch.cat([t, t]), named).chunk(2)
+        return away + self.scale * (towards - away)
+
+    def _found(self, x: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+        of = self._backbone
+        inputs = of.inputs(x.to(of.network.dtype), t, encoded)
+        return of.output(of.network(**inputs, return_dict=False)[0]).to(x.dtype)
+
+    def decode(self, x0: Tensor) -> Tensor:
+        """Images [B, 3, H, W] in [0, 1], in slices that fit into memory.
+
+        The slices have one size, the last one filled up, so that a row's bits do not depend on
+        its place in the batch.
+        """
+        width, height = self._backbone.size
+        size = min(len(x0), max(1, PIXELS // (width * height)))
+        found = []
+        for part in torch.split(x0, size):
+            images = self._backbone.pictures(fill(list(part), size))[: len(part)]
+            found.append((images.float() * 0.5 + 0.5).clamp(0, 1))
+        return torch.cat(found)
+
+    def native(self, x: Tensor) -> Tensor:
+        """Latents [B, C, H, W] as the pipeline's own ``latents=`` takes them."""
+        return self._backbone.native(x)
+
+    @cached_property
+    def flops(self) -> int:
+        """Of one forward of one sample, a multiply-add being two; counted without computing."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        network = self._backbone.network
+        with torch.no_grad():
+            encoded = self._backbone.encode([""], False)
+        x = torch.zeros(1, *self.shape, dtype=network.dtype, device=network.device)
+        inputs = self._backbone.inputs(x, torch.ones(1, device=network.device), encoded)
+        with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+            empty = type(network).from_config(network.config).to(network.dtype)
+            empty(**_on_meta(inputs), return_dict=False)
+        return int(counter.get_total_flops())
+
+
+def _on_meta(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: v.to("meta") if isinstance(v, Tensor) else v for n, v in inputs.items()}
+
+
+def autoencoded(vae: Any, x0: Tensor) -> Tensor:
+    """Images [B, 3, H, W] from -1 to 1 by a pipeline's autoencoder, in its own dtype."""
+    config = vae.config
+    latents = x0.to(vae.dtype) / config.scaling_factor
+    latents = latents + (getattr(config, "shift_factor", None) or 0.0)
+    found: Tensor = vae.decode(latents, return_dict=False)[0]
+    return found
+
+
+def clock(t: Tensor, steps: int, whole: bool) -> Tensor:
+    """Times [B] as a network of ``steps`` training times is told them, float32.
+
+    ``whole``: rounded down, as the integer timesteps of some schedulers are; a little is added
+    first, since σ has been rounded to float32 and must not fall below its own integer.
+    """
+    told = t.float() * steps
+    return (told + 1e-4).floor() if whole else told

@@ -1,0 +1,241 @@
+"""A diffusers pipeline as a model of the library: by folder, hub id or object."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..algorithms.problem import Space
+from ..errors import ConfigError
+from ..spec import sentence
+from ..trajectory import Condition, Grid
+from .diffusers_families import ENSEMBLE, Family, Layout, family_of, solver_of
+from .diffusers_source import Folder, InMemory, Source, package
+
+if TYPE_CHECKING:
+    from .diffusers_denoiser import DiffusersDenoiser
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+class Preset(BaseModel):
+    """What a pipeline's maker may write into ``noisesearch.json`` beside ``model_index.json``, or
+    into the attribute ``noisesearch`` of an object: what is taken where nothing is asked for.
+
+    ``true_guidance``: of a FLUX that reads its guidance as a number, a second, classifier-free
+    guidance away from the negative prompt, at twice the price (``true_cfg_scale`` of diffusers).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int | None = Field(None, ge=1)
+    guidance: float | None = None
+    size: tuple[int, int] | None = None
+    true_guidance: float = 1.0
+
+
+@dataclass(frozen=True)
+class DiffusersModel:
+    """One pipeline at one size; :func:`from_folder` and :func:`from_object` make it.
+
+    A noise has the shape of one latent, [C, H, W], for FLUX too, which packs two by two places
+    into a token: so that algorithms see places, and because the pipeline itself draws it so.
+    :meth:`DiffusersDenoiser.native` packs it as ``latents=`` takes it.
+    """
+
+    source: Source
+    family: Family
+    preset: Preset
+    size: tuple[int, int]
+    ensemble: tuple[str, ...] = ENSEMBLE
+    verifiers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def summary(self) -> str:
+        return f"{self.family.summary} ({self.source.kind})"
+
+    @property
+    def steps(self) -> int:
+        return self.preset.steps or self.family.defaults(self.source)[0]
+
+    @property
+    def guidance(self) -> float:
+        given = self.preset.guidance
+        return self.family.defaults(self.source)[1] if given is None else given
+
+    @property
+    def solver(self) -> str:
+        """The one that takes the steps of the pipeline's scheduler."""
+        from ..solvers import SOLVERS
+
+        scheduler = self.source.scheduler()
+        name = solver_of(scheduler)
+        if name is None or name not in SOLVERS:
+            raise ConfigError(
+                f"{self.name} comes with {type(scheduler).__name__}, whose steps none of our "
+                "solvers takes with its settings; name a solver, such as --solver euler"
+            )
+        return name
+
+    @property
+    def fingerprint(self) -> str:
+        return self.source.fingerprint
+
+    @property
+    def placed(self) -> tuple[str, str] | None:
+        """(device, dtype) of an object in memory, which is used where and as it is."""
+        if not isinstance(self.source, InMemory):
+            return None
+        network = getattr(self.source.object, self.family.needs[0])
+        dtype = str(network.dtype).removeprefix("torch.")
+        return self.source.device, dtype
+
+    @cached_property
+    def layout(self) -> Layout:
+        return self.family.layout(self.source)
+
+    def sized(self, width: int, height: int) -> DiffusersModel:
+        """The same at another size; ConfigError for one that its latents cannot have."""
+        unit = self.layout.unit
+        if width < unit or height < unit or width % unit or height % unit:
+            near = "x".join(str(max(unit, round(side / unit) * unit)) for side in (width, height))
+            raise ConfigError(
+                f"size {width}x{height}: width and height of {self.name} must be multiples of "
+                f"{unit}, such as {near}"
+            )
+        return replace(self, size=(width, height))
+
+    def condition(self, text: str | None, negative: str | None = None) -> Condition:
+        """Any text; None is the empty prompt."""
+        led = self.preset.true_guidance > 1 or not self.family.distilled(self.source)
+        if negative is not None and not led:
+            raise ConfigError(
+                f"negative is {negative!r}, but {self.name} reads its guidance as a number and is "
+                "led away from nothing; leave it out, or set true_guidance in its noisesearch.json"
+            )
+        return Condition(text=text, negative=negative)
+
+    def words(self) -> tuple[str, ...]:
+        return ()
+
+    def examples(self, count: int) -> list[str]:
+        return []
+
+    def space(self) -> Space:
+        return Space(self.layout.shape(*self.size), self.times, differentiable=True)
+
+    def times(self, grid: Grid) -> Sequence[float]:
+        """A full grid is the pipeline's own schedule, any other uniform in time."""
+        if grid.full:
+            return self._scheduled(grid.steps)[0]
+        span = grid.end - grid.start
+        return [grid.start + span * k / grid.steps for k in range(grid.steps + 1)]
+
+    def _scheduled(self, steps: int) -> tuple[list[float], bool]:
+        """The pipeline's σ, and whether the network is told whole thousandths of it."""
+        scheduler = self.source.scheduler()
+        width, height = self.size
+        tokens = width * height // self.layout.unit**2
+        try:
+            self.family.set_steps(scheduler, steps, tokens)
+        except (ValueError, TypeError, AssertionError) as error:
+            raise ConfigError(
+                f"{type(scheduler).__name__} of {self.name} cannot be given {steps} steps as "
+                f"{self.source.kind} does it ({error}); put another scheduler into the pipeline"
+            ) from error
+        sigmas = scheduler.sigmas.double().tolist()
+        falling = all(a > b for a, b in pairwise(sigmas))
+        if len(sigmas) != steps + 1 or sigmas[0] > 1 or sigmas[-1] != 0 or not falling:
+            raise ConfigError(
+                f"{type(scheduler).__name__} of {self.name} makes of {steps} steps no times that "
+                "fall from 1 to 0; put another scheduler into the pipeline"
+            )
+        return sigmas, not scheduler.timesteps.is_floating_point()
+
+    def build(self, guidance: float, device: str, dtype: str) -> DiffusersDenoiser:
+        if dtype not in DTYPES:
+            raise ConfigError(f"dtype is {dtype!r}, but must be one of {', '.join(DTYPES)}")
+        if self.placed is not None and self.placed[1] != dtype:
+            raise ConfigError(
+                f"{self.name} is in {self.placed[1]} and the run is asked for in {dtype}; leave "
+                "the dtype out, or convert the pipeline first with its method to()"
+            )
+        from .diffusers_denoiser import DiffusersDenoiser
+
+        pipeline = self.source.pipeline(device, dtype)
+        module, _, name = self.family.backbone.partition(":")
+        kind = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+        distilled = self.family.distilled(self.source)
+        scale = self.preset.true_guidance if distilled else guidance
+        whole = self._scheduled(self.steps)[1]
+        backbone = kind(pipeline, self.size, guidance=guidance, whole=whole)
+        return DiffusersDenoiser(backbone, self.layout.shape(*self.size), scale)
+
+
+def from_folder(source: str | Path) -> DiffusersModel:
+    """The model of a folder with a ``model_index.json``, or of a hub id, which is downloaded."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _model(Folder(path.resolve(), path.resolve().name))
+    return _model(Folder(_downloaded(str(source)), str(source)))
+
+
+def from_object(pipeline: Any, **settings: Any) -> DiffusersModel:
+    """The model of a pipeline in memory; ``settings`` are fields of :class:`Preset`."""
+    return _model(InMemory(pipeline), settings)
+
+
+def _model(source: Source, settings: Mapping[str, Any] | None = None) -> DiffusersModel:
+    family = family_of(source.kind, source.name)
+    if isinstance(source, Folder):
+        package()
+        source.check()
+    for part in family.needs:
+        source.config(part)
+    try:
+        preset = Preset(**{**source.settings, **(settings or {})})
+    except (ValidationError, TypeError) as error:
+        said = sentence(error) if isinstance(error, ValidationError) else str(error)
+        raise ConfigError(f"the settings for noisesearch of {source.name}: {said}") from error
+    try:
+        model = DiffusersModel(source, family, preset, family.layout(source).size)
+    except (KeyError, TypeError) as error:
+        raise ConfigError(
+            f"the configuration of {source.name} is not that of a {source.kind} ({error!r}); get "
+            "the pipeline's files again"
+        ) from error
+    return model if preset.size is None else model.sized(*preset.size)
+
+
+def _downloaded(name: str) -> Path:
+    """The folder of a hub id in the hub's own cache, its class looked at first."""
+    kind = package().DiffusionPipeline
+    try:
+        index = kind.load_config(name)
+        found = str(dict(index).get("_class_name"))
+    except Exception as error:  # whatever the network, the hub or its files may raise
+        raise _unreachable(name, error) from error
+    family_of(found, name)
+    try:
+        return Path(kind.download(name, use_safetensors=True))
+    except Exception as error:
+        raise _unreachable(name, error) from error
+
+
+def _unreachable(name: str, error: Exception) -> ConfigError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return ConfigError(
+        f"model {name!r} is no folder here, and cannot be had from the hub ({reason}); download "
+        "it elsewhere and give the folder: --model /path/to/folder"
+    )

@@ -1,0 +1,299 @@
+"""Where a diffusers pipeline comes from: a folder, the hub, or the user's own object."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import ConfigError
+from ..fingerprint import of_file
+from ..keys import digest
+
+INDEX = "model_index.json"
+PRESET = "noisesearch.json"
+LIBRARIES = (
+    "diffusers",
+    "transformers",
+)  # whose classes are loaded; others would run foreign code
+WEIGHTS = (".safetensors",)
+PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+SAMPLED = 64  # numbers of each weight that the fingerprint of an object in memory looks at
+
+
+class Source(Protocol):
+    """What is known of a pipeline before its weights are loaded, and the way to load them.
+
+    ``kind``: its class. ``settings``: what its maker suggests (steps, guidance, size).
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+    def config(self, part: str) -> Mapping[str, Any]:
+        """A component's configuration; ConfigError where the pipeline has no such component."""
+        ...
+
+    def scheduler(self) -> Any:
+        """A scheduler of its own, to ask for times; the pipeline's is left alone."""
+        ...
+
+    def pipeline(self, device: str, dtype: str) -> Any:
+        """The pipeline, its weights on the device."""
+        ...
+
+
+def package() -> Any:
+    """diffusers; ConfigError says how to get it."""
+    try:
+        # Its pipelines need transformers, and say so only when one of them is first looked at.
+        importlib.import_module("transformers")
+        return importlib.import_module("diffusers")
+    except ImportError as error:
+        raise ConfigError(
+            f"this model is a diffusers pipeline, and a package that it needs cannot be imported "
+            f"({error}); install it with: pip install 'noisesearch[diffusers]'"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A pipeline on disk, as ``save_pretrained`` writes it; nothing is unpickled."""
+
+    path: Path
+    name: str
+
+    @cached_property
+    def index(self) -> Mapping[str, Any]:
+        return _read(self.path / INDEX)
+
+    @property
+    def kind(self) -> str:
+        return str(self.index.get("_class_name", "nothing that its index names"))
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        path = self.path / PRESET
+        return _read(path) if path.is_file() else {}
+
+    @cached_property
+    def parts(self) -> Mapping[str, tuple[str, str]]:
+        """(library, class) of every component that the index lists."""
+        return {
+            name: (str(value[0]), str(value[1]))
+            for name, value in self.index.items()
+            if isinstance(value, list) and len(value) == 2 and value[0] is not None
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the files of weights and all configurations."""
+        weights = {str(p.relative_to(self.path)): _hash(p)
+                   for part in self.parts for p in self._files(part, WEIGHTS)}  # fmt: skip
+        texts = {str(p.relative_to(self.path)): of_file(p)
+                 for part in self.parts for p in self._files(part, (".json",))}  # fmt: skip
+        return digest(self.kind, weights, texts)[:16]
+
+    def config(self, part: str) -> Mapping[str, Any]:
+        if part not in self.parts:
+            raise ConfigError(
+                f"{self.path} has no {part} in its {INDEX}, which {self.kind} needs; give a whole "
+                "pipeline, as save_pretrained writes it"
+            )
+        return _read(self.path / part / self._file(part))
+
+    def _file(self, part: str) -> str:
+        return "scheduler_config.json" if part == "scheduler" else "config.json"
+
+    def _files(self, part: str, endings: tuple[str, ...]) -> list[Path]:
+        folder = self.path / part
+        return sorted(p for p in folder.glob("*") if p.suffix in endings)
+
+    @property
+    def _models(self) -> list[str]:
+        """Components with weights."""
+        return [part for part in self.parts if (self.path / part / "config.json").is_file()]
+
+    def check(self) -> None:
+        """ConfigError for a component whose files are not all there, before anything is loaded."""
+        for part in self.parts:
+            if not (self.path / part).is_dir():
+                raise ConfigError(
+                    f"{self.path} lacks the folder {part} that its {INDEX} lists; get the "
+                    "pipeline's files again"
+                )
+        for part in self._models:
+            if self._files(part, WEIGHTS):
+                continue
+            if pickled := self._files(part, PICKLED):
+                raise ConfigError(
+                    f"{pickled[0]} would have to be unpickled, which can run anything; save the "
+                    "pipeline with save_pretrained(..., safe_serialization=True)"
+                )
+            raise ConfigError(f"{self.path / part} holds no weights; get the files again")
+
+    def scheduler(self) -> Any:
+        kind = getattr(package(), self.parts["scheduler"][1], None)
+        if kind is None:
+            raise ConfigError(
+                f"scheduler {self.parts['scheduler'][1]!r} of {self.path} is none that the "
+                "installed diffusers knows; install a newer one: pip install -U diffusers"
+            )
+        return kind.from_config(dict(self.config("scheduler")))
+
+    def pipeline(self, device: str, dtype: str) -> Any:
+        """Loaded part by part, so that a weight that is missing is noticed."""
+        import torch
+
+        self.check()
+        precision = getattr(torch, dtype)
+        loaded = {part: self._load(part, precision) for part in self._models}
+        try:
+            pipeline = getattr(package(), self.kind).from_pretrained(
+                str(self.path), **loaded, local_files_only=True, use_safetensors=True
+            )
+        except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
+            raise _unreadable(self.path, error) from error
+        return pipeline.to(device)
+
+    def _load(self, part: str, dtype: Any) -> Any:
+        library, name = self.parts[part]
+        known = library in LIBRARIES
+        kind: Any = getattr(importlib.import_module(library), name, None) if known else None
+        if kind is None:
+            raise ConfigError(
+                f"{part} of {self.path} is a {library}.{name}, which is not in the installed "
+                f"{' and '.join(LIBRARIES)}; nothing else is run from a folder of weights"
+            )
+        plain = [p for p in self._files(part, WEIGHTS) if ".fp16." not in p.name]
+        precision = {"torch_dtype" if library == "diffusers" else "dtype": dtype}
+        try:
+            model, info = kind.from_pretrained(
+                str(self.path / part), local_files_only=True, use_safetensors=True,
+                output_loading_info=True, variant=None if plain else "fp16", **precision,
+            )  # fmt: skip
+        except Exception as error:  # truncated files, foreign shapes: each library has its own
+            raise _unreadable(self.path / part, error) from error
+        if info["missing_keys"]:
+            missing = sorted(info["missing_keys"])
+            raise ConfigError(
+                f"{self.path / part} lacks {len(missing)} weights of a {name} (first "
+                f"{missing[0]}); get its files again"
+            )
+        return model.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """The user's own pipeline object: used as it is and where it is, and left so."""
+
+    object: Any
+
+    @property
+    def name(self) -> str:
+        return self.kind
+
+    @property
+    def kind(self) -> str:
+        return type(self.object).__name__
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Of its attribute ``noisesearch``, where somebody gave it one."""
+        found = getattr(self.object, "noisesearch", None)
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def device(self) -> str:
+        return str(self.object._execution_device)
+
+    def config(self, part: str) -> Mapping[str, Any]:
+        config = self._part(part).config
+        found: Mapping[str, Any] = config if isinstance(config, Mapping) else config.to_dict()
+        return found
+
+    def _part(self, part: str) -> Any:
+        found = getattr(self.object, part, None)
+        if found is None:
+            raise ConfigError(
+                f"the {self.kind} has no {part}; load the pipeline with all of its components"
+            )
+        return found
+
+    def scheduler(self) -> Any:
+        import copy
+
+        return copy.deepcopy(self._part("scheduler"))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of every weight's name, shape and some of its numbers, and of all configurations.
+
+        Not kept: weights in memory can change between two searches.
+        """
+        import torch
+
+        found = []
+        for part, module in sorted(self.object.components.items()):
+            config = getattr(module, "config", None)
+            found.append([part, str(config) if config is not None else ""])
+            if isinstance(module, torch.nn.Module):
+                found += [[part, name, *_looked_at(weight)]
+                          for name, weight in module.state_dict().items()
+                          if isinstance(weight, torch.Tensor)]  # fmt: skip
+        return digest(self.kind, found)[:16]
+
+    def pipeline(self, device: str, dtype: str) -> Any:
+        import torch
+
+        here = torch.device(self.device)
+        wanted = torch.device(device)
+        if here.type != wanted.type or (wanted.index or 0) != (here.index or 0):
+            raise ConfigError(
+                f"the {self.kind} is on {here} and the run is asked for on {wanted}; leave the "
+                f"device out, or move the pipeline first: pipe.to({device!r})"
+            )
+        return self.object
+
+
+def _looked_at(weight: Any) -> list[Any]:
+    """Shape, type and some numbers of a weight, spread over all of it."""
+    flat = weight.detach().reshape(-1)
+    some = flat[:: max(1, flat.numel() // SAMPLED)][:SAMPLED].cpu()
+    numbers = some.double().tolist() if some.is_floating_point() else some.tolist()
+    # As text: a weight may be infinite, which canonical JSON has no word for.
+    return [list(weight.shape), str(weight.dtype), repr(numbers)]
+
+
+def _hash(path: Path) -> str:
+    """A file's hash; the hub's cache names a file by its SHA-256, which saves reading it."""
+    name = path.resolve().name
+    return name if re.fullmatch(r"[0-9a-f]{64}", name) else of_file(path)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path} cannot be read as JSON ({error}); get the pipeline's files again"
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold an object; get the pipeline's files again")
+    return content
+
+
+def _unreadable(path: Path, error: Exception) -> ConfigError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return ConfigError(f"{path} cannot be loaded ({reason}); get the pipeline's files again")

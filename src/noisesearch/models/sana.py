@@ -1,0 +1,55 @@
+"""Sana as a backbone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from ..denoiser import Encoded
+from .diffusers_denoiser import autoencoded, clock
+
+
+class SanaBackbone:
+    """A language model reads the prompt after an instruction, its negative without one."""
+
+    def __init__(
+        self, pipeline: Any, size: tuple[int, int], *, guidance: float, whole: bool
+    ) -> None:
+        self.network, self.size = pipeline.transformer, size
+        self._pipeline, self._whole = pipeline, whole
+        self._steps = pipeline.scheduler.config.num_train_timesteps
+        self._channels = self.network.config.in_channels
+        call = inspect.signature(pipeline.__call__).parameters
+        self._instruction = call["complex_human_instruction"].default
+
+    def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:
+        side = self._pipeline.tokenizer.padding_side
+        try:
+            words, mask, _, _ = self._pipeline.encode_prompt(
+                [text or "" for text in texts], do_classifier_free_guidance=False,
+                complex_human_instruction=None if negative else self._instruction,
+            )  # fmt: skip
+        finally:
+            self._pipeline.tokenizer.padding_side = side  # which encode_prompt sets
+        return {"words": words, "mask": mask}
+
+    def inputs(self, x: Tensor, t: Tensor, encoded: Encoded) -> dict[str, Any]:
+        told = clock(t, self._steps, self._whole) * self.network.config.timestep_scale
+        return {
+            "hidden_states": x,
+            "timestep": told,
+            "encoder_hidden_states": encoded["words"].to(x.dtype),
+            "encoder_attention_mask": encoded["mask"],
+        }
+
+    def output(self, found: Tensor) -> Tensor:
+        return found[:, : self._channels]  # a learned variance comes after
+
+    def pictures(self, x0: Tensor) -> Tensor:
+        return autoencoded(self._pipeline.vae, x0)
+
+    def native(self, x: Tensor) -> Tensor:
+        return x
