@@ -119,13 +119,20 @@ class DiffusersDenoiser:
         x = torch.zeros(1, *self.shape, dtype=network.dtype, device=network.device)
         inputs = self._backbone.inputs(x, torch.ones(1, device=network.device), encoded)
         with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
-            empty = type(network).from_config(network.config).to(network.dtype)
+            empty = type(network).from_config(network.config)
             empty(**_on_meta(inputs), return_dict=False)
         return int(counter.get_total_flops())
 
 
 def _on_meta(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: v.to("meta") if isinstance(v, Tensor) else v for n, v in inputs.items()}
+    """Shapes without numbers, in float32: of another precision the count is the same."""
+
+    def moved(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return value.to("meta", torch.float32 if value.is_floating_point() else value.dtype)
+
+    return {name: moved(value) for name, value in inputs.items()}
 
 
 def autoencoded(vae: Any, x0: Tensor) -> Tensor:

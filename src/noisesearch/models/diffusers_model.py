@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -148,7 +149,10 @@ class DiffusersModel:
         width, height = self.size
         tokens = width * height // self.layout.unit**2
         try:
-            self.family.set_steps(scheduler, steps, tokens)
+            with warnings.catch_warnings():
+                # Of numpy's, about how some schedulers of diffusers are written.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self.family.set_steps(scheduler, steps, tokens)
         except (ValueError, TypeError, AssertionError) as error:
             raise ConfigError(
                 f"{type(scheduler).__name__} of {self.name} cannot be given {steps} steps as "
