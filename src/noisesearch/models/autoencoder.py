@@ -65,7 +65,7 @@ def _load(folder: Path) -> Any:
     except ImportError as error:
         raise ConfigError(
             f"the latents of this checkpoint are decoded by diffusers, which cannot be imported "
-            f"({error}); install it with: pip install diffusers"
+            f"({error}); install it with: pip install 'noisesearch[diffusers]'"
         ) from error
     try:
         network, info = kind.from_pretrained(

@@ -192,6 +192,11 @@ def from_folder(source: str | Path) -> DiffusersModel:
     path = Path(source).expanduser()
     if path.is_dir():
         return _model(Folder(path.resolve(), path.resolve().name))
+    if path.parent.is_dir() and path.parent != Path():
+        raise ConfigError(
+            f"no folder {path}: give a folder with a model_index.json, as save_pretrained writes "
+            "it, or a hub id such as black-forest-labs/FLUX.1-dev"
+        )
     return _model(Folder(_downloaded(str(source)), str(source)))
 
 
@@ -203,10 +208,10 @@ def from_object(pipeline: Any, **settings: Any) -> DiffusersModel:
 def _model(source: Source, settings: Mapping[str, Any] | None = None) -> DiffusersModel:
     family = family_of(source.kind, source.name)
     if isinstance(source, Folder):
-        package()
         source.check()
     for part in family.needs:
         source.config(part)
+    package()
     try:
         preset = Preset(**{**source.settings, **(settings or {})})
     except (ValidationError, TypeError) as error:
@@ -237,8 +242,11 @@ def _downloaded(name: str) -> Path:
         raise _unreachable(name, error) from error
 
 
-def _unreachable(name: str, error: Exception) -> ConfigError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+def _unreachable(name: str, error: BaseException) -> ConfigError:
+    first = error
+    while cause := first.__cause__ or first.__context__:  # the hub hides why behind what it means
+        first = cause
+    reason = (str(first).strip() or type(first).__name__).splitlines()[0].rstrip(".")
     return ConfigError(
         f"model {name!r} is no folder here, and cannot be had from the hub ({reason}); download "
         "it elsewhere and give the folder: --model /path/to/folder"

@@ -158,7 +158,9 @@ class Folder:
 
         self.check()
         precision = getattr(torch, dtype)
-        loaded = {part: self._load(part, precision) for part in self._models}
+        # A network is made with random weights before it gets its own.
+        with torch.random.fork_rng(devices=[]):
+            loaded = {part: self._load(part, precision) for part in self._models}
         try:
             pipeline = getattr(package(), self.kind).from_pretrained(
                 str(self.path), **loaded, local_files_only=True, use_safetensors=True
@@ -188,7 +190,7 @@ class Folder:
         if info["missing_keys"]:
             missing = sorted(info["missing_keys"])
             raise ConfigError(
-                f"{self.path / part} lacks {len(missing)} weights of a {name} (first "
+                f"{self.path / part} lacks {len(missing)} of the weights of a {name} (first "
                 f"{missing[0]}); get its files again"
             )
         return model.eval().requires_grad_(False)

@@ -19,7 +19,9 @@ class Model(Protocol):
     names resolve to here. ``fingerprint``: of the weights; a run of others is refused.
 
     It may also have ``real(conditions, count) -> images [N, 3, H, W]`` in [0, 1]: real images of
-    the conditions in turn, for objectives that compare sets.
+    the conditions in turn, for objectives that compare sets; ``sized(width, height) -> Model``,
+    where it has several sizes; ``placed``, (device, dtype) of weights that are in memory already
+    and are used where and as they are.
     """
 
     @property

@@ -31,6 +31,7 @@ TABLE = "y_embedder.embedding_table.weight"
 TELLING = {"x_embedder.proj.weight": 4, "pos_embed": 3, TABLE: 2, "final_layer.linear.weight": 2,
            "blocks.0.mlp.fc1.weight": 2}  # fmt: skip
 OTHER = "give the .safetensors or .pt file of a SiT checkpoint, or a folder with one"
+PIPELINE = "or with the model_index.json of a diffusers pipeline"
 
 
 def find(source: Path) -> Path:
@@ -38,12 +39,12 @@ def find(source: Path) -> Path:
     if source.is_file():
         return source
     if not source.is_dir():
-        raise ConfigError(f"no file or folder {source}: {OTHER}")
+        raise ConfigError(f"no file or folder {source}: {OTHER} {PIPELINE}")
     if (source / "model_index.json").is_file():
         raise ConfigError(f"{source} holds a diffusers pipeline, not a SiT checkpoint: {OTHER}")
     found = sorted(p for p in source.iterdir() if p.suffix in ENDINGS)
     if not found:
-        raise ConfigError(f"{source} holds no weights ({', '.join(ENDINGS)}): {OTHER}")
+        raise ConfigError(f"{source} holds no weights ({', '.join(ENDINGS)}): {OTHER} {PIPELINE}")
     if len(found) > 1:
         names = ", ".join(p.name for p in found)
         raise ConfigError(f"{source} holds several weights ({names}); give the file that is meant")

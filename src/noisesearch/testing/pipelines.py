@@ -41,15 +41,15 @@ def tiny_pipeline(name: str, folder: str | Path | None = None) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         pipeline = _BUILDERS[name](diffusers, importlib.import_module("transformers"))
+        if folder is not None:
+            pipeline.save_pretrained(str(folder), safe_serialization=True)
+            (Path(folder) / "noisesearch.json").write_text(json.dumps(DEFAULTS) + "\n")
+            pipeline = type(pipeline).from_pretrained(
+                str(folder), local_files_only=True, use_safetensors=True
+            )
     for part in pipeline.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval()
-    if folder is not None:
-        pipeline.save_pretrained(str(folder), safe_serialization=True)
-        (Path(folder) / "noisesearch.json").write_text(json.dumps(DEFAULTS) + "\n")
-        pipeline = type(pipeline).from_pretrained(
-            str(folder), local_files_only=True, use_safetensors=True
-        )
     pipeline.set_progress_bar_config(disable=True)
     pipeline.noisesearch = dict(DEFAULTS)
     return pipeline
