@@ -99,9 +99,10 @@ def test_times(flux: Any) -> None:
     sigmas = torch.linspace(1, 1 / 30, 30, dtype=torch.float64)
     e = torch.tensor(1.15, dtype=torch.float64).exp()
     expected = [*(e / (e + 1 / sigmas - 1)).tolist(), 0.0]
-    assert model.times(Grid(30)) == pytest.approx(expected, abs=1e-6)
-    assert model.times(Grid(4, 1.0, 0.2)) == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2])
-    assert model.times(Grid(2, 0.5, 0.0)) == pytest.approx([0.5, 0.25, 0.0])
+    times = model.space().times
+    assert times(Grid(30)) == pytest.approx(expected, abs=1e-6)
+    assert times(Grid(4, 1.0, 0.2)) == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2])
+    assert times(Grid(2, 0.5, 0.0)) == pytest.approx([0.5, 0.25, 0.0])
 
 
 def test_a_search_by_folder_is_resumed_and_verified(folder: Path, tmp_path: Path) -> None:
@@ -126,8 +127,8 @@ def test_the_command_line(
     scorer = tmp_path / "mine.py"
     scorer.write_text("def vivid(images, conditions):\n    return images.std(dim=(1, 2, 3))\n")
     words = ["generate", "a red circle", "--model", str(folder), "--verifier", f"{scorer}:vivid",
-             "--algorithm", "random", "--budget", "3candidates", "--size", "32x64", "--json", "--dtype", "float32",
-             "--out", str(tmp_path / "run")]  # fmt: skip
+             "--algorithm", "random", "--budget", "3candidates", "--size", "32x64", "--json",
+             "--dtype", "float32",             "--out", str(tmp_path / "run")]  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["noisesearch", *words])
     with pytest.raises(SystemExit) as end:
         main()
@@ -363,6 +364,8 @@ def test_wrong_objects(flux: Any) -> None:
     other.scheduler = kind()
     with pytest.raises(ConfigError, match=r"comes with FlowMatchHeun.* such as --solver euler"):
         ns.search("a red circle", model=other, verifier=brightness())
+    found = ns.search("a red circle", model=other, verifier=brightness(), solver="heun", budget=16)
+    assert found.winner.score >= found.baseline.score
 
 
 def test_without_diffusers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

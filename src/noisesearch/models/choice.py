@@ -10,7 +10,7 @@ from typing import Any, cast
 from .. import registry
 from ..errors import ConfigError
 from .protocol import Model
-from .sit_config import ENDINGS
+from .sit_config import ENDINGS, NAMES
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 SIZE = re.compile(r"(\d+)x(\d+)")
@@ -80,4 +80,5 @@ def is_pipeline(name: str) -> bool:
     path = Path(name).expanduser()
     if path.exists():
         return (path / "model_index.json").is_file()
-    return HUB_ID.fullmatch(name) is not None and path.suffix not in (*ENDINGS, ".py")
+    other = name in NAMES or path.suffix in (*ENDINGS, ".py")
+    return HUB_ID.fullmatch(name) is not None and not other

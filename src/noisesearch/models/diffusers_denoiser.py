@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from ..denoiser import Encoded, fill
-from ..process import Linear
+from ..process import Process
 from ..solvers import Pair, like
 from ..trajectory import Condition
+from .flow_schedule import Schedule
 
 # Pixels decoded at a time: at 1024×1024 the decoder of Stable Diffusion needs some gigabytes.
 PIXELS = 1024 * 1024
@@ -22,19 +23,20 @@ AWAY = "away."  # prefix of the encodings that guidance leads away from
 class Backbone(Protocol):
     """The parts of a pipeline that a denoiser is made of, in the family's own terms.
 
-    Contract: rows are independent. ``inputs(x [B, C, H, W], t [B], encoded)`` are the arguments
-    of ``network``, t of the linear interpolant; ``output`` turns what it returns into the shape
-    of x. Nothing of the pipeline is changed.
+    Contract: rows are independent. ``inputs(x [B, C, H, W], timestep [B], encoded)`` are the
+    arguments of ``network``; ``output`` turns what it returns into the shape of x, and
+    ``prediction``, a key of PREDICTIONS, says what that is. Nothing of the pipeline is changed.
     """
 
     network: Any
     size: tuple[int, int]
+    prediction: str
 
     def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:
         """Tensors [B, …] of the texts; None where no text was given."""
         ...
 
-    def inputs(self, x: Tensor, t: Tensor, encoded: Encoded) -> dict[str, Any]: ...
+    def inputs(self, x: Tensor, timestep: Tensor, encoded: Encoded) -> dict[str, Any]: ...
     def output(self, found: Tensor) -> Tensor: ...
 
     def pictures(self, x0: Tensor) -> Tensor:
@@ -46,20 +48,31 @@ class Backbone(Protocol):
         ...
 
 
-class DiffusersDenoiser:
-    """A flow's velocity as the pair (x0, ε) on the linear interpolant x = (1 − t)·x0 + t·ε.
+def of_flow(process: Process, x: Tensor, t: Tensor, v: Tensor) -> Pair:
+    """(x0, ε) of a flow's v = ε − x0 = dx/dt on x = (1 − t)·x0 + t·ε, finite at both ends."""
+    time = like(t, x)
+    return x - time * v, x + (1 - time) * v
 
-    The network gives v = ε − x0 = dx/dt, so that x0 = x − t·v and ε = x + (1 − t)·v, finite at
-    both ends. Classifier-free guidance (arXiv 2207.12598) is taken for a scale above 1, as the
-    pipelines do, at two forwards in one call: v(∅) + scale·(v(text) − v(∅)), a negative prompt
-    in the place of ∅.
+
+# What a network may give: (process, x [B, …], t [B], output [B, …]) → (x0, ε).
+PREDICTIONS: dict[str, Callable[[Process, Tensor, Tensor, Tensor], Pair]] = {"flow": of_flow}
+
+
+class DiffusersDenoiser:
+    """A backbone on the process and the clock of a schedule, with classifier-free guidance.
+
+    Guidance (arXiv 2207.12598) is taken for a scale above 1, as the pipelines do, at two forwards
+    in one call: f(∅) + scale·(f(text) − f(∅)), a negative prompt in the place of ∅.
     """
 
-    def __init__(self, backbone: Backbone, shape: tuple[int, ...], scale: float) -> None:
-        self.process = Linear()
+    def __init__(
+        self, backbone: Backbone, schedule: Schedule, shape: tuple[int, ...], scale: float
+    ) -> None:
+        self.process = schedule.process
         self.shape = shape
         self.scale = scale
         self.forwards = 2 if scale > 1 else 1
+        self._timestep = schedule.timestep
         self._backbone = backbone
 
     @torch.no_grad()
@@ -73,21 +86,21 @@ class DiffusersDenoiser:
 
     def __call__(self, x: Tensor, t: Tensor, encoded: Encoded) -> Pair:
         """(x0, ε) at x [B, C, H, W], t [B], in the dtype of x."""
-        v = self._velocity(x, t, encoded)
-        time = like(t, x)
-        return x - time * v, x + (1 - time) * v
+        guided = self._guided(x, self._timestep(t).float(), encoded)
+        return PREDICTIONS[self._backbone.prediction](self.process, x, t, guided)
 
-    def _velocity(self, x: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+    def _guided(self, x: Tensor, timestep: Tensor, encoded: Encoded) -> Tensor:
         if self.forwards == 1:
-            return self._found(x, t, encoded)
-        named = {n: torch.cat([encoded[AWAY + n], tensor])
-                 for n, tensor in encoded.items() if not n.startswith(AWAY)}  # fmt: skip
-        away, towards = self._found(torch.cat([x, x]), torch.cat([t, t]), named).chunk(2)
+            return self._found(x, timestep, encoded)
+        both = {n: torch.cat([encoded[AWAY + n], tensor])
+                for n, tensor in encoded.items() if not n.startswith(AWAY)}  # fmt: skip
+        found = self._found(torch.cat([x, x]), torch.cat([timestep, timestep]), both)
+        away, towards = found.chunk(2)
         return away + self.scale * (towards - away)
 
-    def _found(self, x: Tensor, t: Tensor, encoded: Encoded) -> Tensor:
+    def _found(self, x: Tensor, timestep: Tensor, encoded: Encoded) -> Tensor:
         of = self._backbone
-        inputs = of.inputs(x.to(of.network.dtype), t, encoded)
+        inputs = of.inputs(x.to(of.network.dtype), timestep, encoded)
         return of.output(of.network(**inputs, return_dict=False)[0]).to(x.dtype)
 
     def decode(self, x0: Tensor) -> Tensor:
@@ -142,13 +155,3 @@ def autoencoded(vae: Any, x0: Tensor) -> Tensor:
     latents = latents + (getattr(config, "shift_factor", None) or 0.0)
     found: Tensor = vae.decode(latents, return_dict=False)[0]
     return found
-
-
-def clock(t: Tensor, steps: int, whole: bool) -> Tensor:
-    """Times [B] as a network of ``steps`` training times is told them, float32.
-
-    ``whole``: rounded down, as the integer timesteps of some schedulers are; a little is added
-    first, since σ has been rounded to float32 and must not fall below its own integer.
-    """
-    told = t.float() * steps
-    return (told + 1e-4).floor() if whole else told

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ConfigError
 from .diffusers_source import Source
 
+if TYPE_CHECKING:
+    from .flow_schedule import Schedule
+
 ENSEMBLE = ("clipscore", "aesthetic", "imagereward")
+FLOW = "FlowMatchEulerDiscreteScheduler"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Family(Protocol):
     """One pipeline class.
 
     ``needs``: its components, the network first. ``backbone``: ``module:Class`` in this package.
+    ``usual``: the scheduler whose times are taken where the pipeline's own is none of ours.
     ``distilled(source)``: guidance is a number that the network reads, not two forwards.
     """
 
@@ -41,6 +46,8 @@ class Family(Protocol):
     def needs(self) -> tuple[str, ...]: ...
     @property
     def backbone(self) -> str: ...
+    @property
+    def usual(self) -> str: ...
 
     def defaults(self, source: Source) -> tuple[int, float]:
         """Steps and guidance, where nobody says otherwise."""
@@ -49,8 +56,8 @@ class Family(Protocol):
     def distilled(self, source: Source) -> bool: ...
     def layout(self, source: Source) -> Layout: ...
 
-    def set_steps(self, scheduler: Any, steps: int, tokens: int) -> None:
-        """Give a scheduler its steps as the pipeline does; ``tokens``: units in the picture."""
+    def schedule(self, scheduler: Any, tokens: int) -> Schedule:
+        """The scheduler's, set as the pipeline sets it; ``tokens``: units in the picture."""
         ...
 
 
@@ -68,6 +75,11 @@ def shift(scheduler: Any, tokens: int, most: float) -> float:
     return float(base + (top - base) * (tokens - low) / (high - low))
 
 
+def even(steps: int) -> list[float]:
+    """σ from 1 to 1/n in equal steps, before any shift."""
+    return [1.0 - k / steps for k in range(steps)]
+
+
 @dataclass(frozen=True)
 class Flux:
     """FLUX.1: dev reads its guidance as a number, schnell is made for four steps without any."""
@@ -76,6 +88,7 @@ class Flux:
     summary: str = "text to image, a flow"
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder", "text_encoder_2")
     backbone: str = "flux:FluxBackbone"
+    usual: str = FLOW
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return (30, 3.5) if self.distilled(source) else (4, 1.0)
@@ -90,14 +103,11 @@ class Flux:
         channels = source.config("transformer")["in_channels"] // 4
         return Layout(channels, factor, 2 * factor, (side, side))
 
-    def set_steps(self, scheduler: Any, steps: int, tokens: int) -> None:
-        import numpy as np
+    def schedule(self, scheduler: Any, tokens: int) -> Schedule:
+        from .flow_schedule import schedule
 
-        mu = shift(scheduler, tokens, 1.15)
-        if scheduler.config.get("use_flow_sigmas", False):
-            scheduler.set_timesteps(steps, mu=mu)
-        else:
-            scheduler.set_timesteps(steps, sigmas=np.linspace(1.0, 1 / steps, steps), mu=mu)
+        own = scheduler.config.get("use_flow_sigmas", False)  # then its sigmas are not asked for
+        return schedule(scheduler, None if own else even, shift(scheduler, tokens, 1.15))
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,7 @@ class StableDiffusion3:
     summary: str = "text to image, a flow"
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder", "text_encoder_2")
     backbone: str = "sd3:StableDiffusion3Backbone"
+    usual: str = FLOW
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 28, 7.0
@@ -121,11 +132,11 @@ class StableDiffusion3:
         side = config["sample_size"] * factor
         return Layout(config["in_channels"], factor, factor * config["patch_size"], (side, side))
 
-    def set_steps(self, scheduler: Any, steps: int, tokens: int) -> None:
-        if scheduler.config.get("use_dynamic_shifting", False):
-            scheduler.set_timesteps(steps, mu=shift(scheduler, tokens, 1.16))
-        else:
-            scheduler.set_timesteps(steps)
+    def schedule(self, scheduler: Any, tokens: int) -> Schedule:
+        from .flow_schedule import schedule
+
+        moved = scheduler.config.get("use_dynamic_shifting", False)
+        return schedule(scheduler, mu=shift(scheduler, tokens, 1.16) if moved else None)
 
 
 @dataclass(frozen=True)
@@ -136,6 +147,7 @@ class Sana:
     summary: str = "text to image, a flow on coarse latents"
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder")
     backbone: str = "sana:SanaBackbone"
+    usual: str = FLOW
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 20, 4.5
@@ -151,8 +163,10 @@ class Sana:
         unit = max(32, factor * config["patch_size"])
         return Layout(config["in_channels"], factor, unit, (side, side))
 
-    def set_steps(self, scheduler: Any, steps: int, tokens: int) -> None:
-        scheduler.set_timesteps(steps)
+    def schedule(self, scheduler: Any, tokens: int) -> Schedule:
+        from .flow_schedule import schedule
+
+        return schedule(scheduler)
 
 
 FAMILIES: dict[str, Family] = {f.kind: f for f in (Flux(), StableDiffusion3(), Sana())}
@@ -164,17 +178,3 @@ def family_of(kind: str, name: str) -> Family:
         what = f"{name} is a {kind}" if name != kind else f"the model is a {kind}"
         raise ConfigError(f"{what}, which is not supported; supported are {', '.join(FAMILIES)}")
     return FAMILIES[kind]
-
-
-def solver_of(scheduler: Any) -> str | None:
-    """The name of our solver that takes a scheduler's steps; None where there is none."""
-    kind, get = type(scheduler).__name__, scheduler.config.get
-    if kind == "FlowMatchEulerDiscreteScheduler":
-        return None if get("stochastic_sampling") or get("invert_sigmas") else "euler"
-    if kind == "DPMSolverMultistepScheduler" and get("use_flow_sigmas"):
-        second = ("dpmsolver++", 2, "midpoint", "zero")
-        found = tuple(get(n) for n in ("algorithm_type", "solver_order", "solver_type",
-                                       "final_sigmas_type"))  # fmt: skip
-        other = get("thresholding") or get("euler_at_final") or not get("lower_order_final")
-        return "dpm++2m" if found == second and not other else None
-    return None

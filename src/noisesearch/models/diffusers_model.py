@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..algorithms.problem import Space
 from ..errors import ConfigError
 from ..spec import sentence
-from ..trajectory import Condition, Grid
-from .diffusers_families import ENSEMBLE, Family, Layout, family_of, solver_of
+from ..trajectory import Condition
+from .diffusers_families import ENSEMBLE, Family, Layout, family_of
 from .diffusers_source import Folder, InMemory, Source, package
 
 if TYPE_CHECKING:
     from .diffusers_denoiser import DiffusersDenoiser
+    from .flow_schedule import Schedule
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -78,16 +77,25 @@ class DiffusersModel:
     @property
     def solver(self) -> str:
         """The one that takes the steps of the pipeline's scheduler."""
-        from ..solvers import SOLVERS
+        return self._scheduled(self.source.scheduler()).solver
 
+    def _scheduled(self, scheduler: Any) -> Schedule:
+        """ConfigError where none of our solvers takes the scheduler's steps."""
+        width, height = self.size
+        return self.family.schedule(scheduler, width * height // self.layout.unit**2)
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """Of the pipeline's scheduler, else of the family's usual one with its settings."""
         scheduler = self.source.scheduler()
-        name = solver_of(scheduler)
-        if name is None or name not in SOLVERS:
-            raise ConfigError(
-                f"{self.name} comes with {type(scheduler).__name__}, whose steps none of our "
-                "solvers takes with its settings; name a solver, such as --solver euler"
-            )
-        return name
+        try:
+            return self._scheduled(scheduler)
+        except ConfigError:
+            usual = getattr(package(), self.family.usual)
+            config = dict(scheduler.config)
+            if "flow_shift" in config:  # the same shift under another name
+                config["shift"] = config["flow_shift"]
+            return self._scheduled(usual.from_config(config))
 
     @property
     def fingerprint(self) -> str:
@@ -134,38 +142,7 @@ class DiffusersModel:
         return []
 
     def space(self) -> Space:
-        return Space(self.layout.shape(*self.size), self.times, differentiable=True)
-
-    def times(self, grid: Grid) -> Sequence[float]:
-        """A full grid is the pipeline's own schedule, any other uniform in time."""
-        if grid.full:
-            return self._scheduled(grid.steps)[0]
-        span = grid.end - grid.start
-        return [grid.start + span * k / grid.steps for k in range(grid.steps + 1)]
-
-    def _scheduled(self, steps: int) -> tuple[list[float], bool]:
-        """The pipeline's σ, and whether the network is told whole thousandths of it."""
-        scheduler = self.source.scheduler()
-        width, height = self.size
-        tokens = width * height // self.layout.unit**2
-        try:
-            with warnings.catch_warnings():
-                # Of numpy's, about how some schedulers of diffusers are written.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                self.family.set_steps(scheduler, steps, tokens)
-        except (ValueError, TypeError, AssertionError) as error:
-            raise ConfigError(
-                f"{type(scheduler).__name__} of {self.name} cannot be given {steps} steps as "
-                f"{self.source.kind} does it ({error}); put another scheduler into the pipeline"
-            ) from error
-        sigmas = scheduler.sigmas.double().tolist()
-        falling = all(a > b for a, b in pairwise(sigmas))
-        if len(sigmas) != steps + 1 or sigmas[0] > 1 or sigmas[-1] != 0 or not falling:
-            raise ConfigError(
-                f"{type(scheduler).__name__} of {self.name} makes of {steps} steps no times that "
-                "fall from 1 to 0; put another scheduler into the pipeline"
-            )
-        return sigmas, not scheduler.timesteps.is_floating_point()
+        return Space(self.layout.shape(*self.size), self.schedule.times, differentiable=True)
 
     def build(self, guidance: float, device: str, dtype: str) -> DiffusersDenoiser:
         if dtype not in DTYPES:
@@ -182,9 +159,9 @@ class DiffusersModel:
         kind = getattr(importlib.import_module(f"{__package__}.{module}"), name)
         distilled = self.family.distilled(self.source)
         scale = self.preset.true_guidance if distilled else guidance
-        whole = self._scheduled(self.steps)[1]
-        backbone = kind(pipeline, self.size, guidance=guidance, whole=whole)
-        return DiffusersDenoiser(backbone, self.layout.shape(*self.size), scale)
+        backbone = kind(pipeline, self.size, guidance)
+        shape = self.layout.shape(*self.size)
+        return DiffusersDenoiser(backbone, self.schedule, shape, scale)
 
 
 def from_folder(source: str | Path) -> DiffusersModel:

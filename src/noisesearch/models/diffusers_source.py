@@ -271,9 +271,12 @@ class InMemory:
 
 def _looked_at(weight: Any) -> list[Any]:
     """Shape, type and some numbers of a weight, spread over all of it."""
-    flat = weight.detach().reshape(-1)
-    some = flat[:: max(1, flat.numel() // SAMPLED)][:SAMPLED].cpu()
-    numbers = some.double().tolist() if some.is_floating_point() else some.tolist()
+    try:
+        flat = weight.detach().reshape(-1)
+        some = flat[:: max(1, flat.numel() // SAMPLED)][:SAMPLED].cpu()
+        numbers = some.double().tolist() if some.is_floating_point() else some.tolist()
+    except (NotImplementedError, RuntimeError, TypeError):  # a quantised weight of another kind
+        numbers = []
     # As text: a weight may be infinite, which canonical JSON has no word for.
     return [list(weight.shape), str(weight.dtype), repr(numbers)]
 

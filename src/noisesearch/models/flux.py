@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..denoiser import Encoded
-from .diffusers_denoiser import autoencoded, clock
+from .diffusers_denoiser import autoencoded
 
 
 def pack(x: Tensor) -> Tensor:
@@ -29,11 +29,11 @@ def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
 class FluxBackbone:
     """Two text encoders, tokens with places, and a guidance that dev reads as a number."""
 
-    def __init__(
-        self, pipeline: Any, size: tuple[int, int], *, guidance: float, whole: bool
-    ) -> None:
+    prediction = "flow"
+
+    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
         self.network, self.size = pipeline.transformer, size
-        self._pipeline, self._whole = pipeline, whole
+        self._pipeline = pipeline
         self._guidance = guidance if self.network.config.guidance_embeds else None
         factor = pipeline.vae_scale_factor
         self._places = size[1] // factor, size[0] // factor
@@ -43,10 +43,10 @@ class FluxBackbone:
         words, pooled, _ = self._pipeline.encode_prompt(prompt=prompts, prompt_2=prompts)
         return {"words": words, "pooled": pooled}
 
-    def inputs(self, x: Tensor, t: Tensor, encoded: Encoded) -> dict[str, Any]:
+    def inputs(self, x: Tensor, timestep: Tensor, encoded: Encoded) -> dict[str, Any]:
         words = encoded["words"]
         # The network multiplies by 1000 itself.
-        told = clock(t, 1000, self._whole) / 1000
+        told = timestep / 1000
         guidance = None
         if self._guidance is not None:
             guidance = torch.full_like(told, self._guidance)

@@ -9,18 +9,17 @@ from typing import Any
 from torch import Tensor
 
 from ..denoiser import Encoded
-from .diffusers_denoiser import autoencoded, clock
+from .diffusers_denoiser import autoencoded
 
 
 class SanaBackbone:
     """A language model reads the prompt after an instruction, its negative without one."""
 
-    def __init__(
-        self, pipeline: Any, size: tuple[int, int], *, guidance: float, whole: bool
-    ) -> None:
+    prediction = "flow"
+
+    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
         self.network, self.size = pipeline.transformer, size
-        self._pipeline, self._whole = pipeline, whole
-        self._steps = pipeline.scheduler.config.num_train_timesteps
+        self._pipeline = pipeline
         self._channels = self.network.config.in_channels
         call = inspect.signature(pipeline.__call__).parameters
         self._instruction = call["complex_human_instruction"].default
@@ -36,8 +35,8 @@ class SanaBackbone:
             self._pipeline.tokenizer.padding_side = side  # which encode_prompt sets
         return {"words": words, "mask": mask}
 
-    def inputs(self, x: Tensor, t: Tensor, encoded: Encoded) -> dict[str, Any]:
-        told = clock(t, self._steps, self._whole) * self.network.config.timestep_scale
+    def inputs(self, x: Tensor, timestep: Tensor, encoded: Encoded) -> dict[str, Any]:
+        told = timestep * self.network.config.timestep_scale
         return {
             "hidden_states": x,
             "timestep": told,

@@ -8,18 +8,17 @@ from typing import Any
 from torch import Tensor
 
 from ..denoiser import Encoded
-from .diffusers_denoiser import autoencoded, clock
+from .diffusers_denoiser import autoencoded
 
 
 class StableDiffusion3Backbone:
     """Three text encoders, of which the pipeline replaces the third by zeros where it is not."""
 
-    def __init__(
-        self, pipeline: Any, size: tuple[int, int], *, guidance: float, whole: bool
-    ) -> None:
+    prediction = "flow"
+
+    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
         self.network, self.size = pipeline.transformer, size
-        self._pipeline, self._whole = pipeline, whole
-        self._steps = pipeline.scheduler.config.num_train_timesteps
+        self._pipeline = pipeline
 
     def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:
         prompts = [text or "" for text in texts]
@@ -28,10 +27,10 @@ class StableDiffusion3Backbone:
         )
         return {"words": words, "pooled": pooled}
 
-    def inputs(self, x: Tensor, t: Tensor, encoded: Encoded) -> dict[str, Any]:
+    def inputs(self, x: Tensor, timestep: Tensor, encoded: Encoded) -> dict[str, Any]:
         return {
             "hidden_states": x,
-            "timestep": clock(t, self._steps, self._whole),
+            "timestep": timestep,
             "encoder_hidden_states": encoded["words"],
             "pooled_projections": encoded["pooled"],
         }
