@@ -61,7 +61,9 @@ def generate(
         Path | None, typer.Option("--prompts", help="A file, a prompt a line; # begins a comment.")
     ] = None,
     unconditional: Annotated[bool, typer.Option(help="No prompt at all.")] = False,
-    model: Annotated[str, typer.Option(help="See `list models`.")] = "shapes",
+    model: Annotated[
+        str, typer.Option(help="See `list models`; or a folder, file or hub id with weights.")
+    ] = "shapes",
     verifier: Annotated[str, typer.Option(help="Names separated by commas.")] = "ensemble",
     watch: Annotated[
         str, typer.Option(help="Held-out verifiers, on each new best; no objective sees them.")
