@@ -352,6 +352,26 @@ def test_wrong_requests(flux: Any, settings: dict[str, Any], said: str) -> None:
         ns.search("a red circle", **{"model": flux, "verifier": brightness(), **settings})
 
 
+@pytest.mark.parametrize(("name", "length"), [("flux", 512), ("sd3", 256), ("sana", 298)])
+def test_prompts_that_are_too_long(name: str, length: int, tmp_path: Path) -> None:
+    tiny_pipeline(name, tmp_path)
+    # FLUX has to be made to take a negative prompt.
+    (tmp_path / "noisesearch.json").write_text('{"size": [32, 32], "true_guidance": 2}')
+    model = from_folder(tmp_path)
+    model.condition("q" * (length - 2))
+    with pytest.raises(ConfigError, match=r"the prompt has \d+ tokens and .* takes .*'[q ]*end'"):
+        model.condition("q" * length + " end")
+    with pytest.raises(ConfigError, match="would be cut"):
+        model.condition("a red circle", "q" * length + " end")
+
+
+def test_prompts_without_a_third_encoder() -> None:
+    pipeline = tiny_pipeline("sd3")
+    pipeline.register_modules(text_encoder_3=None, tokenizer_3=None)
+    with pytest.raises(ConfigError, match=r"takes 77, so 2\d would be cut"):
+        from_object(pipeline).condition("q" * 100)
+
+
 def test_wrong_objects(flux: Any) -> None:
     with pytest.raises(ConfigError, match="model is a dict, but must be a name"):
         ns.search("a red circle", model={}, verifier=brightness())

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ConfigError
-from .diffusers_source import Source
+from .diffusers_source import Source, package
 
 if TYPE_CHECKING:
     from .flow_schedule import Schedule
 
 ENSEMBLE = ("clipscore", "aesthetic", "imagereward")
+CLIP = 77  # tokens that a text encoder of the CLIP family takes
 FLOW = "FlowMatchEulerDiscreteScheduler"
 
 
@@ -56,6 +58,10 @@ class Family(Protocol):
     def distilled(self, source: Source) -> bool: ...
     def layout(self, source: Source) -> Layout: ...
 
+    def reader(self, source: Source) -> tuple[str, int]:
+        """The tokenizer that takes the longest prompts, and how many tokens it takes."""
+        ...
+
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
         """The scheduler's, set as the pipeline sets it; ``tokens``: units in the picture."""
         ...
@@ -73,6 +79,12 @@ def shift(scheduler: Any, tokens: int, most: float) -> float:
     low, high = get("base_image_seq_len", 256), get("max_image_seq_len", 4096)
     base, top = get("base_shift", 0.5), get("max_shift", most)
     return float(base + (top - base) * (tokens - low) / (high - low))
+
+
+def longest(kind: str) -> int:
+    """Tokens that a pipeline's own encoding of prompts keeps."""
+    encode = getattr(package(), kind).encode_prompt
+    return int(inspect.signature(encode).parameters["max_sequence_length"].default)
 
 
 def even(steps: int) -> list[float]:
@@ -103,6 +115,9 @@ class Flux:
         channels = source.config("transformer")["in_channels"] // 4
         return Layout(channels, factor, 2 * factor, (side, side))
 
+    def reader(self, source: Source) -> tuple[str, int]:
+        return "tokenizer_2", longest(self.kind)
+
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
         from .flow_schedule import schedule
 
@@ -131,6 +146,10 @@ class StableDiffusion3:
         config = source.config("transformer")
         side = config["sample_size"] * factor
         return Layout(config["in_channels"], factor, factor * config["patch_size"], (side, side))
+
+    def reader(self, source: Source) -> tuple[str, int]:
+        third = source.tokenizer("tokenizer_3")
+        return ("tokenizer", CLIP) if third is None else ("tokenizer_3", longest(self.kind))
 
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
         from .flow_schedule import schedule
@@ -162,6 +181,9 @@ class Sana:
         # 32 is the pipeline's own demand, whatever the autoencoder.
         unit = max(32, factor * config["patch_size"])
         return Layout(config["in_channels"], factor, unit, (side, side))
+
+    def reader(self, source: Source) -> tuple[str, int]:
+        return "tokenizer", longest(self.kind) - 2  # the instruction before it takes two
 
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
         from .flow_schedule import schedule

@@ -126,14 +126,37 @@ class DiffusersModel:
         return replace(self, size=(width, height))
 
     def condition(self, text: str | None, negative: str | None = None) -> Condition:
-        """Any text; None is the empty prompt."""
+        """Any text that is not too long; None is the empty prompt."""
         led = self.preset.true_guidance > 1 or not self.family.distilled(self.source)
         if negative is not None and not led:
             raise ConfigError(
                 f"negative is {negative!r}, but {self.name} reads its guidance as a number and is "
                 "led away from nothing; leave it out, or set true_guidance in its noisesearch.json"
             )
+        for prompt in (text, negative):
+            if prompt is not None:
+                self._check_length(prompt)
         return Condition(text=text, negative=negative)
+
+    @cached_property
+    def _reader(self) -> tuple[Any, int]:
+        part, length = self.family.reader(self.source)
+        return self.source.tokenizer(part), length
+
+    def _check_length(self, text: str) -> None:
+        tokenizer, length = self._reader
+        # A token is a byte at least, and two may be added.
+        if tokenizer is None or len(text.encode()) + 2 <= length:
+            return
+        tokens = tokenizer(text).input_ids
+        if len(tokens) > length:
+            # Where the last token ends the text, it is kept in place of one of the text's.
+            ended = tokens[-1] == tokenizer.eos_token_id
+            cut = tokenizer.decode(tokens[length - 1 : -1] if ended else tokens[length:]).strip()
+            raise ConfigError(
+                f"the prompt has {len(tokens)} tokens and {self.name} takes {length}, so "
+                f"{len(tokens) - length} would be cut ({cut[:80]!r}); shorten it"
+            )
 
     def words(self) -> tuple[str, ...]:
         return ()

@@ -49,6 +49,10 @@ class Source(Protocol):
         """A scheduler of its own, to ask for times; the pipeline's is left alone."""
         ...
 
+    def tokenizer(self, part: str) -> Any | None:
+        """A tokenizer; None where the pipeline has none of that name."""
+        ...
+
     def pipeline(self, device: str, dtype: str) -> Any:
         """The pipeline, its weights on the device."""
         ...
@@ -152,6 +156,16 @@ class Folder:
             )
         return kind.from_config(dict(self.config("scheduler")))
 
+    def tokenizer(self, part: str) -> Any | None:
+        library, name = self.parts.get(part, ("", ""))
+        if library != "transformers":
+            return None
+        try:
+            kind = getattr(importlib.import_module(library), name)
+            return kind.from_pretrained(str(self.path / part), local_files_only=True)
+        except Exception as error:  # each tokenizer has its own files and errors
+            raise _unreadable(self.path / part, error) from error
+
     def pipeline(self, device: str, dtype: str) -> Any:
         """Loaded part by part, so that a weight that is missing is noticed."""
         import torch
@@ -237,6 +251,9 @@ class InMemory:
         import copy
 
         return copy.deepcopy(self._part("scheduler"))
+
+    def tokenizer(self, part: str) -> Any | None:
+        return getattr(self.object, part, None)
 
     @property
     def fingerprint(self) -> str:
