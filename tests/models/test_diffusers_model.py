@@ -171,6 +171,8 @@ def test_other_weights_are_noticed(flux: Any, folder: Path, copy: Path) -> None:
     other = tiny_pipeline("flux")
     other.scheduler = type(other.scheduler).from_config({**other.scheduler.config, "shift": 2.0})
     assert from_object(other).fingerprint != from_object(flux).fingerprint
+    loaded = [type(flux).from_pretrained(str(f), use_safetensors=True) for f in (folder, copy)]
+    assert from_object(loaded[0]).fingerprint == from_object(loaded[1]).fingerprint, "of elsewhere"
     path = copy / "scheduler" / "scheduler_config.json"
     path.write_text(path.read_text().replace("1.15", "1.2"))
     assert from_folder(copy).fingerprint != from_folder(folder).fingerprint

@@ -235,9 +235,7 @@ class InMemory:
         return str(self.object._execution_device)
 
     def config(self, part: str) -> Mapping[str, Any]:
-        config = self._part(part).config
-        found: Mapping[str, Any] = config if isinstance(config, Mapping) else config.to_dict()
-        return found
+        return _plain(self._part(part).config)
 
     def _part(self, part: str) -> Any:
         found = getattr(self.object, part, None)
@@ -265,8 +263,7 @@ class InMemory:
 
         found = []
         for part, module in sorted(self.object.components.items()):
-            config = getattr(module, "config", None)
-            found.append([part, str(config) if config is not None else ""])
+            found.append([part, _settled(getattr(module, "config", None))])
             if isinstance(module, torch.nn.Module):
                 found += [[part, name, *_looked_at(weight)]
                           for name, weight in module.state_dict().items()
@@ -284,6 +281,20 @@ class InMemory:
                 f"device out, or move the pipeline first: pipe.to({device!r})"
             )
         return self.object
+
+
+def _plain(config: Any) -> Mapping[str, Any]:
+    """diffusers' configurations are mappings, those of transformers become one."""
+    found: Mapping[str, Any] = config if isinstance(config, Mapping) else config.to_dict()
+    return found
+
+
+def _settled(config: Any) -> str:
+    """A configuration as text, without the folder and the versions that it came from."""
+    if config is None:
+        return ""
+    own = {k: v for k, v in _plain(config).items() if k[0] != "_" and not k.endswith("_version")}
+    return repr(sorted(own.items()))
 
 
 def _looked_at(weight: Any) -> list[Any]:
