@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -89,7 +90,9 @@ class Tool:
         return subprocess.Popen(
             [str(TOOL), *map(str, arguments)],
             cwd=self.cwd, env=self.environment, stdin=subprocess.DEVNULL, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            # A shell's background job ignores Ctrl-C, and so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options,
         )  # fmt: skip
 
     def run(self, *arguments: object, **options: Any) -> Done:
