@@ -87,12 +87,12 @@ class Tool:
 
     def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
         """The installed command in a process group of its own."""
+        # A shell's background job ignores Ctrl-C, and so would its children.
+        options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         return subprocess.Popen(
             [str(TOOL), *map(str, arguments)],
             cwd=self.cwd, env=self.environment, stdin=subprocess.DEVNULL, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-            # A shell's background job ignores Ctrl-C, and so would its children.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options,
         )  # fmt: skip
 
     def run(self, *arguments: object, **options: Any) -> Done:
