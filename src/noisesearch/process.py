@@ -17,15 +17,16 @@ from .trajectory import Grid
 class Process(Protocol):
     """α and σ and their slopes at times t [B], in the dtype of t.
 
-    ``start``: what unit normals are multiplied with to begin a full grid. ``edm``: deterministic
-    steps are taken in x/α over σ/α, as the samplers of models trained on a table of betas do, and
-    not in x over t; the table's slopes jump at every entry, σ/α is what was made to be smooth.
+    ``unit_start``: a grid begins with unit normals as they are; otherwise they are multiplied
+    with σ of its first time. ``edm``: Euler's and Heun's steps are taken in x/α over σ/α, as by
+    the samplers of models trained on betas, and not in x over t: a table's slopes jump at every
+    entry, and where σ rises as √t a step in t would leave half of the noise in the sample.
     """
 
     @property
     def name(self) -> str: ...
     @property
-    def start(self) -> float: ...
+    def unit_start(self) -> bool: ...
     @property
     def edm(self) -> bool: ...
     def alpha(self, t: Tensor) -> Tensor: ...
@@ -45,7 +46,7 @@ class Linear:
     """α = 1 − t, σ = t: rectified flow, SiT's linear path, FLUX."""
 
     name = "linear"
-    start = 1.0
+    unit_start = True
     edm = False
 
     def alpha(self, t: Tensor) -> Tensor:
@@ -68,7 +69,7 @@ class Trigonometric:
     """α = cos(πt/2), σ = sin(πt/2): variance preserving, SiT's GVP path."""
 
     name = "trigonometric"
-    start = 1.0
+    unit_start = True
     edm = False
 
     def alpha(self, t: Tensor) -> Tensor:
@@ -100,7 +101,7 @@ class VariancePreserving:
     """
 
     kept: Tensor
-    start: float = 1.0
+    unit_start: bool = True
     name: str = "variance-preserving"
     edm: bool = True
     _knots: dict[torch.device, tuple[Tensor, Tensor, Tensor]] = field(
@@ -118,10 +119,12 @@ class VariancePreserving:
         object.__setattr__(self, "kept", kept)
 
     @classmethod
-    def of_betas(cls, betas: Sequence[float] | Tensor, start: float = 1.0) -> VariancePreserving:
+    def of_betas(
+        cls, betas: Sequence[float] | Tensor, unit_start: bool = True
+    ) -> VariancePreserving:
         """From the variances added at the training timesteps [N]."""
         table = torch.as_tensor(betas, dtype=torch.float64)
-        return cls(torch.cumprod(1 - table, 0), start)
+        return cls(torch.cumprod(1 - table, 0), unit_start)
 
     def _on(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Numerators and denominators of σ/α at the knots 0, 1/N, …, 1, and the ratios."""
@@ -215,6 +218,11 @@ def partial(process: Process, grid: Grid) -> list[float]:
     return found
 
 
+def begun(process: Process, noise: Tensor, t: Tensor) -> Tensor:
+    """The state at the first time t [B] of a grid of unit normals [B, …]."""
+    return noise if process.unit_start else like(process.sigma(t), noise) * noise
+
+
 def renoise(process: Process, x: Tensor, t0: Tensor, t1: Tensor, noise: Tensor) -> Tensor:
     """x at time t0 [B] diffused up to t1 [B]: (α₁/α₀)·x + √(σ₁² − (α₁/α₀)²σ₀²)·ε."""
     ratio = process.alpha(t1) / process.alpha(t0)
@@ -225,5 +233,5 @@ def renoise(process: Process, x: Tensor, t0: Tensor, t1: Tensor, noise: Tensor) 
 
 
 def like(t: Tensor, x: Tensor) -> Tensor:
-    """t [B] as [B, 1, …] to multiply x [B, …]."""
-    return t.to(x.dtype).reshape(-1, *[1] * (x.dim() - 1))
+    """t [B] as [B, 1, …], in the dtype and where x [B, …] is, to multiply it."""
+    return t.to(x).reshape(-1, *[1] * (x.dim() - 1))

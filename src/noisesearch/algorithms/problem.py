@@ -47,12 +47,13 @@ def _first(batches: Sequence[Sequence[Reply]]) -> int:
 class Space:
     """What the model lets an algorithm do; no tensors.
 
-    ``shape``: of one noise. ``times(grid)``: the times of a grid's levels. ``stochastic``: the
-    run's solver injects noise, so moves name a seed.
+    ``shape``: of one noise. ``times(grid)``: the times of a grid's levels, or pairs (arrived,
+    left) where a schedule looks at a level at another time than the step before it came to.
+    ``stochastic``: the run's solver injects noise, so moves name a seed.
     """
 
     shape: tuple[int, ...]
-    times: Callable[..., Sequence[float]]
+    times: Callable[..., Sequence[float] | Sequence[tuple[float, float]]]
     stochastic: bool = False
     differentiable: bool = False
     black_box: bool = False

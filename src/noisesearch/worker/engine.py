@@ -17,7 +17,7 @@ from ..trajectory import Condition, Grid, Trajectory
 from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
 from .gradient import Differentiator, alike
-from .jobs import Job, Planner, injected, row, stacked
+from .jobs import Job, Planner, arrived_at, injected, left_from, row, stacked
 from .scoring import Picture, Scorer, Sink, Source, from_pictures
 
 Usage = dict[str, dict[str, int]]
@@ -38,7 +38,7 @@ class Worker:
         solver: Solver,
         verifiers: Sequence[Verifier],
         noises: Materialiser,
-        times: Callable[[Grid], Sequence[float]],
+        times: Callable[[Grid], Sequence[float] | Sequence[tuple[float, float]]],
         *,
         rows: int = 16,
         watch: Sequence[Verifier] = (),
@@ -190,7 +190,7 @@ class Worker:
         self._ticks += 1
         self._slots += len(jobs)
         state = stacked([j.place.state for j in jobs], size)
-        t0 = self._filled([j.times[j.level] for j in jobs])
+        t0 = self._filled([left_from(j.times, j.level) for j in jobs])
         encoded = self._conditions([j.trajectory.condition for j in jobs])
         first = self._evaluate(jobs, state[0], t0, encoded)
         for job in jobs:
@@ -227,7 +227,12 @@ class Worker:
     ) -> None:
         jobs, calls = self._active, 0
         # A row that stays where it is goes along with a step of length zero.
-        t1 = self._filled([j.times[min(j.level + (not j.done), len(j.times) - 1)] for j in jobs])
+        t1 = self._filled(
+            [
+                left_from(j.times, j.level) if j.done else arrived_at(j.times, j.level + 1)
+                for j in jobs
+            ]
+        )
 
         def denoise(x: Tensor, t: Tensor) -> Pair:
             nonlocal calls

@@ -17,10 +17,11 @@ from ..ask import Ask, Gradient, Reply
 from ..denoiser import Counted, Denoiser, Encoded
 from ..errors import ConfigError
 from ..noise import Materialiser
+from ..process import begun
 from ..solvers import Pair, Solver, State
 from ..trajectory import Condition, Denoise, Trajectory
 from ..verifiers.protocol import Verifier, Views
-from .jobs import injected
+from .jobs import arrived_at, injected, left_from
 from .scoring import Scorer, quantise
 
 Injected = Callable[[int], Tensor | None]  # what a stochastic solver adds at a level [B, …]
@@ -30,7 +31,8 @@ Injected = Callable[[int], Tensor | None]  # what a stochastic solver adds at a 
 class Flow:
     """A solver's way from noise to sample for a batch of conditions.
 
-    ``times`` are float64, of the grid's levels; ``injected(level)`` is None under an ODE.
+    ``times`` are float64, of the grid's levels: [levels] or, as (arrived, left), [levels, 2].
+    ``injected(level)`` is None under an ODE.
     """
 
     denoiser: Denoiser
@@ -44,14 +46,15 @@ class Flow:
         return len(self.times) - 1
 
     def start(self, noise: Tensor) -> State:
-        """The state at time 1 of unit normals [B, …]."""
-        sigma = self.denoiser.process.sigma(torch.ones(1, 1)).item()
-        return self.solver.init(sigma * noise)
+        """The state at the first level of unit normals [B, …]."""
+        first = arrived_at(self.times, 0).expand(len(noise))
+        return self.solver.init(begun(self.denoiser.process, noise, first))
 
     def step(self, level: int, state: State) -> State:
         """The state a level further."""
         rows = len(state[0])
-        t0, t1 = (self.times[k].expand(rows) for k in (level, level + 1))
+        t0 = left_from(self.times, level).expand(rows)
+        t1 = arrived_at(self.times, level + 1).expand(rows)
 
         def denoise(x: Tensor, t: Tensor) -> Pair:
             return self.denoiser(x, t, self.encoded)
@@ -107,12 +110,15 @@ def pull_back(
         for level in reversed(range(flow.steps)):
             state = tuple(s.detach().clone().requires_grad_() for s in states[level])
             after = flow.step(level, state)
-            found = torch.autograd.grad(after, state, adjoints, allow_unused=True)
+            # Of what a multistep method remembers, the times do not depend on the state.
+            moved = [(a, g) for a, g in zip(after, adjoints, strict=True) if a.requires_grad]
+            outputs, pulls = zip(*moved, strict=True)
+            found = torch.autograd.grad(outputs, state, pulls, allow_unused=True)
             adjoints = tuple(
                 torch.zeros_like(s) if g is None else g for g, s in zip(found, state, strict=True)
             )
         leaf = noise.detach().clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(flow.start(leaf), leaf, adjoints)
+        (gradient,) = torch.autograd.grad(flow.start(leaf)[0], leaf, adjoints[0])
     finite = torch.isfinite(gradient).flatten(1).all(1)
     shape = (-1, *[1] * (gradient.dim() - 1))
     return torch.where((known & finite).reshape(shape), gradient, torch.zeros_like(gradient))

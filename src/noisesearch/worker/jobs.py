@@ -12,8 +12,8 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..keys import seed_of
 from ..noise import Materialiser, gaussian, normals
-from ..process import Process
-from ..solvers import Solver, State, renoise
+from ..process import Process, begun, renoise
+from ..solvers import Solver, State
 from ..trajectory import Denoise, Grid, Renoise, Trajectory
 from .cache import EdgeCache, Place
 
@@ -26,7 +26,7 @@ class Job:
 
     edge: str
     trajectory: Trajectory  # the first asked for; names the condition and who is charged
-    times: Tensor  # float64, of the grid's levels
+    times: Tensor  # float64, of the grid's levels: [levels] or [levels, 2]
     level: int
     place: Place
     seed: int | None
@@ -81,7 +81,8 @@ class Planner:
             self._launch(trajectory, nearest, start, preview, arrived)
         elif trajectory.parent is None:
             x = self.tensor(self.noises(trajectory.noise))
-            start = Place(self.solver.init(self.process.sigma(torch.ones(1, 1)).item() * x[None]))
+            first = arrived_at(self.times(trajectory.grid), 0).reshape(1)
+            start = Place(self.solver.init(begun(self.process, x[None], first)))
             self._begin(trajectory, start, preview, arrived)
         else:
             # The one who waits for a parent in flight, and the sibling that comes after it, must
@@ -131,8 +132,9 @@ class Planner:
 
     def _renoised(self, node: Trajectory, at: Place) -> Place:
         assert node.parent is not None and isinstance(node.move, Renoise)
-        now = self.times(node.parent.grid)[node.parent.level].reshape(1)
-        up = self.times(node.grid)[0].reshape(1)
+        now = arrived_at(self.times(node.parent.grid), node.parent.level).reshape(1)
+        # The grid's start is a time of the linear interpolant, its first level one of the process.
+        up = arrived_at(self.times(node.grid), 0).reshape(1)
         noise = self.tensor(self.noises(gaussian(node.move.seed)))[None]
         return Place(self.solver.init(renoise(self.process, at.state[0], now, up, noise)))
 
@@ -165,6 +167,16 @@ class Planner:
         """The job leaves its slot."""
         if self._flying.get(job.edge) is job:
             del self._flying[job.edge]
+
+
+def arrived_at(times: Tensor, level: int) -> Tensor:
+    """The time of the state at a level; ``times`` [levels] or, as (arrived, left), [levels, 2]."""
+    return times[level].reshape(-1)[0]
+
+
+def left_from(times: Tensor, level: int) -> Tensor:
+    """The time at which the network looks at a level, and from which the next step goes."""
+    return times[level].reshape(-1)[-1]
 
 
 def stacked(states: list[State], size: int) -> State:
