@@ -42,7 +42,8 @@ FOLLOWED: dict[str, tuple[Any, ...]] = {
     "solver_type": ("midpoint",),
     "invert_sigmas": (False, None),
     "stochastic_sampling": (False, None),
-    "shift_terminal": (None, 0),
+    # The pipeline would decode x/α here, and a scale of its own has no place in our states.
+    "final_sigmas_type": ("zero",),
 }
 
 
@@ -77,8 +78,8 @@ def schedule(
     where the scheduler, or one of its settings, is none that our solvers follow.
 
     Where its steps do not end at a clean image, neither does the grid: DDIM without
-    ``set_alpha_to_one``, and ``final_sigmas_type="sigma_min"``, end at the first training
-    timestep, whose little noise the decoder gets, as in the pipeline. DDIM steps down by
+    ``set_alpha_to_one`` ends at the first training timestep, and the decoder gets the little
+    noise that is left there, as in the pipeline. DDIM steps down by
     ⌊N/n⌋ timesteps wherever the next one is, so with ``linspace`` or ``trailing`` spacing a step
     may come to another time than the network is asked about next; its levels are pairs (arrived,
     left).
@@ -139,28 +140,21 @@ def _flow(
 def _flow_solver(scheduler: Any, mu: float | None) -> Schedule:
     """DPM-Solver++ on a flow, whose network is told whole timesteps: ⌊1000·t⌋."""
     count = scheduler.config["num_train_timesteps"]
-    if scheduler.config["final_sigmas_type"] != "zero":
-        raise _not_to_zero(scheduler)
+
+    def timestep(t: Tensor) -> Tensor:
+        return (t * count + 1e-9).floor()
 
     def full(steps: int) -> Levels:
         own = _set(scheduler, steps, **({} if mu is None else {"mu": mu}))
         times = own.sigmas.double()
         told = own.timesteps.double()
         # Rounding of a time to float32 must not carry it over the edge of a whole timestep.
-        times[:-1] = torch.where((times[:-1] * count).floor() < told, told / count, times[:-1])
-        below = torch.nextafter((told + 1) / count, torch.zeros_like(told)) - 1e-12
-        times[:-1] = torch.where((times[:-1] * count).floor() > told, below, times[:-1])
+        inner, below = times[:-1], (told + 1) / count - 1e-10
+        inner = torch.where(timestep(inner) < told, told / count, inner)
+        times[:-1] = torch.where(timestep(inner) > told, below, inner)
         return _counted(times.tolist(), steps, scheduler)
 
-    return Schedule(Linear(), _dpm(scheduler), lambda t: (t * count + 1e-9).floor(), full)
-
-
-def _not_to_zero(scheduler: Any) -> ConfigError:
-    return ConfigError(
-        f"{type(scheduler).__name__} is set to final_sigmas_type="
-        f"{scheduler.config['final_sigmas_type']!r}, which our DPM-Solver++ does not follow; set "
-        "it to 'zero', or let the pipeline run as a black box"
-    )
+    return Schedule(Linear(), _dpm(scheduler), timestep, full)
 
 
 def _dpm(scheduler: Any) -> str:
@@ -181,8 +175,6 @@ def _table(scheduler: Any, kind: str) -> Schedule:
         full: Callable[[int], Levels] = bound(_ddim, scheduler, process)
         return Schedule(process, solver, bound(_index, process), full)
     if kind == "DPMSolverMultistepScheduler":
-        if config["final_sigmas_type"] != "zero":
-            raise _not_to_zero(scheduler)
         squared = config["beta_schedule"] == "squaredcos_cap_v2"
         if named and (named != ["karras"] or squared):
             raise ConfigError(
@@ -223,8 +215,7 @@ def _by_sigmas(scheduler: Any, process: VariancePreserving, named: bool, steps: 
         sigmas, timesteps = (torch.cat([v[:1], v[1::2]]) for v in (sigmas, timesteps))
     # Off the table the timesteps are rounded or interpolated otherwise: there σ is what holds.
     inner = process.of_ratio(sigmas[:-1]) if named else (timesteps + 1) / process.length
-    end = 0.0 if sigmas[-1] == 0 else 1 / process.length
-    return _counted([*inner.tolist(), end], steps, scheduler)
+    return _counted([*inner.tolist(), 0.0], steps, scheduler)
 
 
 def _ddim(scheduler: Any, process: VariancePreserving, steps: int) -> Levels:

@@ -1,0 +1,355 @@
+"""Our solvers on a scheduler's schedule make what the diffusers scheduler makes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from noisesearch.errors import ConfigError
+from noisesearch.models.schedules import Schedule, schedule
+from noisesearch.noise import normals
+from noisesearch.process import VariancePreserving, begun
+from noisesearch.solvers import Pair, Solver, solver
+from noisesearch.testing import Mixture
+from noisesearch.trajectory import Grid
+from noisesearch.worker.jobs import arrived_at, left_from
+
+diffusers = pytest.importorskip("diffusers")
+# The schedulers' own, of a numpy newer than they were written for.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+ROWS, SHAPE = 4, (4, 2, 2)
+STEPS = [1, 2, 4, 10, 30]
+SPACINGS = ["leading", "trailing", "linspace"]
+STABLE: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012,
+                          "beta_schedule": "scaled_linear", "steps_offset": 1}  # fmt: skip
+PIXART: dict[str, Any] = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear"}
+COSINE: dict[str, Any] = {"beta_schedule": "squaredcos_cap_v2"}
+MIXTURE = Mixture.default(SHAPE)
+
+
+@dataclass
+class Fixed:
+    """A process at one place, whatever the time."""
+
+    a: float
+    s: float
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return torch.full_like(t, self.a)
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return torch.full_like(t, self.s)
+
+
+def answer(x: Tensor, a: float, s: float, prediction: str) -> Tensor:
+    """The exact network at x [B, …] and (α, σ), in the scheduler's own kind of prediction."""
+    where: Any = Fixed(a, s)
+    flat = x.reshape(len(x), -1).double()
+    x0, eps = MIXTURE.posterior(where, flat, torch.zeros(len(x)).double())
+    found = {"epsilon": eps, "sample": x0, "v_prediction": a * eps - s * x0,
+             "flow_prediction": eps - x0}[prediction]  # fmt: skip
+    return found.reshape(x.shape).to(x.dtype)
+
+
+def network(scheduler: Any) -> Callable[[Tensor, float], Tensor]:
+    """(x, timestep) -> prediction, from the scheduler's table alone, read by none of our code."""
+    prediction = scheduler.config.get("prediction_type", "flow_prediction")
+    count = scheduler.config["num_train_timesteps"]
+    flow = prediction == "flow_prediction"
+    table = None if flow else scheduler.alphas_cumprod.double()
+
+    def predict(x: Tensor, timestep: float) -> Tensor:
+        if table is None:
+            return answer(x, 1 - timestep / count, timestep / count, prediction)
+        low = min(int(timestep), count - 2)
+        kept = table[low : low + 2]
+        first, second = ((1 - kept) / kept).sqrt().tolist()
+        part = timestep - low
+        if part in (0.0, 1.0):  # so that an end without any signal is no infinity
+            at = kept[int(part)].item()
+            return answer(x, at**0.5, (1 - at) ** 0.5, prediction)
+        ratio = first + part * (second - first)
+        a = (1 + ratio**2) ** -0.5
+        return answer(x, a, ratio * a, prediction)
+
+    return predict
+
+
+def theirs(
+    scheduler: Any, steps: int, noise: Tensor, added: Tensor | None, settings: Any, **step: Any
+) -> Tensor:
+    """The loop that the pipelines run; ``added`` [steps, B, …] is the noise of its steps."""
+    predict = network(scheduler)
+    scheduler.set_timesteps(steps, **settings)
+    x = noise * getattr(scheduler, "init_noise_sigma", 1.0)
+    for k, t in enumerate(scheduler.timesteps):
+        extra = step if added is None else {**step, "variance_noise": added[k]}
+        scaled = (
+            scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
+        )
+        x = scheduler.step(predict(scaled, t.item()), t, x, return_dict=False, **extra)[0]
+    return x
+
+
+def denoise(of: Schedule, scheduler: Any) -> Callable[[Tensor, Tensor], Pair]:
+    """The network as a denoiser of ours: told timesteps, its answer turned into the pair."""
+    predict = network(scheduler)
+    prediction = scheduler.config.get("prediction_type", "flow_prediction")
+
+    def pair(x: Tensor, t: Tensor) -> Pair:
+        assert t.dtype == torch.float64
+        told = of.timestep(t).to(x.dtype).tolist()
+        assert len(set(told)) == 1, "all rows go together here"
+        out = predict(x, told[0])
+        a, s = (f(t).reshape(-1, 1, 1, 1).to(x) for f in (of.process.alpha, of.process.sigma))
+        if prediction == "epsilon":
+            return (x - s * out) / a, out
+        if prediction == "sample":
+            return out, torch.where(s > 0, (x - a * out) / s.clamp_min(1e-12), 0)
+        if prediction == "v_prediction":
+            return a * x - s * out, a * out + s * x
+        return x - s * out, x + a * out
+
+    return pair
+
+
+def ours(
+    of: Schedule, by: Solver, scheduler: Any, steps: int, noise: Tensor, added: Tensor | None
+) -> Tensor:
+    """Our solver from level to level, as a worker calls it."""
+    times = torch.tensor(of.times(Grid(steps)), dtype=torch.float64)
+    assert len(times) == steps + 1
+    first = arrived_at(times, 0).expand(len(noise))
+    look, state = denoise(of, scheduler), by.init(begun(of.process, noise, first))
+    for k in range(steps):
+        t0, t1 = (t.expand(len(noise)) for t in (left_from(times, k), arrived_at(times, k + 1)))
+        state = by.step(look, of.process, state, t0, t1, None if added is None else added[k])
+    return state[0]
+
+
+def draw(seed: int, *shape: int) -> Tensor:
+    return torch.from_numpy(normals(seed, shape))
+
+
+def difference(
+    scheduler: Any,
+    steps: int,
+    name: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    settings: Any = None,
+    **step: Any,
+) -> float:
+    """The largest between both loops, from the same noise and with the same noise injected."""
+    of = schedule(scheduler, **(settings or {}))
+    noise, by = draw(1, ROWS, *SHAPE).to(dtype), solver(name or of.solver)
+    added = draw(2, steps, ROWS, *SHAPE).to(dtype) if by.stochastic else None
+    found = ours(of, by, scheduler, steps, noise, added)
+    given = {k: v(steps) if callable(v) else v for k, v in (settings or {}).items()}
+    wanted = theirs(scheduler, steps, noise, added, given, **step)
+    assert wanted.isfinite().all()
+    return (found - wanted).abs().max().item()
+
+
+V, X = {"prediction_type": "v_prediction"}, {"prediction_type": "sample"}
+TABLES = {"stable": STABLE, "stable-v": STABLE | V, "pixart": PIXART, "pixart-x": PIXART | X,
+          "cosine-v": COSINE | V}  # fmt: skip
+KINDS = ["EulerDiscrete", "HeunDiscrete", "DPMSolverMultistep"]
+
+
+class Double:
+    """A library to a scheduler's module, with float64 by the name of float32."""
+
+    def __init__(self, library: Any) -> None:
+        self.library = library
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.library, "float64" if name == "float32" else name)
+
+
+@pytest.fixture
+def double(monkeypatch: Any) -> None:
+    """Schedulers compute in float64 from the table on, where they would cast to float32.
+
+    Their own rounding is then no part of a difference: σ/α is 157 at PixArt's noisiest timestep
+    and 20,000 at the cosine's, and x/α, which Euler and Heun step in, is as many times as coarse.
+    """
+    for kind in (*KINDS, "DDIM"):
+        module = sys.modules[getattr(diffusers, kind + "Scheduler").__module__]
+        monkeypatch.setattr(module, "torch", Double(torch))
+        monkeypatch.setattr(module, "np", Double(np))
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_sigmas_agree(kind: str, table: str, spacing: str) -> None:
+    """Catches a grid that is off by a timestep or ends early, a first noise scaled wrongly, a
+    history of the wrong step, a step of the wrong order at an end."""
+    scheduler = getattr(diffusers, kind + "Scheduler")(**TABLES[table], timestep_spacing=spacing)
+    assert scheduler.alphas_cumprod.dtype == torch.float64
+    for steps in STEPS:
+        assert difference(scheduler, steps, dtype=torch.float64) < 1e-6, steps
+
+
+@pytest.mark.parametrize("kind", ["EulerDiscrete", "DPMSolverMultistep"])
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_sigmas_agree_as_they_come(kind: str, spacing: str) -> None:
+    """In float32 and with the table of Stable Diffusion, as pipelines run them: catches a table
+    or a timestep read in another precision than the scheduler's."""
+    scheduler = getattr(diffusers, kind + "Scheduler")(**STABLE, timestep_spacing=spacing)
+    assert scheduler.alphas_cumprod.dtype == torch.float32
+    for steps in STEPS:
+        assert difference(scheduler, steps) < 1e-5, steps
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("clean", [True, False])
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_ddim_agrees(eta: float, clean: bool, spacing: str) -> None:
+    """Catches the last ᾱ confused with 1, a step to the next timestep where DDIM goes ⌊N/n⌋
+    down, and injected noise of the wrong size."""
+    for table in (STABLE, PIXART | V):
+        scheduler = diffusers.DDIMScheduler(
+            **table, timestep_spacing=spacing, clip_sample=False, set_alpha_to_one=clean
+        )
+        for steps in STEPS:
+            assert difference(scheduler, steps, f"ddim:{eta}", eta=eta) < 1e-5, steps
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("steps", STEPS)
+def test_ddim_without_a_signal_at_the_start_agrees(steps: int) -> None:
+    """Where ᾱ is 0 at the last timestep: catches a division by it.
+
+    In float64, and not with η = 1, where diffusers takes the root of a −6e-8 that should be 0.
+    """
+    settings = STABLE | V | {"timestep_spacing": "trailing", "clip_sample": False}
+    scheduler = diffusers.DDIMScheduler(**settings, rescale_betas_zero_snr=True)
+    assert scheduler.alphas_cumprod[-1] == 0
+    for eta in (0.0, 0.5):
+        assert difference(scheduler, steps, f"ddim:{eta}", torch.float64, eta=eta) < 1e-6
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("spaced", ["karras", "exponential", "beta"])
+def test_spaced_sigmas_agree(kind: str, spaced: str) -> None:
+    """Noise levels off the table: catches a network told the timestep of another level."""
+    setting = {f"use_{spaced}_sigmas": True}
+    scheduler = getattr(diffusers, kind + "Scheduler")(**STABLE, **setting)
+    if kind == "DPMSolverMultistep" and spaced != "karras":
+        with pytest.raises(ConfigError, match=f"use_{spaced}_sigmas"):
+            schedule(scheduler)
+        return
+    for steps in STEPS[1:]:
+        assert difference(scheduler, steps, dtype=torch.float64) < 1e-5, steps
+
+
+def test_the_sde_form_of_dpm_solver_agrees() -> None:
+    scheduler = diffusers.DPMSolverMultistepScheduler(**STABLE, algorithm_type="sde-dpmsolver++")
+    assert schedule(scheduler).solver == "dpm++2m-sde"
+    for steps in STEPS:
+        assert difference(scheduler, steps) < 1e-5, steps
+
+
+def test_ancestral_euler_agrees(monkeypatch: Any) -> None:
+    """Ancestral Euler in x/α is ancestral DDIM: the noise it draws is put in its place."""
+    scheduler = diffusers.EulerAncestralDiscreteScheduler(**STABLE, timestep_spacing="leading")
+    module = sys.modules[type(scheduler).__module__]
+    for steps in STEPS:
+        of, noise = schedule(scheduler), draw(1, ROWS, *SHAPE)
+        added = draw(2, steps, ROWS, *SHAPE)
+        left = iter(added)
+        monkeypatch.setattr(module, "randn_tensor", lambda *_, left=left, **__: next(left))
+        found = ours(of, solver(of.solver), scheduler, steps, noise, added)
+        wanted = theirs(scheduler, steps, noise, None, {})
+        assert (found - wanted).abs().max() < 1e-5, steps
+
+
+def linspaced(steps: int) -> list[float]:
+    """What FLUX's pipeline hands to its scheduler."""
+    return list(np.linspace(1.0, 1 / steps, steps))
+
+
+@pytest.mark.parametrize(
+    ("settings", "given"),
+    [
+        ({"shift": 1.0}, {}),
+        ({"shift": 3.0}, {}),
+        ({"use_dynamic_shifting": True}, {"mu": 0.8, "sigmas": linspaced}),
+    ],
+    ids=["plain", "shifted", "dynamic"],
+)
+def test_flow_euler_agrees(settings: Any, given: Any) -> None:
+    """Catches a shift applied twice or never, and a last step that does not reach 0."""
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(**settings)
+    for steps in STEPS:
+        assert difference(scheduler, steps, settings=given) < 1e-5, steps
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0])
+def test_flow_dpm_solver_agrees(shift: float) -> None:
+    """Sana's: the network is told whole timesteps, which are not those of the times stepped to."""
+    scheduler = diffusers.DPMSolverMultistepScheduler(
+        use_flow_sigmas=True, flow_shift=shift, prediction_type="flow_prediction"
+    )
+    for steps in [*STEPS, 7, 20, 50]:
+        of = schedule(scheduler)
+        scheduler.set_timesteps(steps)
+        told = of.timestep(torch.tensor(of.full(steps)[:-1], dtype=torch.float64))
+        assert told.tolist() == scheduler.timesteps.tolist()
+        assert difference(scheduler, steps) < 1e-5, steps
+
+
+def test_a_scheduler_is_left_as_it_is() -> None:
+    scheduler = diffusers.EulerDiscreteScheduler(**STABLE)
+    scheduler.set_timesteps(7)
+    before = scheduler.sigmas.clone(), scheduler.timesteps.clone(), dict(scheduler.config)
+    schedule(scheduler).full(20)
+    assert torch.equal(scheduler.sigmas, before[0])
+    assert torch.equal(scheduler.timesteps, before[1])
+    assert dict(scheduler.config) == before[2] and scheduler.num_inference_steps == 7
+
+
+def test_partial_grids_are_of_the_linear_interpolant() -> None:
+    """Equal σ/α at every level, uniform in the linear interpolant, from the noisiest there is."""
+    of = schedule(diffusers.EulerDiscreteScheduler(**STABLE, timestep_spacing="leading"))
+    assert isinstance(of.process, VariancePreserving)
+    for grid, top in ((Grid(5, 0.8, 0.05), 0.8), (Grid(9, 1.0, 0.11), 0.936), (Grid(2, 0.4), 0.4)):
+        t = torch.tensor(of.times(grid), dtype=torch.float64)
+        u = of.process.sigma(t) / (of.process.sigma(t) + of.process.alpha(t))
+        levels = torch.linspace(u[0].item(), grid.end, grid.steps + 1, dtype=torch.float64)
+        assert torch.allclose(u, levels, atol=1e-12) and abs(u[0].item() - top) < 1e-3
+    with pytest.raises(ConfigError, match=r"noisiest that this model knows is time 0\.936"):
+        of.times(Grid(2, 1.0, 0.95))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "says"),
+    [
+        ("PNDM", {}, "PNDMScheduler is none whose steps we take"),
+        ("DDIM", {}, "clip_sample=True"),
+        ("DPMSolverMultistep", {"solver_order": 3}, "solver_order=3"),
+        ("DPMSolverMultistep", {"thresholding": True}, "thresholding=True"),
+        ("EulerDiscrete", {"final_sigmas_type": "sigma_min"}, "final_sigmas_type='sigma_min'"),
+        ("FlowMatchEulerDiscrete", {"stochastic_sampling": True}, "stochastic_sampling=True"),
+    ],
+)
+def test_what_is_not_followed_is_refused(name: str, settings: Any, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        schedule(getattr(diffusers, name + "Scheduler")(**settings))
+
+
+def test_too_many_steps_are_refused() -> None:
+    scheduler = diffusers.DDIMScheduler(**STABLE, clip_sample=False)
+    with pytest.raises(ConfigError, match="timestep 1000, but this model was trained on 1000"):
+        schedule(scheduler).full(1000)
