@@ -15,7 +15,7 @@ from noisesearch.ask import Reply, score
 from noisesearch.models.protocol import Model
 from noisesearch.noise import Materialiser, gaussian
 from noisesearch.registry import load
-from noisesearch.solvers import solver
+from noisesearch.solvers import SOLVERS, solver
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.trajectory import Condition, Trajectory
@@ -89,7 +89,7 @@ class Lab:
         assert self.answers(asked, worker) == together, "stopped at a preview, then gone on"
 
 
-@pytest.mark.parametrize("name", ["euler", "heun", "ddim", "ddim-ancestral"])
+@pytest.mark.parametrize("name", SOLVERS)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 def test_mixture(name: str, dtype: str) -> None:
     lab = Lab(MixtureModel(), [brightness(), evenness()], dtype, 1.0, name)

@@ -12,7 +12,7 @@ from torch import Tensor
 import noisesearch as ns
 from noisesearch.noise import Materialiser, ascend, climb, gaussian, normals
 from noisesearch.process import Linear
-from noisesearch.solvers import DDIM, Euler, Heun, Solver
+from noisesearch.solvers import DDIM, DPMSolver, Euler, EulerSDE, Heun, Solver
 from noisesearch.testing import Mixture, MixtureDenoiser
 from noisesearch.testing.mixture_model import MixtureModel, brightness
 from noisesearch.trajectory import Condition
@@ -42,9 +42,11 @@ def pulled(of: Flow, value: Callable[[Tensor], Tensor], noise: Tensor) -> Tensor
     return pull_back(of, of.states(noise), value, noise)
 
 
-@pytest.mark.parametrize("solver", [Euler(), Heun(), DDIM(), DDIM(eta=0.5)], ids=str)
+@pytest.mark.parametrize(
+    "solver", [Euler(), Heun(), DDIM(), DDIM(eta=0.5), DPMSolver(), EulerSDE()], ids=str
+)
 def test_agrees_with_finite_differences(solver: Solver) -> None:
-    """Catches a stage left out, a detached coefficient, rows that leak into each other."""
+    """Catches a stage left out, a detached coefficient or history, rows that leak into others."""
     of, noise = flow(solver, 5), start()
 
     def value(x0: Tensor) -> Tensor:

@@ -10,13 +10,18 @@ from torch import Tensor
 
 from ..ask import Ask, score
 from ..noise import Materialiser, gaussian, normals
-from ..process import Linear, Process, Trigonometric
+from ..process import Linear, Process, Trigonometric, VariancePreserving
 from ..solvers import Solver, State
 from ..trajectory import Condition, Trajectory
 from ..worker.engine import Worker
 from .mixture_model import SHAPE, Mixture, MixtureDenoiser, brightness, times
 
 ROWS, STEPS = 6, 8
+
+
+def betas() -> Process:
+    """The process of a model trained on Stable Diffusion's betas."""
+    return VariancePreserving.of_betas(torch.linspace(0.0292, 0.1095, 1000).double() ** 2)
 
 
 def draw(seed: int) -> Tensor:
@@ -27,15 +32,22 @@ def draw(seed: int) -> Tensor:
 class SolverContract:
     """Inherit and give the fixture ``solver``."""
 
-    @pytest.fixture(params=[Linear, Trigonometric])
+    @pytest.fixture(params=[Linear, Trigonometric, betas])
     def process(self, request: Any) -> Process:
         process: Process = request.param()
         return process
 
     def step(
-        self, solver: Solver, process: Process, x: Tensor, t0: Tensor, t1: Tensor
+        self,
+        solver: Solver,
+        process: Process,
+        x: Tensor,
+        t0: Tensor,
+        t1: Tensor,
+        after: State | None = None,
     ) -> tuple[State, list[tuple[Tensor, Tensor]]]:
-        """One step on the mixture, and what the denoiser was called with."""
+        """One step on the mixture, the first from x or one ``after`` a state, and what the
+        denoiser was called with."""
         denoiser = MixtureDenoiser(Mixture.default(SHAPE), process=process, dtype=torch.float64)
         encoded = denoiser.encode([Condition()] * ROWS)
         calls: list[tuple[Tensor, Tensor]] = []
@@ -45,7 +57,8 @@ class SolverContract:
             return denoiser(at, t, encoded)
 
         noise = draw(2) if solver.stochastic else None
-        return solver.step(denoise, process, solver.init(x), t0, t1, noise), calls
+        state = solver.init(x) if after is None else after
+        return solver.step(denoise, process, state, t0, t1, noise), calls
 
     def test_price_is_the_number_of_calls(self, solver: Solver, process: Process) -> None:
         x = draw(1)
@@ -70,6 +83,20 @@ class SolverContract:
         u0[2], u1[2] = t0[2], t1[2]
         mixed, _ = self.step(solver, process, other, u0, u1)
         assert all(torch.equal(a[2], b[2]) for a, b in zip(state, mixed, strict=True))
+
+    def test_what_is_remembered_is_of_the_row(self, solver: Solver, process: Process) -> None:
+        """Rows that have come some way, beside rows that begin, at times of their own."""
+        x, t = draw(1), torch.linspace(0.9, 0.6, ROWS).double()
+        old, _ = self.step(solver, process, x, t, t - 0.1)
+        old, _ = self.step(solver, process, x, t - 0.1, t - 0.25, old)
+        new, half = solver.init(draw(3)), ROWS // 2
+        late = [(t - 0.25, t - 0.4), (t, t - 0.15)]
+        apart = [self.step(solver, process, x, *late[i], s)[0] for i, s in enumerate((old, new))]
+        both = tuple(torch.cat([a[:half], b[half:]]) for a, b in zip(old, new, strict=True))
+        t0, t1 = (torch.cat([a[:half], b[half:]]) for a, b in zip(*late, strict=True))
+        together, _ = self.step(solver, process, x, t0, t1, both)
+        for a, b, c in zip(*apart, together, strict=True):
+            assert torch.equal(a[:half], c[:half]) and torch.equal(b[half:], c[half:])
 
     def test_pure(self, solver: Solver, process: Process) -> None:
         x = draw(1)
