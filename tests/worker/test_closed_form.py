@@ -154,7 +154,7 @@ def test_variances_of_one_gaussian(solver: Solver, process: Any) -> None:
             # Rows: the mean, one above it, and the mean with a unit of noise.
             x = torch.tensor([[mean], [mean + 1], [mean]], dtype=torch.float64)
             z = torch.tensor([[0.0], [0.0], [1.0]]).double() if solver.stochastic else None
-            (after,) = solver.step(lambda at, t: denoiser(at, t, encoded), process,
+            after, *_ = solver.step(lambda at, t: denoiser(at, t, encoded), process,
                                    solver.init(x), t0.expand(3), t1.expand(3), z)  # fmt: skip
             mean, above, moved = after[:, 0].tolist()
             variance = (above - mean) ** 2 * variance + (moved - mean) ** 2
