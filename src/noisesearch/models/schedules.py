@@ -139,7 +139,7 @@ def _flow(
 
 def _flow_solver(scheduler: Any, mu: float | None) -> Schedule:
     """DPM-Solver++ on a flow, whose network is told whole timesteps: ⌊1000·t⌋."""
-    count = scheduler.config["num_train_timesteps"]
+    count: int = scheduler.config["num_train_timesteps"]
 
     def timestep(t: Tensor) -> Tensor:
         return (t * count + 1e-9).floor()

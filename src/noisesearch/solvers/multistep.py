@@ -13,13 +13,14 @@ from .protocol import Denoise, State
 
 @dataclass(frozen=True)
 class DPMSolver:
-    """DPM-Solver++ 2M: second order in λ = log(α/σ) at one evaluation a step.
+    """DPM-Solver++ 2M: second order at one evaluation a step; sde: with fresh noise on the way.
 
-    arXiv 2211.01095, Algorithm 2, for any process. With h the step in λ, h₀ the one before and
-    m, m₀ the clean predictions of both: x₁ = (σ₁/σ₀)·x − α₁(e⁻ʰ − 1)·(m + h/(2h₀)·(m − m₀)). Here
-    the part without m₀ is written α₁·x0 + σ₁·ε, which is the same and finite at both ends. ``eta``
-    1 is SDE-DPM-Solver++ 2M (Appendix, Eq. 19): fresh noise takes the place of ε as in ancestral
-    DDIM, with e⁻²ʰ for e⁻ʰ in what m₀ adds.
+    arXiv 2211.01095, Algorithm 2, for any process, in λ = log(α/σ). With h the step in λ, h₀ the
+    one before and m, m₀ the clean predictions of both:
+    x₁ = (σ₁/σ₀)·x − α₁(e⁻ʰ − 1)·(m + h/(2h₀)·(m − m₀)). Here the part without m₀ is written
+    α₁·x0 + σ₁·ε, which is the same and finite at both ends. ``eta`` 1 is the same paper's
+    SDE-DPM-Solver++ 2M: fresh noise takes the place of ε as in ancestral DDIM, with e⁻²ʰ for e⁻ʰ
+    in what m₀ adds.
 
     State: x, m₀ [B, …] and the time of m₀ [B] in float64. A row without history has time 0 there,
     since whatever came before came from a higher time than now. Its step is of first order, as is

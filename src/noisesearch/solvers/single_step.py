@@ -92,9 +92,10 @@ class Heun:
 
 @dataclass(frozen=True)
 class DDIM:
-    """DDIM in (α, σ) form (arXiv 2010.02502, Eq. 12 and 16), for any process.
+    """DDIM for any process (arXiv 2010.02502); ``ddim:ETA`` with noise, ancestral with η = 1.
 
-    x₁ = α₁·x0 + √(σ₁² − s²)·ε + s·z with s = η·(σ₁/σ₀)·√(σ₀² − (α₀/α₁)²σ₁²); η = 1 is ancestral.
+    In (α, σ) form, Eq. 12 and 16:
+    x₁ = α₁·x0 + √(σ₁² − s²)·ε + s·z with s = η·(σ₁/σ₀)·√(σ₀² − (α₀/α₁)²σ₁²).
     """
 
     eta: float = 0.0
@@ -133,10 +134,11 @@ class DDIM:
 
 @dataclass(frozen=True)
 class EulerSDE:
-    """First order on the SDE that has the flow's marginals and diffusion g² = 2·κ·σσ'.
+    """Euler's with fresh noise on the way: the SDE of the same marginals, ``euler-sde:KAPPA``.
 
-    dx = (v + κσ'·ε)·dt + √(2κσσ')·dw, run from noise to clean: the family of arXiv 2401.08740
-    (Section 2.4), with g² = 2κ·σ on the linear interpolant, and κ = 1. ``kappa`` 0 is the ODE.
+    dx = (v + κσ'·ε)·dt + √(2κσσ')·dw, run from noise to clean: of the family in arXiv
+    2401.08740, with diffusion g² = 2κ·σσ', which is 2κ·σ on the linear interpolant, and κ = 1.
+    κ = 0 is the ODE.
     Over a step x0 is held and the noise integrated exactly, x₁ = α₁·x0 + σ₁·(ρ·ε + √(1 − ρ²)·z)
     with ρ = (σ₁/σ₀)^κ, so that the noise in x₁ is that of t₁ whatever the length of the step, and
     none is left at the end, where adding √(g²·dt)·z would leave some.
