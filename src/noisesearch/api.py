@@ -22,7 +22,7 @@ from .models.protocol import Model
 from .plan import Plan, plan, usual_width
 from .results import Result, Results
 from .run import Run
-from .solvers import SOLVERS
+from .solvers import solver
 from .spec import RunSpec
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ class Request:
         self, model: Model, algorithm: Algorithm, verifiers: list[str], budget: Budget
     ) -> RunSpec:
         name = self.solver or model.solver
-        if name not in SOLVERS:
-            raise unknown("solver", name, SOLVERS)
+        solver(name)
         if not self.prompts:
             raise ConfigError('no prompt was given; write one, for example "a red circle"')
         self._check_numbers()

@@ -27,6 +27,10 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
         ("unknown algorithm 'zeroorder'", "did you mean 'zero-order'"),
     ),
     "solver": ([*quick(RED), "--solver", "eulr"], ("unknown solver 'eulr'", "'euler'")),
+    "solver's number": (
+        [*quick(RED), "--solver", "ddim:two"],
+        ("'ddim:two'",),
+    ),
     "parameter": (
         [*quick(RED), "--set", "cosin=1"],
         ("unknown zero-order parameter 'cosin'", "did you mean 'cosine'"),
