@@ -21,6 +21,7 @@ from noisesearch.models.sit import SiT
 from noisesearch.models.sit_config import SiTConfig
 from noisesearch.models.sit_files import save
 from noisesearch.worlds.fashion.data import CLASSES, SIDE, load
+from noisesearch.worlds.fashion.networks import WEIGHTS
 
 # Width, blocks, heads: in the roles of SiT-XL, L and B, about three times as many weights each.
 SIZES = {"fashion": (192, 5, 6), "fashion-medium": (128, 4, 4), "fashion-small": (80, 3, 4)}
@@ -86,7 +87,8 @@ def main() -> None:
 
     def finish(average: nn.Module) -> None:
         assert isinstance(average, SiT)
-        save(average, folder / f"{arguments.size}.safetensors", torch.float16, CLASSES)
+        for place in (folder, WEIGHTS)[: 1 + arguments.publish]:
+            save(average, place / f"{arguments.size}.safetensors", torch.float16, CLASSES)
         labels = torch.arange(len(CLASSES)).repeat_interleave(10)
         shown = sample(average, labels, 12)[:, 0].cpu().clamp(-1, 1).add(1).mul(127.5).round()
         rows = shown.reshape(len(CLASSES), 10, SIDE, SIDE).permute(0, 2, 1, 3)
