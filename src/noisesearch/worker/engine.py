@@ -17,7 +17,7 @@ from ..trajectory import Condition, Grid, Trajectory
 from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
 from .gradient import Differentiator, alike
-from .jobs import Job, Planner, arrived_at, injected, left_from, row, stacked
+from .jobs import Job, Levels, Planner, injected, row, stacked
 from .scoring import Picture, Scorer, Sink, Source, from_pictures
 
 Usage = dict[str, dict[str, int]]
@@ -56,8 +56,9 @@ class Worker:
         self.usage: Usage = {}
         self._schedule = times
         self._times: dict[Grid, Tensor] = {}
+        self._plain: dict[Grid, Levels] = {}
         self._planner = Planner(
-            denoiser.process, solver, noises, self._grid, self.cache, self.device
+            denoiser.process, solver, noises, self._levels, self.cache, self.device
         )
         self._differentiator = Differentiator(
             self.counted, solver, verifiers, self.scorer, noises, self._count, self.device
@@ -190,7 +191,7 @@ class Worker:
         self._ticks += 1
         self._slots += len(jobs)
         state = stacked([j.place.state for j in jobs], size)
-        t0 = self._filled([left_from(j.times, j.level) for j in jobs])
+        t0 = self._filled([j.times.left[j.level] for j in jobs])
         encoded = self._conditions([j.trajectory.condition for j in jobs])
         first = self._evaluate(jobs, state[0], t0, encoded)
         for job in jobs:
@@ -228,10 +229,7 @@ class Worker:
         jobs, calls = self._active, 0
         # A row that stays where it is goes along with a step of length zero.
         t1 = self._filled(
-            [
-                left_from(j.times, j.level) if j.done else arrived_at(j.times, j.level + 1)
-                for j in jobs
-            ]
+            [j.times.left[j.level] if j.done else j.times.arrived[j.level + 1] for j in jobs]
         )
 
         def denoise(x: Tensor, t: Tensor) -> Pair:
@@ -260,8 +258,14 @@ class Worker:
             self._times[grid] = torch.tensor(self._schedule(grid), dtype=torch.float64)
         return self._times[grid]
 
-    def _filled(self, times: list[Tensor]) -> Tensor:
-        return torch.stack([*times, *[times[0]] * (self.rows - len(times))]).to(self.device)
+    def _levels(self, grid: Grid) -> Levels:
+        if grid not in self._plain:
+            self._plain[grid] = Levels.of(self._grid(grid))
+        return self._plain[grid]
+
+    def _filled(self, times: list[float]) -> Tensor:
+        filled = [*times, *[times[0]] * (self.rows - len(times))]
+        return torch.tensor(filled, dtype=torch.float64).to(self.device)
 
     def _conditions(self, conditions: list[Condition]) -> dict[str, Tensor]:
         """The encodings of the rows [rows, …], each condition encoded once a run."""

@@ -20,13 +20,28 @@ from .cache import EdgeCache, Place
 Arrived = Callable[[Place], None]
 
 
+@dataclass(frozen=True)
+class Levels:
+    """The times of a grid's levels as plain numbers, which are quicker to hand about than tensors:
+    where a state arrives, and where the network looks and the next step goes from."""
+
+    arrived: tuple[float, ...]
+    left: tuple[float, ...]
+
+    @classmethod
+    def of(cls, times: Tensor) -> Levels:
+        """From times [levels] or, as (arrived, left), [levels, 2]."""
+        pairs = times.reshape(len(times), -1)
+        return cls(tuple(pairs[:, 0].tolist()), tuple(pairs[:, -1].tolist()))
+
+
 @dataclass
 class Job:
     """One edge being integrated: it stops where nobody waits for a further level."""
 
     edge: str
     trajectory: Trajectory  # the first asked for; names the condition and who is charged
-    times: Tensor  # float64, of the grid's levels: [levels] or [levels, 2]
+    times: Levels
     level: int
     place: Place
     seed: int | None
@@ -52,7 +67,7 @@ class Planner:
         process: Process,
         solver: Solver,
         noises: Materialiser,
-        times: Callable[[Grid], Tensor],
+        times: Callable[[Grid], Levels],
         cache: EdgeCache,
         device: torch.device,
     ) -> None:
@@ -81,7 +96,7 @@ class Planner:
             self._launch(trajectory, nearest, start, preview, arrived)
         elif trajectory.parent is None:
             x = self.tensor(self.noises(trajectory.noise))
-            first = arrived_at(self.times(trajectory.grid), 0).reshape(1)
+            first = one(self.times(trajectory.grid).arrived[0])
             start = Place(self.solver.init(begun(self.process, x[None], first)))
             self._begin(trajectory, start, preview, arrived)
         else:
@@ -132,9 +147,9 @@ class Planner:
 
     def _renoised(self, node: Trajectory, at: Place) -> Place:
         assert node.parent is not None and isinstance(node.move, Renoise)
-        now = arrived_at(self.times(node.parent.grid), node.parent.level).reshape(1)
+        now = one(self.times(node.parent.grid).arrived[node.parent.level])
         # The grid's start is a time of the linear interpolant, its first level one of the process.
-        up = arrived_at(self.times(node.grid), 0).reshape(1)
+        up = one(self.times(node.grid).arrived[0])
         noise = self.tensor(self.noises(gaussian(node.move.seed)))[None]
         return Place(self.solver.init(renoise(self.process, at.state[0], now, up, noise)))
 
@@ -167,6 +182,11 @@ class Planner:
         """The job leaves its slot."""
         if self._flying.get(job.edge) is job:
             del self._flying[job.edge]
+
+
+def one(time: float) -> Tensor:
+    """A time [1] in float64."""
+    return torch.tensor([time], dtype=torch.float64)
 
 
 def arrived_at(times: Tensor, level: int) -> Tensor:
