@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,8 +97,14 @@ def assert_agree(
         seen.append(tensors["latents"].clone())
         return tensors
 
-    start = ours.noise.clone()
-    images = pipeline(**common, latents=start, output_type="pt", callback_on_step_end=keep).images
+    def keep_plain(step: int, time: Any, latents: Tensor) -> None:
+        seen.append(latents.clone())
+
+    if "callback_on_step_end" in inspect.signature(pipeline.__call__).parameters:
+        common["callback_on_step_end"] = keep
+    else:  # PixArt's, an older form
+        common["callback"] = keep_plain
+    images = pipeline(**common, latents=ours.noise.clone(), output_type="pt").images
     latents = seen[-1]
     assert latents.shape == ours.latents.shape and images.shape == ours.images.shape
     assert (latents - ours.latents).abs().max() < LARGEST

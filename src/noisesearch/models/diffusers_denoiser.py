@@ -13,7 +13,7 @@ from ..denoiser import Encoded, fill
 from ..process import Process
 from ..solvers import Pair, like
 from ..trajectory import Condition
-from .flow_schedule import Schedule
+from .schedules import Schedule
 
 # Pixels decoded at a time: at 1024×1024 the decoder of Stable Diffusion needs some gigabytes.
 PIXELS = 1024 * 1024
@@ -54,8 +54,24 @@ def of_flow(process: Process, x: Tensor, t: Tensor, v: Tensor) -> Pair:
     return x - time * v, x + (1 - time) * v
 
 
+def of_epsilon(process: Process, x: Tensor, t: Tensor, eps: Tensor) -> Pair:
+    """(x0, ε) of ε on x = α·x0 + σ·ε; finite wherever α is not 0; there ε says nothing of x0."""
+    return (x - like(process.sigma(t), x) * eps) / like(process.alpha(t), x), eps
+
+
+def of_v(process: Process, x: Tensor, t: Tensor, v: Tensor) -> Pair:
+    """(x0, ε) of v = α·ε − σ·x0 on x = α·x0 + σ·ε with α² + σ² = 1 (arXiv 2202.00512, Appendix D),
+    finite at both ends."""
+    alpha, sigma = like(process.alpha(t), x), like(process.sigma(t), x)
+    return alpha * x - sigma * v, sigma * x + alpha * v
+
+
 # What a network may give: (process, x [B, …], t [B], output [B, …]) → (x0, ε).
-PREDICTIONS: dict[str, Callable[[Process, Tensor, Tensor, Tensor], Pair]] = {"flow": of_flow}
+PREDICTIONS: dict[str, Callable[[Process, Tensor, Tensor, Tensor], Pair]] = {
+    "flow": of_flow,
+    "epsilon": of_epsilon,
+    "v_prediction": of_v,
+}
 
 
 class DiffusersDenoiser:
@@ -133,14 +149,16 @@ class DiffusersDenoiser:
         inputs = self._backbone.inputs(x, torch.ones(1, device=network.device), encoded)
         with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
             empty = type(network).from_config(network.config)
-            empty(**_on_meta(inputs), return_dict=False)
+            empty(**on_meta(inputs), return_dict=False)
         return int(counter.get_total_flops())
 
 
-def _on_meta(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def on_meta(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Shapes without numbers, in float32: of another precision the count is the same."""
 
     def moved(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return on_meta(value)
         if not isinstance(value, Tensor):
             return value
         return value.to("meta", torch.float32 if value.is_floating_point() else value.dtype)

@@ -11,11 +11,15 @@ from ..errors import ConfigError
 from .diffusers_source import Source, package
 
 if TYPE_CHECKING:
-    from .flow_schedule import Schedule
+    from .schedules import Schedule
 
 ENSEMBLE = ("clipscore", "aesthetic", "imagereward")
+PREFERRED = ("clipscore", "aesthetic", "pickscore")  # SDXL's and Diffusion-DPO's (Table 3)
 CLIP = 77  # tokens that a text encoder of the CLIP family takes
 FLOW = "FlowMatchEulerDiscreteScheduler"
+BETAS = "DDIMScheduler"
+# What a scheduler says of the network, and our word for it; those of flows may say nothing.
+PREDICTED = {"epsilon": "epsilon", "v_prediction": "v_prediction", "flow_prediction": "flow"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Family(Protocol):
 
     ``needs``: its components, the network first. ``backbone``: ``module:Class`` in this package.
     ``usual``: the scheduler whose times are taken where the pipeline's own is none of ours.
+    ``ensemble``: the verifiers that `ensemble` stands for.
     ``distilled(source)``: guidance is a number that the network reads, not two forwards.
     """
 
@@ -50,6 +55,8 @@ class Family(Protocol):
     def backbone(self) -> str: ...
     @property
     def usual(self) -> str: ...
+    @property
+    def ensemble(self) -> tuple[str, ...]: ...
 
     def defaults(self, source: Source) -> tuple[int, float]:
         """Steps and guidance, where nobody says otherwise."""
@@ -87,6 +94,38 @@ def longest(kind: str) -> int:
     return int(inspect.signature(encode).parameters["max_sequence_length"].default)
 
 
+def predicted(scheduler: Any) -> str:
+    """What the network gives, a key of PREDICTIONS; ConfigError for what we do not take."""
+    said = scheduler.config.get("prediction_type", "flow_prediction")
+    if said not in PREDICTED:
+        raise ConfigError(
+            f"the pipeline's {type(scheduler).__name__} says prediction_type={said!r}, which is "
+            f"not supported; supported are {', '.join(PREDICTED)}"
+        )
+    return PREDICTED[said]
+
+
+def of_betas(scheduler: Any) -> Schedule:
+    """The schedule of a network that may have been trained on betas; ConfigError where the times
+    and what the network gives do not go together."""
+    from .schedules import schedule
+
+    found, given = schedule(scheduler), predicted(scheduler)
+    if (found.process.name == "linear") != (given == "flow"):
+        raise ConfigError(
+            f"the pipeline's {type(scheduler).__name__} has the times of a "
+            f"{found.process.name} process and a network that gives {given}; put a scheduler "
+            "into the pipeline that the network was trained for"
+        )
+    end = getattr(found.process, "kept", None)
+    if given == "epsilon" and end is not None and end[-1] == 0:
+        raise ConfigError(
+            "the pipeline's scheduler begins without any signal (rescale_betas_zero_snr), of which "
+            "a network that gives epsilon can say nothing; turn that off in the scheduler"
+        )
+    return found
+
+
 def even(steps: int) -> list[float]:
     """σ from 1 to 1/n in equal steps, before any shift."""
     return [1.0 - k / steps for k in range(steps)]
@@ -101,6 +140,7 @@ class Flux:
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder", "text_encoder_2")
     backbone: str = "flux:FluxBackbone"
     usual: str = FLOW
+    ensemble: tuple[str, ...] = ENSEMBLE
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return (30, 3.5) if self.distilled(source) else (4, 1.0)
@@ -119,7 +159,7 @@ class Flux:
         return "tokenizer_2", longest(self.kind)
 
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
-        from .flow_schedule import schedule
+        from .schedules import schedule
 
         own = scheduler.config.get("use_flow_sigmas", False)  # then its sigmas are not asked for
         return schedule(scheduler, None if own else even, shift(scheduler, tokens, 1.15))
@@ -134,6 +174,7 @@ class StableDiffusion3:
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder", "text_encoder_2")
     backbone: str = "sd3:StableDiffusion3Backbone"
     usual: str = FLOW
+    ensemble: tuple[str, ...] = ENSEMBLE
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 28, 7.0
@@ -152,7 +193,7 @@ class StableDiffusion3:
         return ("tokenizer", CLIP) if third is None else ("tokenizer_3", longest(self.kind))
 
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
-        from .flow_schedule import schedule
+        from .schedules import schedule
 
         moved = scheduler.config.get("use_dynamic_shifting", False)
         return schedule(scheduler, mu=shift(scheduler, tokens, 1.16) if moved else None)
@@ -167,6 +208,7 @@ class Sana:
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder")
     backbone: str = "sana:SanaBackbone"
     usual: str = FLOW
+    ensemble: tuple[str, ...] = ENSEMBLE
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 20, 4.5
@@ -186,12 +228,94 @@ class Sana:
         return "tokenizer", longest(self.kind) - 2  # the instruction before it takes two
 
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
-        from .flow_schedule import schedule
+        from .schedules import schedule
 
         return schedule(scheduler)
 
 
-FAMILIES: dict[str, Family] = {f.kind: f for f in (Flux(), StableDiffusion3(), Sana())}
+@dataclass(frozen=True)
+class StableDiffusion:
+    """Stable Diffusion 1.x and 2.x. The safety checker is not run: a loop scores what it makes."""
+
+    kind: str = "StableDiffusionPipeline"
+    summary: str = "text to image, trained on betas"
+    needs: tuple[str, ...] = ("unet", "vae", "scheduler", "text_encoder")
+    backbone: str = "sd:StableDiffusionBackbone"
+    usual: str = BETAS
+    ensemble: tuple[str, ...] = ENSEMBLE
+
+    def defaults(self, source: Source) -> tuple[int, float]:
+        return 50, 7.5
+
+    def distilled(self, source: Source) -> bool:
+        return source.config("unet").get("time_cond_proj_dim") is not None
+
+    def layout(self, source: Source) -> Layout:
+        factor = autoencoder_factor(source.config("vae"), "block_out_channels")
+        config = source.config("unet")
+        # One number, or height and width.
+        sides = config["sample_size"]
+        high, wide = (sides, sides) if isinstance(sides, int) else sides
+        # 8 is the pipeline's own demand, whatever the autoencoder.
+        return Layout(config["in_channels"], factor, max(8, factor), (wide * factor, high * factor))
+
+    def reader(self, source: Source) -> tuple[str, int]:
+        return "tokenizer", CLIP
+
+    def schedule(self, scheduler: Any, tokens: int) -> Schedule:
+        return of_betas(scheduler)
+
+
+@dataclass(frozen=True)
+class StableDiffusionXL(StableDiffusion):
+    """SDXL, with whatever UNet is in its place."""
+
+    kind: str = "StableDiffusionXLPipeline"
+    needs: tuple[str, ...] = ("unet", "vae", "scheduler", "text_encoder", "text_encoder_2")
+    backbone: str = "sdxl:StableDiffusionXLBackbone"
+    ensemble: tuple[str, ...] = PREFERRED
+
+    def defaults(self, source: Source) -> tuple[int, float]:
+        return 40, 5.0
+
+
+@dataclass(frozen=True)
+class PixArtSigma:
+    """PixArt-Sigma; the size is taken as it is, without the pipeline's bins of sizes."""
+
+    kind: str = "PixArtSigmaPipeline"
+    summary: str = "text to image, trained on betas"
+    needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder")
+    backbone: str = "pixart:PixArtBackbone"
+    usual: str = BETAS
+    ensemble: tuple[str, ...] = ENSEMBLE
+
+    def defaults(self, source: Source) -> tuple[int, float]:
+        return 30, 4.5
+
+    def distilled(self, source: Source) -> bool:
+        return False
+
+    def layout(self, source: Source) -> Layout:
+        factor = autoencoder_factor(source.config("vae"), "block_out_channels")
+        config = source.config("transformer")
+        side = config["sample_size"] * factor
+        # 8 is the pipeline's own demand, whatever the autoencoder.
+        unit = max(8, factor * config["patch_size"])
+        return Layout(config["in_channels"], factor, unit, (side, side))
+
+    def reader(self, source: Source) -> tuple[str, int]:
+        return "tokenizer", longest(self.kind)
+
+    def schedule(self, scheduler: Any, tokens: int) -> Schedule:
+        return of_betas(scheduler)
+
+
+FAMILIES: dict[str, Family] = {
+    f.kind: f
+    for f in (Flux(), StableDiffusion3(), Sana(), StableDiffusion(), StableDiffusionXL(),
+              PixArtSigma())
+}  # fmt: skip
 
 
 def family_of(kind: str, name: str) -> Family:

@@ -15,12 +15,12 @@ from ..algorithms.problem import Space
 from ..errors import ConfigError
 from ..spec import sentence
 from ..trajectory import Condition
-from .diffusers_families import ENSEMBLE, Family, Layout, family_of
+from .diffusers_families import BETAS, Family, Layout, family_of
 from .diffusers_source import Folder, InMemory, Source, package
 
 if TYPE_CHECKING:
     from .diffusers_denoiser import DiffusersDenoiser
-    from .flow_schedule import Schedule
+    from .schedules import Schedule
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -54,7 +54,6 @@ class DiffusersModel:
     family: Family
     preset: Preset
     size: tuple[int, int]
-    ensemble: tuple[str, ...] = ENSEMBLE
     verifiers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -95,7 +94,13 @@ class DiffusersModel:
             config = dict(scheduler.config)
             if "flow_shift" in config:  # the same shift under another name
                 config["shift"] = config["flow_shift"]
+            if self.family.usual == BETAS:  # without what would bend a clean image
+                config.update(clip_sample=False, thresholding=False)
             return self._scheduled(usual.from_config(config))
+
+    @property
+    def ensemble(self) -> tuple[str, ...]:
+        return self.family.ensemble
 
     @property
     def fingerprint(self) -> str:

@@ -23,6 +23,8 @@ LIBRARIES = (
 )  # whose classes are loaded; others would run foreign code
 WEIGHTS = (".safetensors",)
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+# Components that our loop has no use for: they are neither looked at nor loaded.
+UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 SAMPLED = 64  # numbers of each weight that the fingerprint of an object in memory looks at
 
 
@@ -93,12 +95,13 @@ class Folder:
 
     @cached_property
     def parts(self) -> Mapping[str, tuple[str, str]]:
-        """(library, class) of every component that the index lists."""
+        """(library, class) of every component that the index lists and our loop uses."""
         return {
             name: (str(value[0]), str(value[1]))
             for name, value in self.index.items()
             if isinstance(value, list) and len(value) == 2 and value[0] is not None
-        }
+            and name not in UNUSED
+        }  # fmt: skip
 
     @cached_property
     def fingerprint(self) -> str:
@@ -175,6 +178,9 @@ class Folder:
         # A network is made with random weights before it gets its own.
         with torch.random.fork_rng(devices=[]):
             loaded = {part: self._load(part, precision) for part in self._models}
+        loaded |= {part: None for part in UNUSED if part in self.index}
+        if "requires_safety_checker" in self.index:
+            loaded["requires_safety_checker"] = False
         try:
             pipeline = getattr(package(), self.kind).from_pretrained(
                 str(self.path), **loaded, local_files_only=True, use_safetensors=True

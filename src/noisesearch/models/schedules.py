@@ -8,6 +8,7 @@ trajectory of n steps is what its pipeline makes in n steps.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial as bound
@@ -109,8 +110,18 @@ def schedule(
 def _set(scheduler: Any, steps: int, **settings: Any) -> Any:
     """A copy of the scheduler, set to so many steps."""
     own = copy.deepcopy(scheduler)
-    own.set_timesteps(**({} if "sigmas" in settings else {"num_inference_steps": steps}),
-                      **settings)  # fmt: skip
+    if "sigmas" not in settings:
+        settings["num_inference_steps"] = steps
+    try:
+        with warnings.catch_warnings():
+            # Of numpy's, about how some schedulers of diffusers are written.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            own.set_timesteps(**settings)
+    except (ValueError, TypeError, AssertionError, IndexError) as error:
+        raise ConfigError(
+            f"{type(scheduler).__name__} cannot be given {steps} steps as the pipeline does it "
+            f"({error}); choose another number of steps or another scheduler"
+        ) from error
     return own
 
 
