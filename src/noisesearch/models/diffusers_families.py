@@ -18,7 +18,7 @@ PREFERRED = ("clipscore", "aesthetic", "pickscore")  # SDXL's and Diffusion-DPO'
 CLIP = 77  # tokens that a text encoder of the CLIP family takes
 FLOW = "FlowMatchEulerDiscreteScheduler"
 BETAS = "DDIMScheduler"
-# What a scheduler says of the network, and our word for it; those of flows may say nothing.
+# What a scheduler says of the network, and our word for it.
 PREDICTED = {"epsilon": "epsilon", "v_prediction": "v_prediction", "flow_prediction": "flow"}
 
 
@@ -96,7 +96,12 @@ def longest(kind: str) -> int:
 
 def predicted(scheduler: Any) -> str:
     """What the network gives, a key of PREDICTIONS; ConfigError for what we do not take."""
-    said = scheduler.config.get("prediction_type", "flow_prediction")
+    said = scheduler.config.get("prediction_type")
+    if said is None:
+        raise ConfigError(
+            f"the pipeline's {type(scheduler).__name__} does not say what the network gives "
+            "(prediction_type); put a scheduler that it was trained for into the pipeline"
+        )
     if said not in PREDICTED:
         raise ConfigError(
             f"the pipeline's {type(scheduler).__name__} says prediction_type={said!r}, which is "
@@ -110,7 +115,7 @@ def of_betas(scheduler: Any) -> Schedule:
     and what the network gives do not go together."""
     from .schedules import schedule
 
-    found, given = schedule(scheduler), predicted(scheduler)
+    given, found = predicted(scheduler), schedule(scheduler)
     if (found.process.name == "linear") != (given == "flow"):
         raise ConfigError(
             f"the pipeline's {type(scheduler).__name__} has the times of a "
