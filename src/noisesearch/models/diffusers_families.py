@@ -125,8 +125,8 @@ def of_betas(scheduler: Any) -> Schedule:
     end = getattr(found.process, "kept", None)
     if given == "epsilon" and end is not None and end[-1] == 0:
         raise ConfigError(
-            "the pipeline's scheduler begins without any signal (rescale_betas_zero_snr), of which "
-            "a network that gives epsilon can say nothing; turn that off in the scheduler"
+            "the pipeline's scheduler begins without any signal (rescale_betas_zero_snr), of "
+            "which a network that gives epsilon can say nothing; turn that off in the scheduler"
         )
     return found
 
@@ -262,7 +262,9 @@ class StableDiffusion:
         sides = config["sample_size"]
         high, wide = (sides, sides) if isinstance(sides, int) else sides
         # 8 is the pipeline's own demand, whatever the autoencoder.
-        return Layout(config["in_channels"], factor, max(8, factor), (wide * factor, high * factor))
+        return Layout(
+            config["in_channels"], factor, max(8, factor), (wide * factor, high * factor)
+        )
 
     def reader(self, source: Source) -> tuple[str, int]:
         return "tokenizer", CLIP

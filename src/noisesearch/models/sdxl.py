@@ -59,9 +59,8 @@ class StableDiffusionXLBackbone:
 
     @cached_property
     def _vae(self) -> Any:
-        """SDXL's first autoencoder overflows in float16. Where it must not run so, a copy of it runs in
-        float32: the user's own stays as it is, also while a gradient still needs its weights.
-        """
+        """SDXL's first autoencoder overflows in float16. Where it says so, a copy of it runs in
+        float32: the user's own stays as it is, also while a gradient still needs its weights."""
         vae = self._pipeline.vae
         if vae.dtype == torch.float16 and vae.config.force_upcast:
             return copy.deepcopy(vae).float()
