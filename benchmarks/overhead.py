@@ -26,9 +26,9 @@ import torch
 
 from noisesearch.api import Request
 from noisesearch.budget import Budget
-from noisesearch.build import Parts
 from noisesearch.denoiser import fill
 from noisesearch.noise import Materialiser, gaussian, neighbour
+from noisesearch.parts import Parts
 from noisesearch.run import Run
 from noisesearch.solvers import Euler
 from noisesearch.verifiers.protocol import Views

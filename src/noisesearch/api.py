@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, overload
 from . import build, registry, set_forms
 from .algorithms.problem import Algorithm
 from .budget import Budget
-from .build import Given, Parts
+from .build import Given
 from .driver import Watcher
 from .errors import ConfigError, unknown
 from .models.choice import as_model, placement, sized
 from .models.protocol import Model
+from .parts import Parts
 from .plan import Plan, plan, usual_width
 from .results import Result, Results
 from .run import Run

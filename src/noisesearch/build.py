@@ -1,39 +1,21 @@
-"""From a spec to the parts of a run: model, verifiers, algorithm, worker, searches."""
+"""From names to the parts of a run: model, algorithm, verifiers, device, precision."""
 
 from __future__ import annotations
 
-import math
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import objective_forms, registry, set_forms
+from . import registry
 from .algorithms.problem import Algorithm, Problem
-from .budget import Budget
-from .errors import ConfigError, StoreError
-from .fingerprint import of_file
-from .ledger import Ledger, Rates
-from .live import Live
+from .errors import ConfigError
 from .models.choice import model_of as model_of
-from .models.choice import sized
 from .models.protocol import Model
-from .objectives import Objective
-from .plan import final_price
-from .set_objectives import Mean, NoOrder, SetObjective
 from .spec import RunSpec, settings
-from .together import Together
-from .trajectory import Condition
 
 if TYPE_CHECKING:
-    from .denoiser import Denoiser
-    from .noise import Array
-    from .solvers import Solver
     from .verifiers.protocol import Verifier
-    from .worker.engine import Worker
-    from .worker.scoring import Sink, Source
 
 
 @dataclass(frozen=True)
@@ -140,235 +122,6 @@ def place(device: str) -> str:
             "choose auto, cpu or a cuda device of this machine"
         ) from error
     return device
-
-
-@dataclass
-class Parts:
-    """Everything a run needs, loaded; fingerprints are those of what was loaded."""
-
-    spec: RunSpec
-    model: Model
-    algorithm: Algorithm
-    verifiers: list[Verifier]
-    denoiser: Denoiser
-    conditions: list[Condition]
-    watch: list[Verifier] = field(default_factory=list)
-
-    @classmethod
-    def load(cls, spec: RunSpec, given: Given = Given()) -> Parts:
-        import torch
-
-        from .worker.memory import keep_buffers
-
-        torch.set_num_threads(spec.threads)
-        if spec.device == "cpu":
-            keep_buffers()
-        place(spec.device)
-        model = sized(given.model or model_of(spec.model), spec.size)
-        algorithm = given.algorithm or algorithm_of(spec.algorithm, spec.parameters)
-        verifiers = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.verifiers]
-        denoiser = model.build(spec.guidance, spec.device, spec.dtype)
-        conditions = [Condition(**c) for c in spec.conditions]
-        watch = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.watch]
-        return cls(spec, model, algorithm, verifiers, denoiser, conditions, watch)
-
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        prints = {f"verifier {v.name}": v.fingerprint for v in (*self.verifiers, *self.watch)}
-        if (form := set_forms.parse(self.spec.objective)) and form.reference is not None:
-            prints[f"reference {form.reference}"] = of_file(form.reference)
-        return {f"model {self.spec.model}": self.model.fingerprint, **prints}
-
-    def check_fingerprints(self, folder: object) -> None:
-        """Refuse to go on with other weights: old and new scores would be mixed."""
-        for name, recorded in self.spec.fingerprints.items():
-            now = self.fingerprints.get(name)
-            if now != recorded:
-                raise StoreError(
-                    f"{folder} was made with other weights: {name} was {recorded}, is {now}; "
-                    "install those weights again or start a new run with --out"
-                )
-
-    @property
-    def scales(self) -> dict[str, float]:
-        return {part: s for v in self.verifiers for part, s in v.scale.items()}
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return tuple(part for v in self.verifiers for part in v.parts)
-
-    @property
-    def guards(self) -> dict[str, float]:
-        """Parts that must not fall below the baseline's, with their scales."""
-        of = [v for v in self.verifiers if v.name in self.spec.guard]
-        return {part: v.scale[part] for v in of for part in v.parts}
-
-    @property
-    def solver(self) -> Solver:
-        from .solvers import solver
-
-        return solver(self.spec.solver)
-
-    @property
-    def stages(self) -> int:
-        return self.solver.price()
-
-    def rates(self) -> Rates:
-        searched, watched = ({v.name: tuple(v.parts) for v in of}
-                             for of in (self.verifiers, self.watch))  # fmt: skip
-        denoiser = self.denoiser
-        return Rates(self.stages, denoiser.forwards, denoiser.flops, searched, watched)
-
-    def seconds_per_nfe(self) -> float:
-        """Measured on one batch of the run's width; for plans, which promise nothing."""
-        import torch
-
-        rows, shape = self.spec.rows, self.denoiser.shape
-        x = torch.zeros(rows, *shape, device=self.spec.device)
-        t = torch.ones(rows, dtype=torch.float64, device=self.spec.device)
-        with torch.inference_mode():
-            encoded = self.denoiser.encode([self.conditions[0]] * rows)
-            self.denoiser(x, t, encoded)  # the first call also sets things up
-            started = time.perf_counter()
-            self.denoiser(x, t, encoded)[0].sum().item()  # item() waits for the device
-        return (time.perf_counter() - started) / rows
-
-    @property
-    def joint(self) -> bool:
-        """True where one search is made for all conditions together."""
-        return bool(getattr(self.algorithm, "joint", False))
-
-    def limit(self, budget: Budget) -> float:
-        """NFE that one search may spend, the final generation set aside."""
-        if not budget.counted:
-            return math.inf
-        candidate = self.spec.steps * self.stages
-        per = {"nfe": 1.0, "forwards": 1 / self.denoiser.forwards, "candidates": candidate}
-        # 20 candidates are 20 at search steps and the final one on top of nothing: it is reserved
-        # in every unit alike.
-        conditions = len(self.conditions)
-        searches = 1 if self.joint else conditions
-        whole = budget.share(conditions) * conditions / searches * per[budget.unit]
-        reserve = self._reserve(whole)
-        limit = whole - reserve
-        if limit < candidate:
-            smallest = (candidate + reserve) / per[budget.unit]
-            smallest *= searches if budget.per == "run" else searches / conditions
-            raise ConfigError(
-                f"budget {budget.amount:g}{budget.unit} is too small for one image: the smallest "
-                f"is {smallest:g}{budget.unit}{'/run' if budget.per == 'run' else ''} "
-                f"({self.spec.steps} steps of {self.stages} NFE"
-                + (f" and {self.spec.final_steps} for the final one)" if reserve else ")")
-            )
-        return limit
-
-    def _reserve(self, whole: float) -> int:
-        """NFE set aside for the final generation; nothing where the winners are there already."""
-        if self.spec.final_steps == self.spec.steps:
-            return 0
-        least = self.spec.final_steps * self.stages * self.finalists
-        if whole < least + self.spec.steps * self.stages:
-            return least
-        # A trajectory that was renoised has more legs to finish than a plain one.
-        return max(least, final_price(self._search(0, whole - least), self.algorithm))
-
-    @property
-    def finalists(self) -> int:
-        """How many winners are finished at the final steps."""
-        if self.joint:
-            return getattr(self.algorithm, "size", None) or len(self._searched()[0])
-        if self.spec.final_steps == self.spec.steps:
-            return self.spec.top
-        return max(self.spec.top, getattr(self.algorithm, "finalists", 1))
-
-    def _searched(self) -> list[tuple[Condition, ...]]:
-        """The conditions of each search; a joint one has every condition once."""
-        if self.joint:
-            return [tuple(dict.fromkeys(self.conditions))]
-        return [(condition,) for condition in self.conditions]
-
-    @cached_property
-    def sets(self) -> SetObjective | None:
-        """What a joint search is led by."""
-        given = set_forms.parse(self.spec.objective)
-        if given is not None:
-            if not self.joint:
-                raise ConfigError(
-                    f"objective {self.spec.objective!r} compares sets, but algorithm "
-                    f"{self.algorithm.name!r} compares single candidates; choose --algorithm "
-                    "population"
-                )
-            return set_forms.build(given, self)
-        return Mean() if self.joint else None
-
-    def _objective(self) -> Objective:
-        sets = self.sets
-        if sets is not None and sets.features is not None:
-            return NoOrder(self.parts)
-        scales = self.spec.scales or self.scales
-        if not self.spec.objective:  # guards say what must not fall, not what is wanted
-            scales = {p: s for p, s in scales.items() if p not in self.guards} or scales
-        return objective_forms.parse(self.spec.objective, scales)
-
-    def _search(self, index: int, limit: float) -> Live:
-        space = replace(self.model.space(), stochastic=self.solver.stochastic)
-        smooth = frozenset(p for v in self.verifiers if v.differentiable for p in v.parts)
-        first, *others = self._searched()[index]
-        problem = Problem(
-            first, space, self._objective(), self.spec.steps, self.algorithm.name, self.spec.seed,
-            Ledger(self.rates()), limit, smooth, self.sets, companions=tuple(others),
-        )  # fmt: skip
-        watch = tuple(part for v in self.watch for part in v.parts)
-        kind = Together if self.joint else Live
-        return kind(index, problem, self.spec.final_steps, self.spec.top, problem.ledger,
-                    Ledger(self.rates()), self.finalists, self.guards, watch)  # fmt: skip
-
-    def search(self, budget: Budget) -> Live:
-        """The first of the searches, to plan with."""
-        return self._search(0, self.limit(budget))
-
-    def searches(self, budget: Budget) -> list[Live]:
-        """All of a run's; ConfigError for what cannot be, before there is a folder."""
-        self._check()
-        limit = self.limit(budget)
-        first = self._search(0, limit)
-        # What an algorithm refuses it refuses at its first yield.
-        asks = first.start(self.algorithm)
-        partial = [v.name for v in self.verifiers if getattr(v, "whole_only", False)]
-        if partial and any(not ask.trajectory.finished for ask in asks):
-            raise ConfigError(
-                f"algorithm {self.algorithm.name!r} looks at unfinished samples, which mean "
-                f"nothing to verifier {partial[0]!r}; leave the verifier out, or choose another "
-                "algorithm"
-            )
-        return [self._search(i, limit) for i in range(len(self._searched()))]
-
-    def _check(self) -> None:
-        if not self.joint:
-            return
-        single = {"watch": self.spec.watch, "guard": self.spec.guard, "top": self.spec.top > 1}
-        for name, given in single.items():
-            if given:
-                raise ConfigError(
-                    f"{name} looks at single candidates, but algorithm {self.algorithm.name!r} "
-                    f"chooses a whole set and returns it; leave out --{name}"
-                )
-
-    def worker(
-        self,
-        sink: Sink | None,
-        fetch: Callable[[str], Array] | None = None,
-        source: Source | None = None,
-    ) -> Worker:
-        from .noise import Materialiser
-        from .worker.engine import Worker
-
-        space = self.model.space()
-        noises = Materialiser(space.shape, fetch)
-        return Worker(
-            self.denoiser, self.solver, self.verifiers, noises, space.times, rows=self.spec.rows,
-            watch=self.watch, sink=sink, source=source, device=self.spec.device,
-        )  # fmt: skip
 
 
 def threads() -> int:

@@ -15,12 +15,13 @@ import numpy as np
 from . import pictures
 from .ask import score
 from .budget import Budget
-from .build import Given, Parts, check_objects
+from .build import Given, check_objects
 from .driver import Driver, Watcher
 from .errors import ConfigError, StoreError
 from .journal import replace
 from .keys import digest
 from .live import Live
+from .parts import Parts
 from .plan import reused
 from .results import Results, results_of
 from .selection import unlike

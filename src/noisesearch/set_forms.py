@@ -14,7 +14,7 @@ from .errors import ConfigError, unknown
 from .set_objectives import Frechet, Moments, Rows, SetObjective, Spread
 
 if TYPE_CHECKING:
-    from .build import Parts
+    from .parts import Parts
     from .verifiers.protocol import Verifier
 
 REFERENCE = 2048  # real images that a world's reference is made of

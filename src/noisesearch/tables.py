@@ -12,8 +12,8 @@ from .errors import unknown
 
 if TYPE_CHECKING:
     from .api import Request
-    from .build import Parts
     from .compare import Comparison
+    from .parts import Parts
     from .results import Results
 
 KINDS = ("models", "verifiers", "algorithms", "solvers", "words")

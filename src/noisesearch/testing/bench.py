@@ -12,11 +12,11 @@ from ..algorithms.problem import Algorithm
 from ..api import Request
 from ..ask import Ask, Reply
 from ..budget import Budget
-from ..build import Parts
 from ..driver import Driver, Executor
 from ..live import Live
 from ..live import Outcome as SearchOutcome
 from ..models.protocol import Model
+from ..parts import Parts
 from ..store import RunStore
 from ..trajectory import Trajectory
 from .mixture_model import MixtureModel

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ..algorithms.initial_noise import RandomSearch
 from ..ask import Ask, Features, Reply, Score, score
-from ..build import Parts
 from ..driver import Executor
 from ..ledger import Ledger
 from ..noise import gaussian
+from ..parts import Parts
 from ..trajectory import Condition, Trajectory
 from .bench import Bench
 

@@ -1,0 +1,7 @@
+"""The command line. Results go to stdout, everything else to stderr."""
+
+# Each module adds its commands to the application, and help lists them in this order.
+from . import generate, folders, survey  # isort: skip
+from .common import app
+
+__all__ = ["app", "folders", "generate", "survey"]

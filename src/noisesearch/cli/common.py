@@ -1,0 +1,188 @@
+"""What the commands share: the application, reading what was given, writing what was found."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+
+import typer
+
+from ..errors import ConfigError, NoisesearchError
+
+if TYPE_CHECKING:
+    from ..parts import Parts
+    from ..results import Results
+    from ..run import Run
+
+P = ParamSpec("P")
+app = typer.Typer(
+    help="Better images from diffusion and flow models, by searching over noise.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")]
+Seconds = Annotated[
+    float | None, typer.Option(help="Stop after so many seconds with the best so far.")
+]
+
+
+def say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def interruptible(command: Callable[P, None]) -> Callable[P, None]:
+    """Ctrl-C before or after the search itself: said here, since typer would end silently."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **settings: P.kwargs) -> None:
+        try:
+            command(*args, **settings)
+        except KeyboardInterrupt:
+            say("noisesearch: interrupted")
+            sys.exit(130)
+
+    return run
+
+
+def prompts_of(given: list[str], file: Path | None, unconditional: bool) -> list[str | None]:
+    prompts: list[str | None] = list(given)
+    if file is not None:
+        try:
+            lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+            raise ConfigError(
+                f"prompts file {file} cannot be read ({reason.lower()}); give a text file in "
+                "UTF-8 with one prompt a line"
+            ) from error
+        found = [line for line in lines if line and not line.startswith("#")]
+        if not found:
+            raise ConfigError(f"prompts file {file} has no prompt; write one a line")
+        prompts += found
+    if unconditional:
+        prompts.append(None)
+    return prompts
+
+
+def parameters_of(pairs: list[str]) -> dict[str, Any]:
+    """Values as JSON where they are (numbers, true, null), else as text."""
+    parameters: dict[str, Any] = {}
+    for pair in pairs:
+        key, mark, value = pair.partition("=")
+        if not mark or not key:
+            raise ConfigError(f"--set {pair!r} cannot be read; write it as --set cosine=0.95")
+        try:
+            parameters[key.strip()] = json.loads(value)
+        except ValueError:
+            parameters[key.strip()] = value
+    return parameters
+
+
+def check_seconds(seconds: float | None) -> None:
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+        raise ConfigError(f"seconds is {seconds:g}, but must be above 0")
+
+
+def created(out: Path | None, parts: Parts) -> Run:
+    """A new run in ``out`` or in a fresh folder, which goes again if nothing comes of it."""
+    from ..run import Run
+
+    if out is not None:
+        return Run.create(out, parts)
+    folder = fresh_folder()
+    try:
+        return Run.create(folder, parts)
+    except NoisesearchError:
+        if not (folder / "spec.json").exists():
+            shutil.rmtree(folder)
+        raise
+
+
+def fresh_folder() -> Path:
+    """runs/1, runs/2, …: the first that is not there; made, so that no other process takes it."""
+    from ..journal import disk_error
+
+    number = 1
+    while True:
+        folder = Path("runs") / str(number)
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise disk_error(error, folder) from error
+
+
+def execute(run: Run, seconds: float | None, json_: bool) -> None:
+    from ..progress import Progress
+    from ..tables import warnings
+
+    try:
+        _say_what(run)
+        with Progress(run) as progress:
+            results = run.execute(progress, seconds)
+    except KeyboardInterrupt:
+        results = run.results()
+        saved = "the best so far is saved in" if len(results) else "nothing was finished yet in"
+        say(f"noisesearch: interrupted; {saved} {run.folder}; "
+            f"go on with: noisesearch resume {run.folder}")  # fmt: skip
+        put(results, json_)
+        sys.exit(130)
+    finally:
+        run.close()
+    _say_failures(run)
+    for sentence in warnings(results):
+        say(sentence)
+    put(results, json_)
+    if not json_:
+        typer.echo(f"\npictures: {run.folder / 'grid.png'}")
+
+
+def _say_what(run: Run) -> None:
+    spec, count = run.parts.spec, len(run.parts.conditions)
+    say(f"searching: {count} prompt{'s' * (count > 1)}, model {spec.model}, algorithm "
+        f"{spec.algorithm}, verifiers {', '.join(spec.verifiers)}, budget {spec.budget}; "
+        f"run folder {run.folder}")  # fmt: skip
+
+
+def _say_failures(run: Run) -> None:
+    """How many scores are missing, and why the first is."""
+    failed = run.driver.failed if run.driver else {}
+    for part, reasons in failed.items():
+        say(f"{len(reasons)} of {len(run.store)} candidates have no score {part!r} (the first "
+            f"reason: {reasons[0]}); without most of its scores a candidate ranks last. Ask again "
+            f"with: noisesearch resume {run.folder} --retry-failed")  # fmt: skip
+
+
+def put(results: Results, json_: bool) -> None:
+    from ..tables import winners
+
+    content = results.json()
+    if json_:
+        write(content, True)
+    elif len(results):
+        typer.echo(winners(content))
+
+
+def write(content: Any, json_: bool) -> None:
+    typer.echo(json.dumps(content, indent=1) if json_ else _lines(content))
+
+
+def _lines(content: Any, indent: str = "") -> str:
+    rows = []
+    for name, value in content.items():
+        if isinstance(value, dict):
+            rows += [f"{indent}{name}:", _lines(value, indent + "  ")]
+        else:
+            rows.append(f"{indent}{name}: {value}")
+    return "\n".join(rows)

@@ -1,0 +1,102 @@
+"""`generate`: search for better images of prompts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import (
+    Json,
+    Seconds,
+    app,
+    check_seconds,
+    created,
+    execute,
+    interruptible,
+    parameters_of,
+    prompts_of,
+    write,
+)
+
+
+@app.command()
+@interruptible
+def generate(
+    prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT...")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--prompts", help="A file, a prompt a line; # begins a comment.")
+    ] = None,
+    unconditional: Annotated[bool, typer.Option(help="No prompt at all.")] = False,
+    model: Annotated[
+        str, typer.Option(help="See `list models`; or a folder, file or hub id with weights.")
+    ] = "shapes",
+    verifier: Annotated[str, typer.Option(help="Names separated by commas.")] = "ensemble",
+    watch: Annotated[
+        str, typer.Option(help="Held-out verifiers, on each new best; no objective sees them.")
+    ] = "",
+    guard: Annotated[
+        str, typer.Option(help="Verifiers whose scores must not fall below the baseline's.")
+    ] = "",
+    objective: Annotated[str, typer.Option(help="Default: mean rank of all parts.")] = "",
+    algorithm: Annotated[str, typer.Option(help="See `list algorithms`.")] = "zero-order",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the algorithm."),
+    ] = None,
+    budget: Annotated[
+        str, typer.Option(help="640 (NFE per condition), 20candidates, 640nfe/run, 30s, 5m.")
+    ] = "640",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of a candidate.")] = None,
+    final_steps: Annotated[int | None, typer.Option(help="Steps of the winner.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Scale; 1 is none.")] = None,
+    solver: Annotated[str | None, typer.Option(help="euler, heun or ddim.")] = None,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT.")] = None,
+    negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    batch: Annotated[int | None, typer.Option(help="Rows of every batch, by fours.")] = None,
+    top: Annotated[int, typer.Option(help="How many winners.")] = 1,
+    keep: Annotated[str, typer.Option(help="all or winners: which pictures stay.")] = "all",
+    seconds: Seconds = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would cost.")] = False,
+    json_: Json = False,
+) -> None:
+    """Search for the best image of each PROMPT within the budget."""
+    from ..api import Request
+
+    check_seconds(seconds)
+    request = Request(
+        prompts_of(prompts or [], file, unconditional),
+        model=model,
+        verifier=verifier,
+        watch=watch,
+        guard=guard,
+        algorithm=algorithm,
+        parameters=parameters_of(set_ or []),
+        budget=budget,
+        seed=seed,
+        objective=objective,
+        steps=steps,
+        final_steps=final_steps,
+        guidance=guidance,
+        solver=solver,
+        negative=negative,
+        size=size,
+        device=device,
+        dtype=dtype,
+        rows=batch,
+        top=top,
+        keep=keep,
+    )
+    parts, _ = request.resolve()
+    if plan:
+        from ..tables import planned
+
+        write(planned(request, parts), json_)
+        return
+    run = created(out, parts)
+    execute(run, seconds, json_)

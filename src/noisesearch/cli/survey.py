@@ -1,0 +1,70 @@
+"""`list` and `compare`: what there is, and how algorithms do side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import ConfigError
+from .common import Json, app, fresh_folder, interruptible, prompts_of, say, write
+
+
+@app.command("list")
+@interruptible
+def list_(
+    what: Annotated[str, typer.Argument(metavar="models|verifiers|algorithms|solvers|words")],
+    model: Annotated[str, typer.Option(help="Whose words and roles.")] = "shapes",
+    json_: Json = False,
+) -> None:
+    """List what there is."""
+    from ..tables import listed
+
+    rows = listed(what, model)
+    if json_:
+        write(rows, True)
+    else:
+        width = max(len(r["name"]) for r in rows)
+        for row in rows:
+            typer.echo(f"{row['name']:{width}}  {row['summary']}".rstrip())
+
+
+@app.command()
+@interruptible
+def compare(
+    algorithms: Annotated[list[str], typer.Argument(metavar="ALGORITHM...")],
+    model: Annotated[str, typer.Option(help="See `list models`.")] = "shapes",
+    verifier: Annotated[str, typer.Option(help="Names separated by commas.")] = "ensemble",
+    budgets: Annotated[str, typer.Option(help="In candidates, or 640nfe.")] = "8,32",
+    prompts: Annotated[
+        str, typer.Option(help="How many of the model's own, or a file of prompts.")
+    ] = "32",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Where the runs go.")] = None,
+    json_: Json = False,
+) -> None:
+    """Compare algorithms on the same prompts and first noises, with intervals."""
+    from .. import build
+    from .. import compare as comparing
+    from ..tables import compared
+
+    named = comparing.located(algorithms)
+    each = comparing.budgets_of(budgets)
+    known = build.model_of(model)
+    if prompts.isdigit():
+        texts = known.examples(int(prompts)) if int(prompts) else []
+        if not texts:
+            raise ConfigError(
+                f"model {model!r} has no {prompts} prompts of its own; give a file with --prompts"
+            )
+    else:
+        texts = [p for p in prompts_of([], Path(prompts), False) if p is not None]
+    folder = out or fresh_folder()
+    found = comparing.compare(named, texts, each, folder, model, verifier, seed, say)
+    if json_:
+        typer.echo(json.dumps(found.json(), indent=1))
+        return
+    typer.echo(compared(found))
+    typer.echo(f"\nruns: {folder}")
