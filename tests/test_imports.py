@@ -86,7 +86,8 @@ def test_values_and_algorithms_import_no_torch() -> None:
     light = ["noise", "trajectory", "ask", "budget", "ledger", "objectives", "registry", "keys",
              "journal", "store", "live", "driver", "plan", "results", "run", "spec", "build",
              "api", "cli", "errors"]  # fmt: skip
-    paths = [ROOT / f"{name}.py" for name in light] + sorted((ROOT / "algorithms").glob("*.py"))
+    paths = [ROOT / f"{name}.py" for name in light]
+    paths += [p for part in ("algorithms", "cli") for p in sorted((ROOT / part).glob("*.py"))]
     assert len(paths) > len(light)
     for path in paths:
         # scipy and torch come in through functions that need them, never with the module.
