@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from . import build, registry, set_forms
+from . import build, memory, registry, set_forms
 from .algorithms.problem import Algorithm
 from .budget import Budget
 from .build import Given
@@ -58,6 +58,9 @@ class Request:
     device: str = "auto"
     dtype: str = "auto"
     rows: int | None = None
+    memory: str = "auto"
+    compile: bool = False
+    tiling: bool = False
     top: int = 1
     keep: str = "all"
 
@@ -129,6 +132,7 @@ class Request:
         at = placement(model)
         device = build.place((at.device if self.device == "auto" else None) or self.device)
         dtype = (at.dtype if self.dtype == "auto" else None) or self.dtype
+        precision = build.precision(dtype, device)
         dump = getattr(algorithm, "model_dump", dict)
         return RunSpec(
             model=registry.located(self.model) if isinstance(self.model, str) else model.name,
@@ -147,9 +151,12 @@ class Request:
             solver=name,
             size="x".join(map(str, model.size)) if hasattr(model, "sized") else "",
             rows=ROWS[0],
-            dtype=build.precision(dtype, device),
+            dtype=precision,
             device=device,
             threads=build.threads(),
+            memory=memory.mode(self.memory, model, device, precision),
+            compile=self.compile,
+            tiling=self.tiling,
             top=self.top,
             keep=self.keep,
         )

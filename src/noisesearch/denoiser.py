@@ -13,6 +13,8 @@ from .solvers import Pair
 from .trajectory import Condition
 
 Encoded = Mapping[str, Tensor]
+# The phases of the work: prompts are read; noise is denoised; samples are decoded and scored.
+READ, DENOISE, LOOK = PHASES = ("read", "denoise", "look")
 
 
 class Denoiser(Protocol):
@@ -21,6 +23,11 @@ class Denoiser(Protocol):
     Contract: rows are independent of each other; ``t`` is a time a row, 1 noise to 0 clean; a
     model with another clock converts inside. ``forwards``: network calls in one evaluation (2
     under classifier-free guidance). ``flops``: of one forward of one sample.
+
+    It may also have ``networks``, its modules by phase (READ, DENOISE, LOOK), which are then moved
+    where a phase needs them; ``compile()``, after which torch.compile has hold of its network;
+    ``tile()``, after which pictures are decoded in tiles; ``work(rows)``, the bytes that each
+    phase needs beside its weights.
     """
 
     @property
@@ -65,8 +72,9 @@ class Counted:
     def __call__(self, x: Tensor, t: Tensor, encoded: Encoded, live: int) -> Pair:
         """One evaluation of x [rows, …]; ``live`` of them are work, the others fillers."""
         assert x.shape[0] == self.rows, "the worker fills every batch"
-        self.nfe += live
-        return self.denoiser(x, t, encoded)
+        pair = self.denoiser(x, t, encoded)
+        self.nfe += live  # a call that failed is made again, and is no work
+        return pair
 
     @property
     def forwards(self) -> int:

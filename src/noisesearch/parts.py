@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from . import objective_forms, set_forms
+from . import memory, objective_forms, set_forms
 from .algorithms.problem import Algorithm, Problem
+from .ask import Gradient
 from .budget import Budget
 from .build import Given, algorithm_of, model_of, place, verifier_of
 from .errors import ConfigError, StoreError
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
     from .worker.engine import Worker
     from .worker.scoring import Sink, Source
+
+TIMED = 2  # evaluations that a plan's seconds come from
 
 
 @dataclass
@@ -60,7 +63,7 @@ class Parts:
         model = sized(given.model or model_of(spec.model), spec.size)
         algorithm = given.algorithm or algorithm_of(spec.algorithm, spec.parameters)
         verifiers = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.verifiers]
-        denoiser = model.build(spec.guidance, spec.device, spec.dtype)
+        denoiser = memory.built(model, spec)
         conditions = [Condition(**c) for c in spec.conditions]
         watch = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.watch]
         return cls(spec, model, algorithm, verifiers, denoiser, conditions, watch)
@@ -113,18 +116,27 @@ class Parts:
         return Rates(self.stages, denoiser.forwards, denoiser.flops, searched, watched)
 
     def seconds_per_nfe(self) -> float:
-        """Measured on one batch of the run's width; for plans, which promise nothing."""
+        """Measured on batches of the run's width; for plans, which promise nothing."""
         import torch
+
+        from .denoiser import DENOISE, READ
 
         rows, shape = self.spec.rows, self.denoiser.shape
         x = torch.zeros(rows, *shape, device=self.spec.device)
         t = torch.ones(rows, dtype=torch.float64, device=self.spec.device)
+        of = memory.residence(self)
         with torch.inference_mode():
+            of.enter(READ)
             encoded = self.denoiser.encode([self.conditions[0]] * rows)
+            of.enter(DENOISE)
             self.denoiser(x, t, encoded)  # the first call also sets things up
             started = time.perf_counter()
-            self.denoiser(x, t, encoded)[0].sum().item()  # item() waits for the device
-        return (time.perf_counter() - started) / rows
+            for _ in range(TIMED):
+                x0, _ = self.denoiser(x, t, encoded)
+            x0.sum().item()  # waits for the device
+            seconds = time.perf_counter() - started
+        of.close()
+        return seconds / (rows * TIMED)
 
     @property
     def joint(self) -> bool:
@@ -227,6 +239,11 @@ class Parts:
         first = self._search(0, limit)
         # What an algorithm refuses it refuses at its first yield.
         asks = first.start(self.algorithm)
+        if self.spec.memory == "lean" and any(isinstance(ask.want, Gradient) for ask in asks):
+            raise ConfigError(
+                f"algorithm {self.algorithm.name!r} needs network, decoder and verifiers at once; "
+                "leave out --memory lean, or choose another algorithm"
+            )
         partial = [v.name for v in self.verifiers if getattr(v, "whole_only", False)]
         if partial and any(not ask.trajectory.finished for ask in asks):
             raise ConfigError(
@@ -252,13 +269,18 @@ class Parts:
         sink: Sink | None,
         fetch: Callable[[str], Array] | None = None,
         source: Source | None = None,
+        rows: int | None = None,
+        narrowed: Callable[[int], None] | None = None,
     ) -> Worker:
+        """``rows``: fewer than the spec's, where memory ran out before; ``narrowed`` is told when
+        it runs out again."""
         from .noise import Materialiser
         from .worker.engine import Worker
 
         space = self.model.space()
         noises = Materialiser(space.shape, fetch)
         return Worker(
-            self.denoiser, self.solver, self.verifiers, noises, space.times, rows=self.spec.rows,
-            watch=self.watch, sink=sink, source=source, device=self.spec.device,
+            self.denoiser, self.solver, self.verifiers, noises, space.times,
+            rows=rows or self.spec.rows, watch=self.watch, sink=sink, source=source,
+            device=self.spec.device, residence=memory.residence(self), narrowed=narrowed,
         )  # fmt: skip

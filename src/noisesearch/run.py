@@ -103,7 +103,9 @@ class Run:
 
     def execute(self, watcher: Watcher | None = None, seconds: float | None = None) -> Results:
         """Run to the end and write winners and pictures; on an interrupt, what there is."""
-        worker = self.parts.worker(self.save, self.store.get, self.picture)
+        worker = self.parts.worker(
+            self.save, self.store.get, self.picture, self.store.rows, self.narrowed
+        )
         for live in self.searches:
             live.select = self.select
         self.driver = Driver(
@@ -122,6 +124,11 @@ class Run:
             results = self.write()
         self._sweep(results)
         return results
+
+    def narrowed(self, rows: int) -> None:
+        """Memory ran out: journalled, so that a resume does not try the old width again."""
+        self.store.event("rows", rows=rows)
+        self.store.rows = rows
 
     def save(self, trajectory: Trajectory, picture: pictures.Picture) -> None:
         path = self.store.sample_path(trajectory.key)

@@ -39,6 +39,9 @@ class RunSpec(BaseModel):
     dtype: str
     device: str
     threads: int
+    memory: str = "full"
+    compile: bool = False
+    tiling: bool = False
     top: int = 1
     keep: str = "all"
     objects: dict[str, list[str]] = Field(default_factory=dict)  # Python's, by kind

@@ -38,6 +38,7 @@ class RunStore:
         self.known: set[str] = set()
         self.seconds_before = 0.0
         self.cuts: dict[str, float] = {}  # seconds at which a condition's own clock stopped it
+        self.rows: int | None = None  # that memory had room for, where it ran out
         self.choices: dict[str, list[int]] = {}  # indices, by what was chosen from
         self.physical_before: Physical = {}
         self._replies: dict[str, dict[str, Any]] = {}
@@ -89,6 +90,8 @@ class RunStore:
                 latest = record["seconds"]
             elif record.get("event") == "choice":
                 self.choices[record["choice"]] = record["indices"]
+            elif record.get("event") == "rows":
+                self.rows = record["rows"]
             elif record.get("event") == "cut":
                 latest = max(latest, record["seconds"])
                 if "condition" in record:

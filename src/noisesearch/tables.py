@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import build, registry
 from .budget import Budget
 from .errors import unknown
+from .memory import needed
 
 if TYPE_CHECKING:
     from .api import Request
@@ -96,7 +97,11 @@ def planned(request: Request, parts: Parts) -> dict[str, Any]:
     """What a run would cost, in every unit of the ledger."""
     found = request.plan(parts, Budget.parse(request.budget))
     searches = 1 if parts.joint else len(parts.conditions)
-    first = {"conditions": len(parts.conditions)}
+    first = {
+        "conditions": len(parts.conditions),
+        "flops_per_forward": parts.denoiser.flops,
+        "memory": needed(parts),
+    }
     baseline = {"nfe": found.baseline * searches}
     if found.open_ended:
         sure = "only the clock ends this search: the price of one candidate is given"

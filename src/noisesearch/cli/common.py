@@ -156,7 +156,10 @@ def _say_what(run: Run) -> None:
 
 
 def _say_failures(run: Run) -> None:
-    """How many scores are missing, and why the first is."""
+    """Where memory ran out, and how many scores are missing, and why the first is."""
+    if run.store.rows is not None:
+        say(f"memory ran out at {run.parts.spec.rows} samples at once, so the run went on with "
+            f"{run.store.rows}; start the next one with --batch {run.store.rows}")  # fmt: skip
     failed = run.driver.failed if run.driver else {}
     for part, reasons in failed.items():
         say(f"{len(reasons)} of {len(run.store)} candidates have no score {part!r} (the first "

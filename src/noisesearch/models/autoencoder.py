@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..denoiser import fill
 from ..errors import ConfigError
+from .footprint import peak_bytes
 
 # What the latents of Stable Diffusion's autoencoder are multiplied with to have unit variance
 # (arXiv 2112.10752, Section D.1); SiT is trained on such latents.
@@ -40,9 +41,9 @@ class Autoencoder:
     """
 
     def __init__(self, folder: Path, channels: int, device: str) -> None:
-        self._network = _load(folder).to(device)
-        self._network.eval().requires_grad_(False)
-        made = self._network.config.latent_channels
+        self.network = _load(folder).to(device)
+        self.network.eval().requires_grad_(False)
+        made = self.network.config.latent_channels
         if made != channels:
             raise ConfigError(
                 f"the autoencoder in {folder} decodes {made} channels and the checkpoint makes "
@@ -53,9 +54,16 @@ class Autoencoder:
         size = min(SLICE, len(latents))
         found = []
         for part in torch.split(latents.float() / SCALE, size):
-            images = self._network.decode(fill(list(part), size)).sample[: len(part)]
+            images = self.network.decode(fill(list(part), size)).sample[: len(part)]
             found.append((images * 0.5 + 0.5).clamp(0, 1))
         return torch.cat(found)
+
+    def work(self, rows: int, shape: tuple[int, ...]) -> int:
+        """Bytes beside the weights, for latents of a shape [C, h, w] in batches of ``rows``."""
+        with torch.device("meta"):
+            empty = type(self.network).from_config(self.network.config)
+            latents = torch.zeros(min(SLICE, rows), *shape)
+        return peak_bytes(lambda: empty.decode(latents))
 
 
 def _load(folder: Path) -> Any:

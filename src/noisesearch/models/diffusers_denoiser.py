@@ -7,12 +7,14 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..denoiser import Encoded, fill
+from ..denoiser import DENOISE, LOOK, READ, Encoded, fill
+from ..errors import ConfigError
 from ..process import Process
 from ..solvers import Pair, like
 from ..trajectory import Condition
+from .footprint import on_meta, peak_bytes
 from .schedules import Schedule
 
 # Pixels decoded at a time: at 1024×1024 the decoder of Stable Diffusion needs some gigabytes.
@@ -31,6 +33,12 @@ class Backbone(Protocol):
     network: Any
     size: tuple[int, int]
     prediction: str
+    tiling: bool
+
+    @property
+    def vae(self) -> Any: ...
+    @property
+    def readers(self) -> Sequence[nn.Module]: ...
 
     def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:
         """Tensors [B, …] of the texts; None where no text was given."""
@@ -90,6 +98,24 @@ class DiffusersDenoiser:
         self.forwards = 2 if scale > 1 else 1
         self._timestep = schedule.timestep
         self._backbone = backbone
+        self._network: Callable[..., Any] = backbone.network
+
+    @property
+    def networks(self) -> dict[str, list[nn.Module]]:
+        """The pipeline's modules by phase."""
+        of = self._backbone
+        return {READ: list(of.readers), DENOISE: [of.network], LOOK: [of.vae]}
+
+    def compile(self) -> None:
+        """Have torch.compile translate the network; the pipeline's own stays as it is."""
+        self._network = torch.compile(self._backbone.network)
+
+    def tile(self) -> None:
+        """Decode large pictures in tiles, which shows a little where they meet."""
+        if not hasattr(self._backbone.vae, "use_tiling"):
+            kind = type(self._backbone.vae).__name__
+            raise ConfigError(f"the {kind} of this model has no tiles; leave out --tiling")
+        self._backbone.tiling = True
 
     @torch.no_grad()
     def encode(self, conditions: Sequence[Condition]) -> Encoded:
@@ -117,7 +143,7 @@ class DiffusersDenoiser:
     def _found(self, x: Tensor, timestep: Tensor, encoded: Encoded) -> Tensor:
         of = self._backbone
         inputs = of.inputs(x.to(of.network.dtype), timestep, encoded)
-        return of.output(of.network(**inputs, return_dict=False)[0]).to(x.dtype)
+        return of.output(self._network(**inputs, return_dict=False)[0]).to(x.dtype)
 
     def decode(self, x0: Tensor) -> Tensor:
         """Images [B, 3, H, W] in [0, 1], in slices that fit into memory.
@@ -125,8 +151,7 @@ class DiffusersDenoiser:
         The slices have one size, the last one filled up, so that a row's bits do not depend on
         its place in the batch.
         """
-        width, height = self._backbone.size
-        size = min(len(x0), max(1, PIXELS // (width * height)))
+        size = min(len(x0), self._slice)
         found = []
         for part in torch.split(x0, size):
             images = self._backbone.pictures(fill(list(part), size))[: len(part)]
@@ -143,33 +168,44 @@ class DiffusersDenoiser:
         from torch.utils.flop_counter import FlopCounterMode
 
         network = self._backbone.network
-        with torch.no_grad():
-            encoded = self._backbone.encode([""], False)
-        x = torch.zeros(1, *self.shape, dtype=network.dtype, device=network.device)
-        inputs = self._backbone.inputs(x, torch.ones(1, device=network.device), encoded)
+        inputs = on_meta(self._inputs(1))  # in float32: of another precision the count is the same
         with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
             empty = type(network).from_config(network.config)
-            empty(**on_meta(inputs), return_dict=False)
+            empty(**inputs, return_dict=False)
         return int(counter.get_total_flops())
 
+    def work(self, rows: int) -> dict[str, int]:
+        """Bytes beside the weights, by phase, in batches of ``rows``; of the network and of the
+        decoder. Counted on shapes alone."""
+        of, vae = self._backbone, self._backbone.vae
+        inputs = on_meta(self._inputs(rows * self.forwards), of.network.dtype)
+        latents = torch.zeros(min(rows, self._slice), *self.shape, device="meta", dtype=vae.dtype)
+        with torch.device("meta"):
+            network = type(of.network).from_config(of.network.config).to(of.network.dtype)
+            decoder = type(vae).from_config(vae.config).to(vae.dtype)
+        if of.tiling:
+            decoder.use_tiling = True
+        return {
+            DENOISE: peak_bytes(lambda: network(**inputs, return_dict=False)),
+            LOOK: peak_bytes(lambda: decoder.decode(latents, return_dict=False)),
+        }
 
-def on_meta(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Shapes without numbers, in float32: of another precision the count is the same."""
+    def _inputs(self, rows: int) -> dict[str, Any]:
+        """What the network is given, without any meaning."""
+        network = self._backbone.network
+        encoded = {n: e.expand(rows, *e.shape[1:]) for n, e in self._nothing.items()}
+        x = torch.zeros(rows, *self.shape, dtype=network.dtype, device=network.device)
+        at = {n: e.to(network.device) for n, e in encoded.items()}
+        return self._backbone.inputs(x, torch.ones(rows, device=network.device), at)
 
-    def moved(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return on_meta(value)
-        if not isinstance(value, Tensor):
-            return value
-        return value.to("meta", torch.float32 if value.is_floating_point() else value.dtype)
+    @cached_property
+    def _nothing(self) -> Mapping[str, Tensor]:
+        """The encoding of the empty prompt."""
+        with torch.no_grad():
+            return self._backbone.encode([""], False)
 
-    return {name: moved(value) for name, value in inputs.items()}
-
-
-def autoencoded(vae: Any, x0: Tensor) -> Tensor:
-    """Images [B, 3, H, W] from -1 to 1 by a pipeline's autoencoder, in its own dtype."""
-    config = vae.config
-    latents = x0.to(vae.dtype) / config.scaling_factor
-    latents = latents + (getattr(config, "shift_factor", None) or 0.0)
-    found: Tensor = vae.decode(latents, return_dict=False)[0]
-    return found
+    @property
+    def _slice(self) -> int:
+        """How many pictures are decoded at a time."""
+        width, height = self._backbone.size
+        return max(1, PIXELS // (width * height))

@@ -172,6 +172,14 @@ class DiffusersModel:
     def space(self) -> Space:
         return Space(self.layout.shape(*self.size), self.schedule.times, differentiable=True)
 
+    def weigh(self, dtype: str) -> dict[str, int]:
+        """Bytes of the weights by component, before anything is loaded."""
+        if not isinstance(self.source, Folder):
+            return {}
+        wide = 4 if dtype == "float32" else 2
+        return {part: wide * self.source.numbers(part)
+                for part in self.family.needs if part != "scheduler"}  # fmt: skip
+
     def build(self, guidance: float, device: str, dtype: str) -> DiffusersDenoiser:
         if dtype not in DTYPES:
             raise ConfigError(f"dtype is {dtype!r}, but must be one of {', '.join(DTYPES)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -126,6 +127,19 @@ class Folder:
     def _files(self, part: str, endings: tuple[str, ...]) -> list[Path]:
         folder = self.path / part
         return sorted(p for p in folder.glob("*") if p.suffix in endings)
+
+    def numbers(self, part: str) -> int:
+        """How many numbers a component's weights are, by the heads of its files."""
+        from safetensors import safe_open
+
+        files = self._files(part, WEIGHTS)
+        plain = [p for p in files if ".fp16." not in p.name]
+        count = 0
+        for path in plain or files:
+            with safe_open(path, framework="pt") as weights:
+                shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+            count += sum(math.prod(shape) for shape in shapes)
+        return count
 
     @property
     def _models(self) -> list[str]:

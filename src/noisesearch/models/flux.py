@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..denoiser import Encoded
-from .diffusers_denoiser import autoencoded
+from .backbone import PipelineBackbone
 
 
 def pack(x: Tensor) -> Tensor:
@@ -26,21 +26,24 @@ def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
     return blocks.reshape(b, c // 4, height, width)
 
 
-class FluxBackbone:
+class FluxBackbone(PipelineBackbone):
     """Two text encoders, tokens with places, and a guidance that dev reads as a number."""
 
     prediction = "flow"
 
-    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
-        self.network, self.size = pipeline.transformer, size
-        self._pipeline = pipeline
+    def __init__(
+        self, pipeline: Any, size: tuple[int, int], guidance: float, tiling: bool = False
+    ) -> None:
+        super().__init__(pipeline, pipeline.transformer, size, tiling)
         self._guidance = guidance if self.network.config.guidance_embeds else None
         factor = pipeline.vae_scale_factor
         self._places = size[1] // factor, size[0] // factor
 
     def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:
         prompts = [text or "" for text in texts]
-        words, pooled, _ = self._pipeline.encode_prompt(prompt=prompts, prompt_2=prompts)
+        words, pooled, _ = self.pipeline.encode_prompt(
+            prompt=prompts, prompt_2=prompts, device=self.reading
+        )
         return {"words": words, "pooled": pooled}
 
     def inputs(self, x: Tensor, timestep: Tensor, encoded: Encoded) -> dict[str, Any]:
@@ -72,9 +75,6 @@ class FluxBackbone:
 
     def output(self, found: Tensor) -> Tensor:
         return unpack(found, *self._places)
-
-    def pictures(self, x0: Tensor) -> Tensor:
-        return autoencoded(self._pipeline.vae, x0)
 
     def native(self, x: Tensor) -> Tensor:
         return pack(x)

@@ -9,18 +9,19 @@ from typing import Any
 from torch import Tensor
 
 from ..denoiser import Encoded
-from .diffusers_denoiser import autoencoded
+from .backbone import PipelineBackbone
 from .diffusers_families import predicted
 from .diffusers_source import package
 
 
-class PixArtBackbone:
+class PixArtBackbone(PipelineBackbone):
     """T5 reads the prompt; the network gives a variance beside its prediction."""
 
-    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
-        self.network, self.size = pipeline.transformer, size
+    def __init__(
+        self, pipeline: Any, size: tuple[int, int], guidance: float, tiling: bool = False
+    ) -> None:
+        super().__init__(pipeline, pipeline.transformer, size, tiling)
         self.prediction = predicted(pipeline.scheduler)
-        self._pipeline = pipeline
         self._channels = self.network.config.in_channels
         utils = package().utils
         # The pipeline cleans prompts where it can: where it cannot, it would say so every time.
@@ -31,9 +32,9 @@ class PixArtBackbone:
         )
 
     def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:
-        words, mask, _, _ = self._pipeline.encode_prompt(
-            [text or "" for text in texts], do_classifier_free_guidance=False,
-            clean_caption=self._clean,
+        words, mask, _, _ = self.pipeline.encode_prompt(
+            [text or "" for text in texts], device=self.reading,
+            do_classifier_free_guidance=False, clean_caption=self._clean,
         )  # fmt: skip
         return {"words": words, "mask": mask}
 
@@ -49,9 +50,3 @@ class PixArtBackbone:
 
     def output(self, found: Tensor) -> Tensor:
         return found[:, : self._channels]  # a learned variance comes after
-
-    def pictures(self, x0: Tensor) -> Tensor:
-        return autoencoded(self._pipeline.vae, x0)
-
-    def native(self, x: Tensor) -> Tensor:
-        return x

@@ -9,30 +9,32 @@ from typing import Any
 from torch import Tensor
 
 from ..denoiser import Encoded
-from .diffusers_denoiser import autoencoded
+from .backbone import PipelineBackbone
 
 
-class SanaBackbone:
+class SanaBackbone(PipelineBackbone):
     """A language model reads the prompt after an instruction, its negative without one."""
 
     prediction = "flow"
 
-    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
-        self.network, self.size = pipeline.transformer, size
-        self._pipeline = pipeline
+    def __init__(
+        self, pipeline: Any, size: tuple[int, int], guidance: float, tiling: bool = False
+    ) -> None:
+        super().__init__(pipeline, pipeline.transformer, size, tiling)
         self._channels = self.network.config.in_channels
         call = inspect.signature(pipeline.__call__).parameters
         self._instruction = call["complex_human_instruction"].default
 
     def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:
-        side = self._pipeline.tokenizer.padding_side
+        side = self.pipeline.tokenizer.padding_side
         try:
-            words, mask, _, _ = self._pipeline.encode_prompt(
+            words, mask, _, _ = self.pipeline.encode_prompt(
                 [text or "" for text in texts], do_classifier_free_guidance=False,
+                device=self.reading,
                 complex_human_instruction=None if negative else self._instruction,
             )  # fmt: skip
         finally:
-            self._pipeline.tokenizer.padding_side = side  # which encode_prompt sets
+            self.pipeline.tokenizer.padding_side = side  # which encode_prompt sets
         return {"words": words, "mask": mask}
 
     def inputs(self, x: Tensor, timestep: Tensor, encoded: Encoded) -> dict[str, Any]:
@@ -46,9 +48,3 @@ class SanaBackbone:
 
     def output(self, found: Tensor) -> Tensor:
         return found[:, : self._channels]  # a learned variance comes after
-
-    def pictures(self, x0: Tensor) -> Tensor:
-        return autoencoded(self._pipeline.vae, x0)
-
-    def native(self, x: Tensor) -> Tensor:
-        return x

@@ -8,22 +8,27 @@ from typing import Any
 from torch import Tensor
 
 from ..denoiser import Encoded
-from .diffusers_denoiser import autoencoded
+from .backbone import PipelineBackbone
 
 
-class StableDiffusion3Backbone:
+class StableDiffusion3Backbone(PipelineBackbone):
     """Three text encoders, of which the pipeline replaces the third by zeros where it is not."""
 
     prediction = "flow"
 
-    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
-        self.network, self.size = pipeline.transformer, size
-        self._pipeline = pipeline
+    def __init__(
+        self, pipeline: Any, size: tuple[int, int], guidance: float, tiling: bool = False
+    ) -> None:
+        super().__init__(pipeline, pipeline.transformer, size, tiling)
 
     def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:
         prompts = [text or "" for text in texts]
-        words, _, pooled, _ = self._pipeline.encode_prompt(
-            prompt=prompts, prompt_2=prompts, prompt_3=prompts, do_classifier_free_guidance=False
+        words, _, pooled, _ = self.pipeline.encode_prompt(
+            prompt=prompts,
+            prompt_2=prompts,
+            prompt_3=prompts,
+            device=self.reading,
+            do_classifier_free_guidance=False,
         )
         return {"words": words, "pooled": pooled}
 
@@ -34,12 +39,3 @@ class StableDiffusion3Backbone:
             "encoder_hidden_states": encoded["words"],
             "pooled_projections": encoded["pooled"],
         }
-
-    def output(self, found: Tensor) -> Tensor:
-        return found
-
-    def pictures(self, x0: Tensor) -> Tensor:
-        return autoencoded(self._pipeline.vae, x0)
-
-    def native(self, x: Tensor) -> Tensor:
-        return x

@@ -11,29 +11,34 @@ import torch
 from torch import Tensor
 
 from ..denoiser import Encoded
-from .diffusers_denoiser import autoencoded
+from .backbone import PipelineBackbone
 from .diffusers_families import predicted
 from .unet import guidance_read
 
 
-class StableDiffusionXLBackbone:
+class StableDiffusionXLBackbone(PipelineBackbone):
     """Two text encoders, of which the second also gives one vector; the network is told the size.
 
     Where no negative prompt is given, published pipelines lead away from zeros and not from the
     empty prompt.
     """
 
-    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
-        self.network, self.size = pipeline.unet, size
+    def __init__(
+        self, pipeline: Any, size: tuple[int, int], guidance: float, tiling: bool = False
+    ) -> None:
+        super().__init__(pipeline, pipeline.unet, size, tiling)
         self.prediction = predicted(pipeline.scheduler)
-        self._pipeline, self._guidance = pipeline, guidance
+        self._guidance = guidance
 
     def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:
         prompts = [text or "" for text in texts]
-        words, _, pooled, _ = self._pipeline.encode_prompt(
-            prompt=prompts, prompt_2=prompts, do_classifier_free_guidance=False
+        words, _, pooled, _ = self.pipeline.encode_prompt(
+            prompt=prompts,
+            prompt_2=prompts,
+            device=self.reading,
+            do_classifier_free_guidance=False,
         )
-        if negative and self._pipeline.config.force_zeros_for_empty_prompt:
+        if negative and self.pipeline.config.force_zeros_for_empty_prompt:
             given = torch.tensor([text is not None for text in texts], device=words.device)
             words = torch.where(given[:, None, None], words, 0)
             pooled = torch.where(given[:, None], pooled, 0)
@@ -47,37 +52,28 @@ class StableDiffusionXLBackbone:
             "sample": x,
             "timestep": timestep,
             "encoder_hidden_states": encoded["words"],
-            "timestep_cond": guidance_read(self._pipeline, self._guidance, x),
+            "timestep_cond": guidance_read(self.pipeline, self._guidance, x),
             "added_cond_kwargs": {
                 "text_embeds": encoded["pooled"],
                 "time_ids": sizes.expand(len(x), -1),
             },
         }
 
-    def output(self, found: Tensor) -> Tensor:
-        return found
-
     @cached_property
-    def _vae(self) -> Any:
+    def vae(self) -> Any:
         """SDXL's first autoencoder overflows in float16. Where it says so, a copy of it runs in
         float32: the user's own stays as it is, also while a gradient still needs its weights."""
-        vae = self._pipeline.vae
+        vae = self.pipeline.vae
         if vae.dtype == torch.float16 and vae.config.force_upcast:
             return copy.deepcopy(vae).float()
         return vae
 
     def pictures(self, x0: Tensor) -> Tensor:
-        config = self._vae.config
+        config = self.vae.config
         mean, deviation = config.get("latents_mean"), config.get("latents_std")
         if mean is None or deviation is None:
-            return autoencoded(self._vae, x0)
+            return super().pictures(x0)
         # Of autoencoders whose channels are brought to unit variance one by one.
-        x = x0.to(self._vae.dtype)
+        x = x0.to(self.vae.dtype)
         mean, deviation = (x.new_tensor(v).reshape(1, -1, 1, 1) for v in (mean, deviation))
-        found: Tensor = self._vae.decode(
-            x * deviation / config.scaling_factor + mean, return_dict=False
-        )[0]
-        return found
-
-    def native(self, x: Tensor) -> Tensor:
-        return x  # unit normals, which the pipeline itself scales to its first σ
+        return self.decoded(x * deviation / config.scaling_factor + mean)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..denoiser import Encoded
+from ..denoiser import DENOISE, LOOK, Encoded
 from ..process import Linear
 from ..solvers import Pair, like
 from ..trajectory import Condition
+from .footprint import peak_bytes
 from .sit import SiT
 from .sit_config import SiTConfig
 
@@ -40,8 +41,31 @@ class SiTDenoiser:
         self.shape = network.config.shape
         self.flops = count_flops(network.config)
         self._network, self._decode = network, decode
+        self._call: Callable[..., Tensor] = network
         self._null = network.config.num_classes
         self._device = torch.device(device)
+
+    @property
+    def networks(self) -> dict[str, list[nn.Module]]:
+        """The modules by phase; classes are read by the network itself."""
+        decoder = getattr(self._decode, "network", None)
+        return {DENOISE: [self._network], LOOK: [decoder] if decoder is not None else []}
+
+    def compile(self) -> None:
+        """Have torch.compile translate the network."""
+        self._call = torch.compile(self._network)
+
+    def work(self, rows: int) -> dict[str, int]:
+        """Bytes beside the weights, by phase, in batches of ``rows``; counted on shapes alone."""
+        config, dtype = self._network.config, next(self._network.parameters()).dtype
+        size = rows * self.forwards
+        with torch.device("meta"):
+            network = SiT(config).to(dtype)
+            x, clock = torch.zeros(size, *config.shape), torch.zeros(size)
+            labels = torch.zeros(size, dtype=torch.long)
+        found = {DENOISE: peak_bytes(lambda: network(x, clock, labels))}
+        work = getattr(self._decode, "work", None)
+        return found if work is None else {**found, LOOK: work(rows, config.shape)}
 
     def encode(self, conditions: Sequence[Condition]) -> Encoded:
         """Class numbers [B]; the null class for no condition."""
@@ -57,9 +81,9 @@ class SiTDenoiser:
     def _velocity(self, x: Tensor, clock: Tensor, labels: Tensor) -> Tensor:
         """x0 − ε at SiT's own times ``clock`` [B]."""
         if self.forwards == 1:
-            return self._network(x, clock, labels).to(x.dtype)  # type: ignore[no-any-return]
+            return self._call(x, clock, labels).to(x.dtype)
         both = torch.cat([labels, torch.full_like(labels, self._null)])
-        found = self._network(torch.cat([x, x]), torch.cat([clock, clock]), both).to(x.dtype)
+        found = self._call(torch.cat([x, x]), torch.cat([clock, clock]), both).to(x.dtype)
         named, null = found.chunk(2)
         some = slice(None, GUIDED_CHANNELS)
         guided = null[:, some] + self.guidance * (named[:, some] - null[:, some])

@@ -31,8 +31,8 @@ class Verifier(Protocol):
     i.i.d. candidates of one prompt. May raise: the rows are then tried one by one.
 
     It may also have ``features(views) -> [B, d]``, what it sees in an image, for objectives that
-    compare sets; and ``whole_only = True``, which says that the preview of an unfinished sample
-    means nothing to it.
+    compare sets; ``whole_only = True``, which says that the preview of an unfinished sample means
+    nothing to it; and ``networks``, its modules, which are then moved to where the images are.
     """
 
     @property

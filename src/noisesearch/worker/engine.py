@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from ..ask import Ask, Gradient, Reply
-from ..denoiser import Counted, Denoiser
+from ..denoiser import DENOISE, LOOK, READ, Counted, Denoiser
+from ..errors import BackendError
 from ..noise import Materialiser
 from ..solvers import Pair, Solver
 from ..trajectory import Condition, Grid, Trajectory
@@ -18,6 +19,7 @@ from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
 from .gradient import Differentiator, alike
 from .jobs import Job, Levels, Planner, injected, row, stacked
+from .memory import Residence, let_go, out_of_memory
 from .scoring import Picture, Scorer, Sink, Source, from_pictures
 
 Usage = dict[str, dict[str, int]]
@@ -29,7 +31,8 @@ class Worker:
     """Answers asks on one device; an executor by itself.
 
     Denoiser, decoder and verifiers see batches of exactly ``rows`` rows, so that a candidate's
-    bits do not depend on its slot, its companions or the order of the asks.
+    bits do not depend on its slot, its companions or the order of the asks. Where memory runs out
+    ``rows`` is halved and the work goes on; ``narrowed`` is told.
     """
 
     def __init__(
@@ -46,14 +49,18 @@ class Worker:
         source: Source | None = None,
         cache_bytes: int = 256 * 2**20,
         device: str = "cpu",
+        residence: Residence | None = None,
+        narrowed: Callable[[int], None] | None = None,
     ) -> None:
         self.rows = rows
+        self.residence = residence or Residence()
         self.solver = solver
         self.counted = Counted(denoiser, rows)
         self.scorer = Scorer(denoiser, verifiers, rows, sink, watch, source)
         self.cache = EdgeCache(cache_bytes)
         self.device = torch.device(device)
         self.usage: Usage = {}
+        self._narrowed = narrowed
         self._schedule = times
         self._times: dict[Grid, Tensor] = {}
         self._plain: dict[Grid, Levels] = {}
@@ -61,8 +68,9 @@ class Worker:
             denoiser.process, solver, noises, self._levels, self.cache, self.device
         )
         self._differentiator = Differentiator(
-            self.counted, solver, verifiers, self.scorer, noises, self._count, self.device
-        )
+            self.counted, solver, verifiers, self.scorer, noises, self._count, self.device,
+            self.residence,
+        )  # fmt: skip
         self._pulls: dict[str, Ask] = {}
         self._encoded: dict[str, dict[str, Tensor]] = {}
         self._batch: tuple[tuple[str, ...], dict[str, Tensor]] = ((), {})
@@ -131,24 +139,65 @@ class Worker:
 
     def wait(self) -> list[tuple[Ask, Reply]]:
         """Work until something is answered; empty when nothing is asked."""
+        while True:
+            try:
+                return self._work()
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                reason = str(error).strip().partition("\n")[0]
+            # Out here nothing holds the tensors of the batch that failed.
+            self._narrow(reason)
+
+    def _narrow(self, reason: str) -> None:
+        """Half the rows from here on; BackendError where one row is too much."""
+        let_go()
+        if self.rows == 1:
+            raise BackendError(
+                f"there is not enough memory for one sample ({reason}); use --memory lean, "
+                "--tiling, --dtype bfloat16 or a smaller --size"
+            )
+        self.rows = self.counted.rows = self.scorer.rows = self.rows // 2
+        self._batch = ((), {})
+        active, self._active = self._active, []
+        self._planner.queue.extendleft(reversed(active))
+        if self._narrowed is not None:
+            self._narrowed(self.rows)
+
+    def _work(self) -> list[tuple[Ask, Reply]]:
         if self._pulls:
             return self._pulled()
         with torch.inference_mode():
             if self._stale:
                 self._restart()
             while self._asked:
-                if self._stored:
+                if self._stored and not self._denoising:
                     return self._looked_at()
                 self._plan()
                 queue = self._planner.queue
                 while queue and len(self._active) < self.rows:
                     self._active.append(queue.popleft())
-                idle = not queue and 2 * len(self._active) <= self.rows
-                if len(self._ready) >= self.rows or (self._ready and idle):
+                if self._ready and self._look:
                     return self._answers()
-                assert self._active, "an ask is in flight, so there is work"
+                if not self._active:
+                    assert self._stored, "an ask is in flight, so there is work"
+                    return self._looked_at()
                 self._tick()
         return []
+
+    @property
+    def _denoising(self) -> bool:
+        """True where leaving the network would be a swap before its work is done."""
+        return self.residence.lean and self.residence.phase == DENOISE
+
+    @property
+    def _look(self) -> bool:
+        """True where it is time to decode and score what is ready."""
+        if self.residence.lean:
+            # All of a cohort at one stay: its asks come together, and it goes on together.
+            return self.residence.phase == LOOK or not self._active
+        idle = not self._planner.queue and 2 * len(self._active) <= self.rows
+        return len(self._ready) >= self.rows or idle
 
     def _pulled(self) -> list[tuple[Ask, Reply]]:
         """Gradients and scores of a batch of trajectories; who waits for a score alone gets it."""
@@ -170,20 +219,28 @@ class Worker:
         return answers
 
     def _answers(self) -> list[tuple[Ask, Reply]]:
-        batch, self._ready = self._ready[: self.rows], self._ready[self.rows :]
+        self.residence.enter(LOOK)
+        batch = self._ready[: self.rows]
+        answers = self._replies([t for t, _ in batch], self.scorer.images(batch))
+        self._ready = self._ready[len(batch) :]
         for trajectory, _ in batch:
             self._count(trajectory.condition, "decodes")
-        return self._replies([t for t, _ in batch], self.scorer.images(batch))
+        return answers
 
     def _looked_at(self) -> list[tuple[Ask, Reply]]:
         """Answers about samples whose pictures are there: nothing is made again."""
-        batch, self._stored = self._stored[: self.rows], self._stored[self.rows :]
+        self.residence.enter(LOOK)
+        batch = self._stored[: self.rows]
         images = from_pictures([picture for _, picture in batch]).to(self.device)
-        return self._replies([t for t, _ in batch], images)
+        answers = self._replies([t for t, _ in batch], images)
+        self._stored = self._stored[len(batch) :]
+        return answers
 
     def _replies(self, of: list[Trajectory], images: Tensor) -> list[tuple[Ask, Reply]]:
-        about = [self._asked.pop(t.key) for t in of]
-        return self.scorer.answers(of, images, [each.values() for each in about])
+        answers = self.scorer.answers(of, images, [self._asked[t.key].values() for t in of])
+        for trajectory in of:
+            del self._asked[trajectory.key]
+        return answers
 
     def _tick(self) -> None:
         """Evaluate where each job stands, hand out previews, and step those that go on."""
@@ -193,6 +250,7 @@ class Worker:
         state = stacked([j.place.state for j in jobs], size)
         t0 = self._filled([j.times.left[j.level] for j in jobs])
         encoded = self._conditions([j.trajectory.condition for j in jobs])
+        self.residence.enter(DENOISE)
         first = self._evaluate(jobs, state[0], t0, encoded)
         for job in jobs:
             self._planner.evaluated(job)
@@ -237,9 +295,10 @@ class Worker:
             calls += 1
             if calls == 1:
                 return first
+            pair = self.counted(x, t, encoded, live=len(going))
             for i in going:
                 self._count(jobs[i].trajectory.condition, "nfe")
-            return self.counted(x, t, encoded, live=len(going))
+            return pair
 
         noise = None
         if self.solver.stochastic:
@@ -271,18 +330,28 @@ class Worker:
         """The encodings of the rows [rows, …], each condition encoded once a run."""
         keys = tuple(c.key for c in conditions)
         if keys != self._batch[0]:
-            self._encode(c for c in conditions if c.key not in self._encoded)
+            fresh = {c.key: c for c in conditions if c.key not in self._encoded}
+            if fresh and self.residence.leaves(READ):
+                # The readers come once for all that is asked.
+                about = [next(iter(asks.values())).trajectory for asks in self._asked.values()]
+                fresh |= {c.key: c for t in about if (c := t.condition).key not in self._encoded}
+            self._encode(list(fresh.values()))
             found = [self._encoded[k] for k in keys]
             found += [found[0]] * (self.rows - len(found))
-            self._batch = keys, {n: torch.cat([f[n] for f in found]) for n in found[0]}
+            self._batch = (
+                keys,
+                {n: torch.cat([f[n] for f in found]).to(self.device) for n in found[0]},
+            )
         return self._batch[1]
 
-    def _encode(self, conditions: Iterable[Condition]) -> None:
-        fresh = list({c.key: c for c in conditions}.values())
-        if fresh:
-            filled = [*fresh, *[fresh[0]] * (self.rows - len(fresh))]
-            encoded = self.counted.denoiser.encode(filled)
-            for i, condition in enumerate(fresh):
+    def _encode(self, fresh: Sequence[Condition]) -> None:
+        for start in range(0, len(fresh), self.rows):
+            some = fresh[start : start + self.rows]
+            self.residence.enter(READ)
+            encoded = self.counted.denoiser.encode([*some, *[some[0]] * (self.rows - len(some))])
+            if self.residence.leaves(READ):  # many prompts' encodings wait on the host
+                encoded = {n: tensor.cpu() for n, tensor in encoded.items()}
+            for i, condition in enumerate(some):
                 self._encoded[condition.key] = row(encoded, i)
 
     def _count(self, condition: Condition, unit: str, count: int = 1) -> None:
@@ -295,3 +364,4 @@ class Worker:
         self._backlog.clear()
         self._planner.clear()
         self._asked.clear()
+        self.residence.close()

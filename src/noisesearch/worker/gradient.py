@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..ask import Ask, Gradient, Reply
-from ..denoiser import Counted, Denoiser, Encoded
+from ..denoiser import DENOISE, READ, Counted, Denoiser, Encoded
 from ..errors import ConfigError
 from ..noise import Materialiser
 from ..process import begun
@@ -22,6 +22,7 @@ from ..solvers import Pair, Solver, State
 from ..trajectory import Condition, Denoise, Trajectory
 from ..verifiers.protocol import Verifier, Views
 from .jobs import arrived_at, injected, left_from
+from .memory import Residence
 from .scoring import Scorer, quantise
 
 Injected = Callable[[int], Tensor | None]  # what a stochastic solver adds at a level [B, …]
@@ -145,9 +146,11 @@ class Differentiator:
         noises: Materialiser,
         count: Callable[[Condition, str, int], None],
         device: torch.device,
+        residence: Residence,
     ) -> None:
         self.counted, self.solver, self.verifiers = counted, solver, verifiers
         self.scorer, self.noises, self.count, self.device = scorer, noises, count, device
+        self.residence = residence
 
     def __call__(self, asks: Sequence[Ask], times: Tensor) -> list[Reply]:
         """Replies with arrays; the asks are alike and of whole trajectories."""
@@ -192,8 +195,10 @@ class Differentiator:
 
     def _flow(self, trajectories: Sequence[Trajectory], times: Tensor) -> Flow:
         # Encoded anew and outside of inference mode, whose tensors no backward pass may use.
+        self.residence.enter(READ)
         with torch.no_grad():
             encoded = self.counted.denoiser.encode([t.condition for t in trajectories])
+        self.residence.enter(DENOISE)
 
         def added(level: int) -> Tensor | None:
             if not self.solver.stochastic:

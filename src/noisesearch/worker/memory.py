@@ -1,9 +1,17 @@
-"""Keeping the process's memory between batches."""
+"""Memory: kept between batches, run out of, and which networks are on the device."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
+
+import torch
+from torch import nn
+
+from ..denoiser import DENOISE, LOOK, PHASES
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 KEPT = 2**30
@@ -23,3 +31,107 @@ def keep_buffers() -> bool:
         return all(libc.mallopt(what, KEPT) == 1 for what in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD))
     except (OSError, AttributeError):  # musl and others have no such knob
         return False
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """True of an allocation that failed, on an accelerator or on the host."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def let_go() -> None:
+    """Give back what nobody holds any more, after a failed allocation or a swap."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def free_memory(device: str) -> int | None:
+    """Bytes that are free on an accelerator; None for the host, which can swap."""
+    if not device.startswith("cuda"):
+        return None
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+class Residence:
+    """Which networks are on the device.
+
+    ``networks``: by phase; ``alone``: the phases whose networks are there in that phase only, and
+    on the host otherwise. ``swaps`` counts how often one phase's networks made room for those of
+    another, beginning when all prompts have been read.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, Sequence[nn.Module]] | None = None,
+        device: str = "cpu",
+        alone: Collection[str] = (),
+    ) -> None:
+        self.phase = ""
+        self.swaps = 0
+        self._networks = dict(networks or {})
+        self._device = torch.device(device)
+        self._alone = frozenset(alone)
+        # The user's own objects go back to where they were.
+        self._before = {
+            network: _place(network) for network in chain.from_iterable(self._networks.values())
+        }
+
+    @property
+    def lean(self) -> bool:
+        """True where the network makes room for decoder and verifiers, and the other way round."""
+        return {DENOISE, LOOK} <= self._alone
+
+    def leaves(self, phase: str) -> bool:
+        """True where the networks of a phase are there in it only."""
+        return phase in self._alone
+
+    def present(self, phase: str) -> list[nn.Module]:
+        """The networks that are on the device in a phase."""
+        there = [self._networks.get(p, ()) for p in PHASES if p == phase or p not in self._alone]
+        return list(dict.fromkeys(chain.from_iterable(there)))
+
+    def enter(self, phase: str) -> None:
+        """Have the networks of a phase on the device."""
+        if phase == self.phase:
+            return
+        moved = False
+        mine = self._networks.get(phase, ())
+        for other in sorted(self._alone - {phase}):
+            for network in self._networks.get(other, ()):
+                if network not in mine:
+                    moved |= _move(network, torch.device("cpu"))
+        if moved:
+            let_go()
+        for network in mine:
+            _move(network, self._device)
+        # Reading prompts comes before the first yield, and is not counted.
+        self.swaps += self.lean and {self.phase, phase} == {DENOISE, LOOK}
+        self.phase = phase
+
+    def close(self) -> None:
+        """Everything where it was."""
+        for network, device in self._before.items():
+            if device is not None:
+                _move(network, device)
+        self.phase = ""
+
+
+def _place(network: nn.Module) -> torch.device | None:
+    """Where a network is; None where it has no weights, where accelerate moves it by itself, and
+    where bitsandbytes has bound it to its device."""
+    bound = getattr(network, "is_loaded_in_8bit", False)
+    if bound or any(hasattr(module, "_hf_hook") for module in network.modules()):
+        return None
+    first = next(chain(network.parameters(), network.buffers()), None)
+    return None if first is None else first.device
+
+
+def _move(network: nn.Module, device: torch.device) -> bool:
+    """True where it was elsewhere."""
+    at = _place(network)
+    if at is None or (at.type == device.type and (at.index or 0) == (device.index or 0)):
+        return False
+    network.to(device)
+    return True

@@ -18,6 +18,7 @@ from ..errors import BackendError
 from ..noise import Array
 from ..trajectory import Trajectory
 from ..verifiers.protocol import Verifier, Views, features_of
+from .memory import out_of_memory
 
 Picture = npt.NDArray[np.uint8]
 Sink = Callable[[Trajectory, Picture], None]
@@ -165,6 +166,8 @@ class Scorer:
                 scored = verifier(views)
             return {p: numbers(scored, p, size, verifier.name)[: len(of)] for p in verifier.parts}
         except Exception as error:  # a user's code: anything may come out, and it is only a reply
+            if out_of_memory(error):
+                raise
             return f"verifier {verifier.name!r} failed: {type(error).__name__}: {error}"
 
 
@@ -175,6 +178,8 @@ def _seen(verifier: Verifier, views: Views) -> Array:
         with torch.inference_mode():
             seen: Array = features_of(verifier)(views).float().cpu().numpy()
     except Exception as error:  # a user's code
+        if out_of_memory(error):
+            raise
         raise BackendError(
             f"the features of verifier {verifier.name!r} failed: {type(error).__name__}: {error}"
         ) from error

@@ -34,6 +34,10 @@ class OfClass:
         return (self.name,)
 
     @property
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        return (self.network,)
+
+    @property
     def scale(self) -> Mapping[str, float]:
         return {self.name: SCALES[self.name]}
 

@@ -33,6 +33,10 @@ class Learned:
     def parts(self) -> tuple[str, ...]:
         return (self.name,)
 
+    @property
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        return (self.network,)
+
     def __call__(self, views: Views) -> Mapping[str, Tensor]:
         tokens = tokens_of(views.conditions, views.images.device)
         score = self.finish(self.network.score(views.images, tokens))

@@ -1,0 +1,107 @@
+"""Where a run's networks are, and how much memory it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigError
+from .models.choice import placement
+from .models.protocol import Model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .denoiser import Denoiser
+    from .parts import Parts
+    from .spec import RunSpec
+    from .verifiers.protocol import Verifier
+    from .worker.memory import Residence
+
+MODES = ("auto", "full", "lean")
+BESIDE = 1.2  # what a run is taken to need, over its weights, before anything is loaded
+
+
+def mode(asked: str, model: Model, device: str, dtype: str) -> str:
+    """full or lean; of ``auto`` lean where the weights do not fit beside each other.
+
+    A model in memory is where it is, so it fits.
+    """
+    if asked not in MODES:
+        raise ConfigError(f"memory is {asked!r}, but must be {', '.join(MODES)}")
+    if asked != "auto":
+        return asked
+    from .worker.memory import free_memory
+
+    free, weigh = free_memory(device), getattr(model, "weigh", None)
+    if free is None or weigh is None or _in_memory(model):
+        return "full"
+    return "lean" if BESIDE * sum(weigh(dtype).values()) > free else "full"
+
+
+def _in_memory(model: Model) -> bool:
+    return placement(model).device is not None
+
+
+def built(model: Model, spec: RunSpec) -> Denoiser:
+    """The model's denoiser as the spec wants it; in lean memory its weights wait on the host."""
+    lean = spec.memory == "lean"
+    device = (placement(model).device or "cpu") if lean else spec.device
+    denoiser = model.build(spec.guidance, device, spec.dtype)
+    if lean and not hasattr(denoiser, "networks"):
+        raise ConfigError(
+            f"memory is 'lean', but {model.name} has no parts that could make room for each "
+            "other; leave it out"
+        )
+    for wanted, name in ((spec.compile, "compile"), (spec.tiling, "tile")):
+        change = getattr(denoiser, name, None)
+        if wanted and change is None:
+            option = {"compile": "--compile", "tile": "--tiling"}[name]
+            raise ConfigError(f"{model.name} cannot be had with {option}; leave it out")
+        if wanted and change is not None:
+            change()
+    return denoiser
+
+
+def residence(parts: Parts) -> Residence:
+    """Which networks are on the device in which phase of the work."""
+    from .denoiser import LOOK, PHASES, READ
+    from .worker.memory import Residence
+
+    networks = {phase: list(of) for phase, of in _networks(parts.denoiser).items()}
+    networks[LOOK] = [*networks.get(LOOK, ()), *_judges((*parts.verifiers, *parts.watch))]
+    if parts.spec.memory == "lean":
+        return Residence(networks, parts.spec.device, PHASES)
+    # Text encoders leave an accelerator once prompts are read, but those of a model in memory stay
+    # where they are unless they are asked to move.
+    stays = parts.spec.device == "cpu" or _in_memory(parts.model)
+    return Residence(networks, parts.spec.device, () if stays else (READ,))
+
+
+def needed(parts: Parts) -> dict[str, Any]:
+    """Bytes by phase: the weights that are on the device then, and what is beside them.
+
+    Counted on shapes; of text encoders and verifiers the weights alone are known.
+    """
+    from .denoiser import PHASES
+    from .models.footprint import weight_bytes
+
+    of = residence(parts)
+    work = getattr(parts.denoiser, "work", None)
+    beside = work(parts.spec.rows) if work is not None else {}
+    phases = {phase: weight_bytes(of.present(phase)) + beside.get(phase, 0) for phase in PHASES}
+    most = max(phases, key=lambda phase: phases[phase])
+    return {
+        "mode": parts.spec.memory,
+        "bytes": phases,
+        "peak": {"phase": most, "bytes": phases[most]},
+        "swaps_per_yield": 2 if of.lean else 0,
+    }
+
+
+def _networks(denoiser: Denoiser) -> dict[str, Sequence[nn.Module]]:
+    return getattr(denoiser, "networks", {})
+
+
+def _judges(verifiers: Sequence[Verifier]) -> list[nn.Module]:
+    return [network for v in verifiers for network in getattr(v, "networks", ())]
