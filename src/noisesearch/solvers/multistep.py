@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..process import Process, like
-from .protocol import Denoise, State
+from .protocol import Denoise, State, ends
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class DPMSolver:
     ) -> State:
         x, before, then = state
         x0, eps = denoise(x, t0)
-        a0, a1, s0, s1 = process.alpha(t0), process.alpha(t1), process.sigma(t0), process.sigma(t1)
+        a0, a1, s0, s1 = ends(process, t0, t1)
         fall = torch.where(a1 > 0, (s1 / s0) * (a0 / a1), 1)  # e⁻ʰ
         left = fall**self.eta
         result = like(a1, x) * x0 + like(s1 * left, x) * eps

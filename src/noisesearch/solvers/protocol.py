@@ -60,3 +60,8 @@ def mixed(process: Process, pair: Pair, t: Tensor) -> Tensor:
     """α(t)·x0 + σ(t)·ε: the pair put together at another time t [B]."""
     x0, eps = pair
     return like(process.alpha(t), x0) * x0 + like(process.sigma(t), x0) * eps
+
+
+def ends(process: Process, t0: Tensor, t1: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """α(t0), α(t1), σ(t0), σ(t1) of a step from t0 [B] to t1 [B]."""
+    return process.alpha(t0), process.alpha(t1), process.sigma(t0), process.sigma(t1)

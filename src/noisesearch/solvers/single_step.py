@@ -8,11 +8,21 @@ import torch
 from torch import Tensor
 
 from ..process import Process, like
-from .protocol import Denoise, State, mixed, velocity
+from .protocol import Denoise, State, ends, mixed, velocity
+
+
+class SingleStep:
+    """One evaluation a step, and no state but x."""
+
+    def price(self) -> int:
+        return 1
+
+    def init(self, x: Tensor) -> State:
+        return (x,)
 
 
 @dataclass(frozen=True)
-class Euler:
+class Euler(SingleStep):
     """First order: on the velocity for a flow, on σ/α for a model trained on betas.
 
     The second is x₁/α₁ = x₀/α₀ + (r₁ − r₀)·ε with r = σ/α (arXiv 2206.00364, Algorithm 1 without
@@ -21,12 +31,6 @@ class Euler:
 
     name: str = "euler"
     stochastic: bool = False
-
-    def price(self) -> int:
-        return 1
-
-    def init(self, x: Tensor) -> State:
-        return (x,)
 
     def step(
         self,
@@ -45,7 +49,7 @@ class Euler:
 
 
 @dataclass(frozen=True)
-class Heun:
+class Heun(SingleStep):
     """Second order: the mean of the slopes at both ends (SiT's and EDM's sampler).
 
     For a flow the slopes are velocities, and the last step has both stages too, which the pair
@@ -61,9 +65,6 @@ class Heun:
 
     def price(self) -> int:
         return 2
-
-    def init(self, x: Tensor) -> State:
-        return (x,)
 
     def step(
         self,
@@ -83,7 +84,7 @@ class Heun:
             return (x + dt * (0.5 * (v0 + v1)),)
         guess = mixed(process, pair, t1)
         _, eps = denoise(guess, t1)
-        a0, a1, s0, s1 = process.alpha(t0), process.alpha(t1), process.sigma(t0), process.sigma(t1)
+        a0, a1, s0, s1 = ends(process, t0, t1)
         # α₁·(r₁ − r₀)/2, what the mean of both slopes adds to Euler's step.
         half = 0.5 * (s1 - a1 * s0 / torch.where(a0 > 0, a0, 1))
         half = torch.where((a0 > 0) & (s1 > 0), half, 0)
@@ -91,7 +92,7 @@ class Heun:
 
 
 @dataclass(frozen=True)
-class DDIM:
+class DDIM(SingleStep):
     """DDIM for any process (arXiv 2010.02502); ``ddim:ETA`` with noise, ancestral with η = 1.
 
     In (α, σ) form, Eq. 12 and 16:
@@ -105,12 +106,6 @@ class DDIM:
     def stochastic(self) -> bool:
         return self.eta > 0
 
-    def price(self) -> int:
-        return 1
-
-    def init(self, x: Tensor) -> State:
-        return (x,)
-
     def step(
         self,
         denoise: Denoise,
@@ -122,7 +117,7 @@ class DDIM:
     ) -> State:
         (x,) = state
         x0, eps = denoise(x, t0)
-        a0, a1, s0, s1 = process.alpha(t0), process.alpha(t1), process.sigma(t0), process.sigma(t1)
+        a0, a1, s0, s1 = ends(process, t0, t1)
         spread = (s0 * s0 - (a0 / a1) ** 2 * s1 * s1).clamp_min(0).sqrt()
         s = self.eta * (s1 / s0) * spread
         rest = (s1 * s1 - s * s).clamp_min(0).sqrt()
@@ -133,7 +128,7 @@ class DDIM:
 
 
 @dataclass(frozen=True)
-class EulerSDE:
+class EulerSDE(SingleStep):
     """Euler's with fresh noise on the way: the SDE of the same marginals, ``euler-sde:KAPPA``.
 
     dx = (v + κσ'·ε)·dt + √(2κσσ')·dw, run from noise to clean: of the family in arXiv
@@ -150,12 +145,6 @@ class EulerSDE:
     @property
     def stochastic(self) -> bool:
         return self.kappa > 0
-
-    def price(self) -> int:
-        return 1
-
-    def init(self, x: Tensor) -> State:
-        return (x,)
 
     def step(
         self,
