@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from .diffusers_source import Source, package
@@ -13,7 +13,6 @@ from .diffusers_source import Source, package
 if TYPE_CHECKING:
     from .schedules import Schedule
 
-ENSEMBLE = ("clipscore", "aesthetic", "imagereward")
 PREFERRED = ("clipscore", "aesthetic", "pickscore")  # SDXL's and Diffusion-DPO's (Table 3)
 CLIP = 77  # tokens that a text encoder of the CLIP family takes
 FLOW = "FlowMatchEulerDiscreteScheduler"
@@ -36,47 +35,54 @@ class Layout:
         return self.channels, height // self.factor, width // self.factor
 
 
-class Family(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Family(ABC):
     """One pipeline class.
 
     ``needs``: its components, the network first. ``backbone``: ``module:Class`` in this package.
     ``usual``: the scheduler whose times are taken where the pipeline's own is none of ours.
+    ``least``: what width and height must be multiples of whatever the autoencoder, by the
+    pipeline's own demand. ``levels``: the autoencoder's setting with an entry a level.
     ``ensemble``: the verifiers that `ensemble` stands for.
-    ``distilled(source)``: guidance is a number that the network reads, not two forwards.
     """
 
-    @property
-    def kind(self) -> str: ...
-    @property
-    def summary(self) -> str: ...
-    @property
-    def needs(self) -> tuple[str, ...]: ...
-    @property
-    def backbone(self) -> str: ...
-    @property
-    def usual(self) -> str: ...
-    @property
-    def ensemble(self) -> tuple[str, ...]: ...
+    kind: str
+    summary: str
+    needs: tuple[str, ...]
+    backbone: str
+    usual: str
+    least: int = 1
+    levels: str = "block_out_channels"
+    ensemble: tuple[str, ...] = ("clipscore", "aesthetic", "imagereward")
 
+    @abstractmethod
     def defaults(self, source: Source) -> tuple[int, float]:
         """Steps and guidance, where nobody says otherwise."""
-        ...
 
-    def distilled(self, source: Source) -> bool: ...
-    def layout(self, source: Source) -> Layout: ...
+    def distilled(self, source: Source) -> bool:
+        """Guidance is a number that the network reads, not two forwards."""
+        return False
 
+    def factor(self, source: Source) -> int:
+        """Pixels to a latent's place: every level of the autoencoder but one halves."""
+        return int(2 ** (len(source.config("vae")[self.levels]) - 1))
+
+    def layout(self, source: Source) -> Layout:
+        """As the network's configuration has it; its patches are whole."""
+        config, factor = source.config(self.needs[0]), self.factor(source)
+        # One number, or height and width.
+        sides = config["sample_size"]
+        high, wide = (sides, sides) if isinstance(sides, int) else sides
+        unit = max(self.least, factor * config.get("patch_size", 1))
+        return Layout(config["in_channels"], factor, unit, (wide * factor, high * factor))
+
+    @abstractmethod
     def reader(self, source: Source) -> tuple[str, int]:
         """The tokenizer that takes the longest prompts, and how many tokens it takes."""
-        ...
 
+    @abstractmethod
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
         """The scheduler's, set as the pipeline sets it; ``tokens``: units in the picture."""
-        ...
-
-
-def autoencoder_factor(config: Mapping[str, Any], blocks: str) -> int:
-    """Pixels to a latent's place: every level but one halves."""
-    return int(2 ** (len(config[blocks]) - 1))
 
 
 def shift(scheduler: Any, tokens: int, most: float) -> float:
@@ -136,8 +142,8 @@ def even(steps: int) -> list[float]:
     return [1.0 - k / steps for k in range(steps)]
 
 
-@dataclass(frozen=True)
-class Flux:
+@dataclass(frozen=True, kw_only=True)
+class Flux(Family):
     """FLUX.1: dev reads its guidance as a number, schnell is made for four steps without any."""
 
     kind: str = "FluxPipeline"
@@ -145,7 +151,6 @@ class Flux:
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder", "text_encoder_2")
     backbone: str = "flux:FluxBackbone"
     usual: str = FLOW
-    ensemble: tuple[str, ...] = ENSEMBLE
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return (30, 3.5) if self.distilled(source) else (4, 1.0)
@@ -154,7 +159,7 @@ class Flux:
         return bool(source.config("transformer").get("guidance_embeds", False))
 
     def layout(self, source: Source) -> Layout:
-        factor = autoencoder_factor(source.config("vae"), "block_out_channels")
+        factor = self.factor(source)
         side = 128 * factor  # latents of 128 places, whatever the autoencoder
         # A token is two places wide and high.
         channels = source.config("transformer")["in_channels"] // 4
@@ -170,8 +175,8 @@ class Flux:
         return schedule(scheduler, None if own else even, shift(scheduler, tokens, 1.15))
 
 
-@dataclass(frozen=True)
-class StableDiffusion3:
+@dataclass(frozen=True, kw_only=True)
+class StableDiffusion3(Family):
     """Stable Diffusion 3 and 3.5; the third text encoder may be left out."""
 
     kind: str = "StableDiffusion3Pipeline"
@@ -179,19 +184,9 @@ class StableDiffusion3:
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder", "text_encoder_2")
     backbone: str = "sd3:StableDiffusion3Backbone"
     usual: str = FLOW
-    ensemble: tuple[str, ...] = ENSEMBLE
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 28, 7.0
-
-    def distilled(self, source: Source) -> bool:
-        return False
-
-    def layout(self, source: Source) -> Layout:
-        factor = autoencoder_factor(source.config("vae"), "block_out_channels")
-        config = source.config("transformer")
-        side = config["sample_size"] * factor
-        return Layout(config["in_channels"], factor, factor * config["patch_size"], (side, side))
 
     def reader(self, source: Source) -> tuple[str, int]:
         third = source.tokenizer("tokenizer_3")
@@ -204,8 +199,8 @@ class StableDiffusion3:
         return schedule(scheduler, mu=shift(scheduler, tokens, 1.16) if moved else None)
 
 
-@dataclass(frozen=True)
-class Sana:
+@dataclass(frozen=True, kw_only=True)
+class Sana(Family):
     """Sana; the size is taken as it is, without the pipeline's bins of sizes."""
 
     kind: str = "SanaPipeline"
@@ -213,21 +208,11 @@ class Sana:
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder")
     backbone: str = "sana:SanaBackbone"
     usual: str = FLOW
-    ensemble: tuple[str, ...] = ENSEMBLE
+    least: int = 32
+    levels: str = "encoder_block_out_channels"
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 20, 4.5
-
-    def distilled(self, source: Source) -> bool:
-        return False
-
-    def layout(self, source: Source) -> Layout:
-        factor = autoencoder_factor(source.config("vae"), "encoder_block_out_channels")
-        config = source.config("transformer")
-        side = config["sample_size"] * factor
-        # 32 is the pipeline's own demand, whatever the autoencoder.
-        unit = max(32, factor * config["patch_size"])
-        return Layout(config["in_channels"], factor, unit, (side, side))
 
     def reader(self, source: Source) -> tuple[str, int]:
         return "tokenizer", longest(self.kind) - 2  # the instruction before it takes two
@@ -238,8 +223,8 @@ class Sana:
         return schedule(scheduler)
 
 
-@dataclass(frozen=True)
-class StableDiffusion:
+@dataclass(frozen=True, kw_only=True)
+class StableDiffusion(Family):
     """Stable Diffusion 1.x and 2.x. The safety checker is not run: a loop scores what it makes."""
 
     kind: str = "StableDiffusionPipeline"
@@ -247,24 +232,13 @@ class StableDiffusion:
     needs: tuple[str, ...] = ("unet", "vae", "scheduler", "text_encoder")
     backbone: str = "sd:StableDiffusionBackbone"
     usual: str = BETAS
-    ensemble: tuple[str, ...] = ENSEMBLE
+    least: int = 8
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 50, 7.5
 
     def distilled(self, source: Source) -> bool:
         return source.config("unet").get("time_cond_proj_dim") is not None
-
-    def layout(self, source: Source) -> Layout:
-        factor = autoencoder_factor(source.config("vae"), "block_out_channels")
-        config = source.config("unet")
-        # One number, or height and width.
-        sides = config["sample_size"]
-        high, wide = (sides, sides) if isinstance(sides, int) else sides
-        # 8 is the pipeline's own demand, whatever the autoencoder.
-        return Layout(
-            config["in_channels"], factor, max(8, factor), (wide * factor, high * factor)
-        )
 
     def reader(self, source: Source) -> tuple[str, int]:
         return "tokenizer", CLIP
@@ -273,7 +247,7 @@ class StableDiffusion:
         return of_betas(scheduler)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StableDiffusionXL(StableDiffusion):
     """SDXL, with whatever UNet is in its place."""
 
@@ -286,8 +260,8 @@ class StableDiffusionXL(StableDiffusion):
         return 40, 5.0
 
 
-@dataclass(frozen=True)
-class PixArtSigma:
+@dataclass(frozen=True, kw_only=True)
+class PixArtSigma(Family):
     """PixArt-Sigma; the size is taken as it is, without the pipeline's bins of sizes."""
 
     kind: str = "PixArtSigmaPipeline"
@@ -295,21 +269,10 @@ class PixArtSigma:
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder")
     backbone: str = "pixart:PixArtBackbone"
     usual: str = BETAS
-    ensemble: tuple[str, ...] = ENSEMBLE
+    least: int = 8
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 30, 4.5
-
-    def distilled(self, source: Source) -> bool:
-        return False
-
-    def layout(self, source: Source) -> Layout:
-        factor = autoencoder_factor(source.config("vae"), "block_out_channels")
-        config = source.config("transformer")
-        side = config["sample_size"] * factor
-        # 8 is the pipeline's own demand, whatever the autoencoder.
-        unit = max(8, factor * config["patch_size"])
-        return Layout(config["in_channels"], factor, unit, (side, side))
 
     def reader(self, source: Source) -> tuple[str, int]:
         return "tokenizer", longest(self.kind)
