@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -213,7 +213,7 @@ def partial(process: Process, grid: Grid) -> list[float]:
             f"a leg cannot go from time {grid.start:g} down to {grid.end:g} here: the noisiest "
             f"that this model knows is time {top:.4g} of the linear interpolant"
         )
-    levels = [start + (grid.end - start) * k / grid.steps for k in range(grid.steps + 1)]
+    levels = replace(grid, start=start).uniform()
     found: list[float] = process.at(torch.tensor(levels, dtype=torch.float64)).tolist()
     return found
 

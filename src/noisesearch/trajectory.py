@@ -56,6 +56,11 @@ class Grid:
     def full(self) -> bool:
         return self.start == 1.0 and self.end == 0.0
 
+    def uniform(self) -> list[float]:
+        """The times of its levels, evenly spaced."""
+        span = self.end - self.start
+        return [self.start + span * k / self.steps for k in range(self.steps + 1)]
+
 
 @dataclass(frozen=True)
 class Denoise:

@@ -14,12 +14,12 @@ from noisesearch.models import sit_files
 from noisesearch.models.sit import SiT, place_features
 from noisesearch.models.sit_config import NAMES, SiTConfig, sized
 from noisesearch.models.sit_denoiser import SiTDenoiser, count_flops, pixels
-from noisesearch.models.sit_model import sit, times
+from noisesearch.models.sit_model import sit
 from noisesearch.noise import Materialiser, blob
 from noisesearch.process import Linear
 from noisesearch.solvers import like, solver, velocity
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.trajectory import Condition, Trajectory
+from noisesearch.trajectory import Condition, Grid, Trajectory
 from noisesearch.worker.engine import Worker
 
 FIXTURE = Path(__file__).parents[3] / "shared" / "fixtures" / "sit_tiny_reference.safetensors"
@@ -129,7 +129,7 @@ def test_reference_samples(
     worker = Worker(
         denoiser(published), solver(name), [brightness()],
         Materialiser(published.config.shape, lambda key: stored["in.z"][int(key)].numpy()),
-        times, rows=rows,
+        Grid.uniform, rows=rows,
     )  # fmt: skip
     asked = [
         Trajectory.begin(Condition(label=int(label)), blob(str(i)), STEPS).denoise()

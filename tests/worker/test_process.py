@@ -15,7 +15,6 @@ from noisesearch.process import Linear, Trigonometric, VariancePreserving, parti
 from noisesearch.solvers import Euler, solver
 from noisesearch.testing import Mixture, MixtureDenoiser
 from noisesearch.testing.mixture_model import SHAPE, brightness
-from noisesearch.testing.mixture_model import times as uniform
 from noisesearch.testing.solver import drained
 from noisesearch.trajectory import Condition, Grid, Trajectory
 from noisesearch.worker.engine import Worker
@@ -97,7 +96,7 @@ def test_noise_beyond_the_table_is_its_end() -> None:
 def test_partial_grids_of_a_flow_are_uniform_to_the_bit() -> None:
     """A run's times must not move when they are made by way of the linear interpolant."""
     for grid in (Grid(27, 1.0, 0.11), Grid(5, 0.89, 0.08), Grid(3, 0.3)):
-        assert partial(Linear(), grid) == uniform(grid)
+        assert partial(Linear(), grid) == grid.uniform()
 
 
 def test_a_leg_that_would_begin_below_its_end_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 
 MARK = "class:"
 PIXELS = (1, 3)  # channels of a picture; anything else, and whatever has an autoencoder, is latent
-
-
-def times(grid: Grid) -> Sequence[float]:
-    """Uniform in time, as the published sampler's; ``steps`` counts its points less one."""
-    return [grid.start + (grid.end - grid.start) * k / grid.steps for k in range(grid.steps + 1)]
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,8 @@ class SiTModel:
         return [f"{MARK}{n}" for n in range(0, self.config.num_classes, every)][:count]
 
     def space(self) -> Space:
-        return Space(self.config.shape, times, differentiable=True)
+        # Times as the published sampler's, whose num_steps counts points, one more than ours.
+        return Space(self.config.shape, Grid.uniform, differentiable=True)
 
     def build(self, guidance: float, device: str, dtype: str) -> SiTDenoiser:
         if dtype not in ("float32", "bfloat16"):

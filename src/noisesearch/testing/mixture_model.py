@@ -119,11 +119,6 @@ class MixtureDenoiser:
         return torch.sigmoid(grey).expand(-1, 3, -1, -1)
 
 
-def times(grid: Grid) -> Sequence[float]:
-    """Uniform in time."""
-    return [grid.start + (grid.end - grid.start) * k / grid.steps for k in range(grid.steps + 1)]
-
-
 @dataclass(frozen=True)
 class MixtureModel:
     """A :class:`~noisesearch.models.protocol.Model` that is a mixture; any text is a condition."""
@@ -172,7 +167,7 @@ class MixtureModel:
         return denoiser.decode(x0.reshape(normal.shape) + shifts)
 
     def space(self) -> Space:
-        return Space(self.shape, times, differentiable=True)
+        return Space(self.shape, Grid.uniform, differentiable=True)
 
     def build(self, guidance: float, device: str, dtype: str) -> MixtureDenoiser:
         if dtype not in DTYPES:

@@ -12,9 +12,9 @@ from ..ask import Ask, score
 from ..noise import Materialiser, gaussian, normals
 from ..process import Linear, Process, Trigonometric, VariancePreserving
 from ..solvers import Solver, State
-from ..trajectory import Condition, Trajectory
+from ..trajectory import Condition, Grid, Trajectory
 from ..worker.engine import Worker
-from .mixture_model import SHAPE, Mixture, MixtureDenoiser, brightness, times
+from .mixture_model import SHAPE, Mixture, MixtureDenoiser, brightness
 
 ROWS, STEPS = 6, 8
 
@@ -127,7 +127,7 @@ class SolverContract:
 def finished(solver: Solver, process: Process, stops: list[Trajectory]) -> Tensor:
     """The state that a fresh worker comes to at the last of ``stops``, answering one by one."""
     denoiser = MixtureDenoiser(Mixture.default(SHAPE), process=process)
-    worker = Worker(denoiser, solver, [brightness()], Materialiser(SHAPE), times, rows=4)
+    worker = Worker(denoiser, solver, [brightness()], Materialiser(SHAPE), Grid.uniform, rows=4)
     for stop in stops:
         worker.submit(ask := score(stop))
         assert [a for a, _ in drained(worker)] == [ask]

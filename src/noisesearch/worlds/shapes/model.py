@@ -23,11 +23,6 @@ REAL_SEED = 2**31  # of the real pictures; training and benchmark have smaller o
 ROLES = ("clipscore", "imagereward", "aesthetic", "checker")
 
 
-def times(grid: Grid) -> Sequence[float]:
-    """Uniform in time, as the generator was trained."""
-    return [grid.start + (grid.end - grid.start) * k / grid.steps for k in range(grid.steps + 1)]
-
-
 @dataclass(frozen=True)
 class ShapesModel:
     """One size of the generator, with the steps and guidance chosen for it (training/README)."""
@@ -80,7 +75,7 @@ class ShapesModel:
         return torch.from_numpy(painted).permute(0, 3, 1, 2).float() / 255
 
     def space(self) -> Space:
-        return Space((3, 32, 32), times, differentiable=True)
+        return Space((3, 32, 32), Grid.uniform, differentiable=True)
 
     def build(self, guidance: float, device: str, dtype: str) -> ShapesDenoiser:
         if dtype not in ("float32", "bfloat16"):
