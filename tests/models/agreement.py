@@ -13,13 +13,18 @@ from torch import Tensor
 from noisesearch.ask import Ask
 from noisesearch.denoiser import Encoded
 from noisesearch.models.diffusers_denoiser import DiffusersDenoiser
-from noisesearch.models.diffusers_model import DiffusersModel
+from noisesearch.models.diffusers_model import DiffusersModel, from_object
 from noisesearch.noise import Materialiser, gaussian
 from noisesearch.solvers import Pair, solver
+from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.worker.engine import Worker
 
+PROMPTS = ("a red circle", "a busy city street at night", "an old man reading")
+AWAY = ("blurry", "low quality, deformed", "")
+PLAIN = [Condition(text=text) for text in PROMPTS]
+LED = [Condition(text=text, negative=away) for text, away in zip(PROMPTS, AWAY, strict=True)]
 LARGEST = 1e-4  # in float32; what the summation order leaves is a hundred times smaller
 
 
@@ -112,3 +117,37 @@ def assert_agree(
         (a - b).abs().max().item() for a, b in ((latents, ours.latents), (images, ours.images))
     ]
     assert max(worst) < LARGEST, f"latents and images differ by {worst}"
+
+
+def assert_rows_agree_alone(model: DiffusersModel, of_epsilon: bool = False) -> None:
+    """Rows of one batch at different times are as those of batches of one."""
+    denoiser = model.build(3.0, "cpu", "float32")
+    x = torch.randn(3, *denoiser.shape, generator=torch.Generator().manual_seed(0))
+    t = torch.tensor([1.0, 0.37, 0.0], dtype=torch.float64)
+    with torch.inference_mode():
+        encoded = denoiser.encode(LED)
+        together = denoiser(x, t, encoded)
+        for i in range(len(x)):
+            row = {key: value[i : i + 1] for key, value in encoded.items()}
+            alone = denoiser(x[i : i + 1], t[i : i + 1], row)
+            # x0 is what is left of x without ε, over α: its rounding too.
+            alpha = denoiser.process.alpha(t[i : i + 1]).item() if of_epsilon else 1.0
+            for whole, one, room in zip(together, alone, (1e-5 / alpha, 1e-5), strict=True):
+                assert whole[i].isfinite().all()
+                assert (whole[i] - one[0]).abs().max() < room
+
+
+def assert_everything_matters(name: str) -> None:
+    """A wrong prompt, guidance or time is far above the tolerance: agreement is no accident."""
+    model = from_object(tiny_pipeline(name))
+
+    def pair(text: str, guidance: float, t: float) -> torch.Tensor:
+        denoiser = model.build(guidance, "cpu", "float32")
+        x = torch.randn(1, *denoiser.shape, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            encoded = denoiser.encode([Condition(text=text)])
+            return denoiser(x, torch.tensor([t], dtype=torch.float64), encoded)[0]
+
+    right = pair(PROMPTS[0], 3.0, 0.5)
+    wrong = [pair(PROMPTS[1], 3.0, 0.5), pair(PROMPTS[0], 3.5, 0.5), pair(PROMPTS[0], 3.0, 0.51)]
+    assert min((right - other).abs().max() for other in wrong) > 1e-3

@@ -6,23 +6,24 @@ import importlib
 from typing import Any
 
 import pytest
-import torch
-from agreement import assert_agree
+from agreement import (
+    AWAY,
+    LED,
+    PLAIN,
+    assert_agree,
+    assert_everything_matters,
+    assert_rows_agree_alone,
+)
 
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.solvers import SOLVERS
 from noisesearch.testing import tiny_pipeline
-from noisesearch.trajectory import Condition
 
 diffusers = importlib.import_module("diffusers")
 
 STEPS = [1, 4, 30]
 SIZES = [(32, 32), (64, 32)]
 WIDE = (64, 32)
-PROMPTS = ("a red circle", "a busy city street at night", "an old man reading")
-AWAY = ("blurry", "low quality, deformed", "")
-PLAIN = [Condition(text=text) for text in PROMPTS]
-LED = [Condition(text=text, negative=away) for text, away in zip(PROMPTS, AWAY, strict=True)]
 
 
 def flow_euler(**settings: Any) -> Any:
@@ -155,32 +156,9 @@ def test_loaded_from_a_folder_agrees(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("name", ["flux", "flux-schnell", "sd3", "sana"])
 def test_rows_at_different_times_agree_with_rows_alone(name: str) -> None:
-    denoiser = from_object(tiny_pipeline(name)).build(3.0, "cpu", "float32")
-    x = torch.randn(3, *denoiser.shape, generator=torch.Generator().manual_seed(0))
-    t = torch.tensor([1.0, 0.37, 0.0], dtype=torch.float64)
-    with torch.inference_mode():
-        encoded = denoiser.encode(PLAIN)
-        together = denoiser(x, t, encoded)
-        for i in range(len(x)):
-            row = {key: value[i : i + 1] for key, value in encoded.items()}
-            alone = denoiser(x[i : i + 1], t[i : i + 1], row)
-            for whole, one in zip(together, alone, strict=True):
-                assert whole[i].isfinite().all()
-                assert (whole[i] - one[0]).abs().max() < 1e-5
+    assert_rows_agree_alone(from_object(tiny_pipeline(name)))
 
 
 @pytest.mark.parametrize("name", ["flux", "sd3", "sana"])
 def test_everything_that_agrees_matters(name: str) -> None:
-    """A wrong prompt, guidance or time is far above the tolerance: agreement is no accident."""
-    model = from_object(tiny_pipeline(name))
-
-    def pair(text: str, guidance: float, t: float) -> torch.Tensor:
-        denoiser = model.build(guidance, "cpu", "float32")
-        x = torch.randn(1, *denoiser.shape, generator=torch.Generator().manual_seed(0))
-        with torch.inference_mode():
-            encoded = denoiser.encode([Condition(text=text)])
-            return denoiser(x, torch.tensor([t], dtype=torch.float64), encoded)[0]
-
-    right = pair(PROMPTS[0], 3.0, 0.5)
-    wrong = [pair(PROMPTS[1], 3.0, 0.5), pair(PROMPTS[0], 3.5, 0.5), pair(PROMPTS[0], 3.0, 0.51)]
-    assert min((right - other).abs().max() for other in wrong) > 1e-3
+    assert_everything_matters(name)

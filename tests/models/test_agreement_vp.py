@@ -7,12 +7,18 @@ from typing import Any
 
 import pytest
 import torch
-from agreement import assert_agree
+from agreement import (
+    AWAY,
+    LED,
+    PLAIN,
+    assert_agree,
+    assert_everything_matters,
+    assert_rows_agree_alone,
+)
 
 from noisesearch import ConfigError
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.testing import tiny_pipeline
-from noisesearch.trajectory import Condition
 
 diffusers = importlib.import_module("diffusers")
 # The schedulers' own, of a numpy newer than they were written for.
@@ -20,10 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 STEPS = [1, 4, 30]
 SQUARE, WIDE = (32, 32), (40, 24)
-PROMPTS = ("a red circle", "a busy city street at night", "an old man reading")
-AWAY = ("blurry", "low quality, deformed", "")
-PLAIN = [Condition(text=text) for text in PROMPTS]
-LED = [Condition(text=text, negative=away) for text, away in zip(PROMPTS, AWAY, strict=True)]
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 OURS = {"DDIMScheduler": "ddim", "EulerDiscreteScheduler": "euler",
         "DPMSolverMultistepScheduler": "dpm++2m", "HeunDiscreteScheduler": "heun"}  # fmt: skip
@@ -155,37 +157,12 @@ def test_loaded_from_a_folder_agrees(name: str, tmp_path: Any) -> None:
 def test_rows_at_different_times_agree_with_rows_alone(name: str, prediction: str) -> None:
     kind = type(tiny_pipeline(name).scheduler).__name__
     pipeline = with_scheduler(name, kind, prediction_type=prediction)
-    denoiser = from_object(pipeline).build(3.0, "cpu", "float32")
-    x = torch.randn(3, *denoiser.shape, generator=torch.Generator().manual_seed(0))
-    t = torch.tensor([1.0, 0.37, 0.0], dtype=torch.float64)
-    with torch.inference_mode():
-        encoded = denoiser.encode(LED)
-        together = denoiser(x, t, encoded)
-        for i in range(len(x)):
-            row = {key: value[i : i + 1] for key, value in encoded.items()}
-            alone = denoiser(x[i : i + 1], t[i : i + 1], row)
-            # x0 is what is left of x without ε, over α: its rounding too.
-            alpha = denoiser.process.alpha(t[i : i + 1]).item() if prediction == "epsilon" else 1
-            for whole, one, room in zip(together, alone, (1e-5 / alpha, 1e-5), strict=True):
-                assert whole[i].isfinite().all()
-                assert (whole[i] - one[0]).abs().max() < room
+    assert_rows_agree_alone(from_object(pipeline), of_epsilon=prediction == "epsilon")
 
 
 @pytest.mark.parametrize("name", ["sd", "sdxl", "pixart"])
 def test_everything_that_agrees_matters(name: str) -> None:
-    """A wrong prompt, guidance or time is far above the tolerance: agreement is no accident."""
-    model = from_object(tiny_pipeline(name))
-
-    def pair(text: str, guidance: float, t: float) -> torch.Tensor:
-        denoiser = model.build(guidance, "cpu", "float32")
-        x = torch.randn(1, *denoiser.shape, generator=torch.Generator().manual_seed(0))
-        with torch.inference_mode():
-            encoded = denoiser.encode([Condition(text=text)])
-            return denoiser(x, torch.tensor([t], dtype=torch.float64), encoded)[0]
-
-    right = pair(PROMPTS[0], 3.0, 0.5)
-    wrong = [pair(PROMPTS[1], 3.0, 0.5), pair(PROMPTS[0], 3.5, 0.5), pair(PROMPTS[0], 3.0, 0.51)]
-    assert min((right - other).abs().max() for other in wrong) > 1e-3
+    assert_everything_matters(name)
 
 
 @pytest.mark.parametrize(
