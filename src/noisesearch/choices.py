@@ -27,6 +27,7 @@ class Choices:
         assert problem.sets is not None
         self.problem, self.store, self.sets = problem, store, problem.sets
         self.state = self.sets.empty()
+        self._values: dict[tuple[str, ...], float] = {}
         self._key = digest("choices", [c.key for c in problem.conditions])
 
     def __call__(self, batches: Sequence[Sequence[Reply]]) -> int:
@@ -50,5 +51,9 @@ class Choices:
         ]).astype(np.float64)  # fmt: skip
 
     def value(self, replies: Sequence[Reply]) -> float:
-        """Of a whole set."""
-        return self.sets.value(self.sets.joined(self.sets.empty(), self.rows(replies)))
+        """Of a whole set, whose features are read once."""
+        keys = tuple(reply.trajectory.key for reply in replies)
+        if keys not in self._values:
+            whole = self.sets.joined(self.sets.empty(), self.rows(replies))
+            self._values[keys] = self.sets.value(whole)
+        return self._values[keys]

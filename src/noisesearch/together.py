@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from .algorithms.problem import Algorithm
@@ -90,7 +90,7 @@ class Together(Live):
 
     def _share(self, condition: Condition, replies: Sequence[Reply]) -> Ledger:
         """What the replies about one condition cost."""
-        ledger = Ledger(replace(self.ledger.rates))
+        ledger = Ledger(self.ledger.rates)
         mine = [r for r in replies if r.trajectory.condition == condition]
         ledger.recount(mine)
         for reply in mine:

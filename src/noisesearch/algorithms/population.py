@@ -73,7 +73,7 @@ class Population(Settings):
 
     def __call__(self, problem: Problem) -> Search:
         places = self._places(problem)
-        initial = self._initial(problem)
+        initial = self._initial(problem, len(places))
         width = self._width(problem, len(places), initial)
         batches = [range(i, min(i + self.batch, len(places)))
                    for i in range(initial, len(places), self.batch)]  # fmt: skip
@@ -125,8 +125,7 @@ class Population(Settings):
             for turn, at in (divmod(i, len(conditions)) for i in range(size))
         ]
 
-    def _initial(self, problem: Problem) -> int:
-        size = self.size or len(problem.conditions)
+    def _initial(self, problem: Problem, size: int) -> int:
         if self.initial is not None:
             if self.initial >= size:
                 raise ConfigError(
