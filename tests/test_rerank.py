@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import noisesearch as ns
+from noisesearch import pictures
 from noisesearch.build import Given
 from noisesearch.rerank import Reranked, rerank
 from noisesearch.testing import MixtureModel
@@ -22,7 +23,7 @@ def made(folder: Path, **settings: Any) -> Any:
                      **{**common, **settings})  # fmt: skip
 
 
-def again(folder: Path, objective: str = "", verifier: str = "", finish: bool = False) -> Reranked:
+def again(folder: Path, objective: str = "", verifier: Any = "", finish: bool = False) -> Reranked:
     return rerank(folder, objective, verifier, finish, Given(MixtureModel()))
 
 
@@ -48,6 +49,19 @@ def test_the_runs_own_objective_gives_the_runs_own_winners(tmp_path: Path) -> No
     results = made(tmp_path / "run")
     found = again(tmp_path / "run").results
     assert [r.winner.trajectory for r in found] == [r.winner.trajectory for r in results]
+
+
+def test_functions_and_lists_rank_too(tmp_path: Path) -> None:
+    """Catches verifiers that are taken by name alone."""
+    results = made(tmp_path / "run")
+
+    def vivid(images: Any, conditions: Any) -> Any:
+        return images.amax((1, 2, 3))
+
+    found = again(tmp_path / "run", "part(vivid)", ["brightness", vivid]).results
+    for old, new in zip(results, found, strict=True):
+        tops = [pictures.read(c.path).max() / 255 for c in old.candidates]
+        assert new.winner.parts["vivid"] == pytest.approx(max(tops))
 
 
 def test_a_new_verifier_scores_the_stored_pictures_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -64,8 +64,12 @@ class Request:
     top: int = 1
     keep: str = "all"
 
-    def resolve(self) -> tuple[Parts, Given]:
-        """Everything checked and loaded; ConfigError before a folder is made."""
+    def resolve(self, like: Parts | None = None) -> tuple[Parts, Given]:
+        """Everything checked and loaded; ConfigError before a folder is made.
+
+        ``like``: of a request that differs in algorithm and budget alone; what it has loaded
+        serves again.
+        """
         budget = Budget.parse(self.budget)
         if budget.unit == "usd":
             raise ConfigError(
@@ -74,12 +78,12 @@ class Request:
             )
         model, algorithm = self._model(), self._algorithm()
         verifiers: dict[str, Verifier] = {}
-        names = _named(self.verifier, model, verifiers)
+        names = build.named(self.verifier, model, verifiers)
         if not names:
             raise ConfigError("no verifier was given; name one, for example --verifier ensemble")
-        guard = _named(self.guard, model, verifiers)
+        guard = build.named(self.guard, model, verifiers)
         names = list(dict.fromkeys([*names, *guard]))
-        watch = _named(self.watch, model, verifiers)
+        watch = build.named(self.watch, model, verifiers)
         searched = [name for name in watch if name in names]
         if searched:
             raise ConfigError(
@@ -92,7 +96,10 @@ class Request:
             None if isinstance(self.algorithm, str) else algorithm,
             verifiers,
         )
-        parts = Parts.load(spec, given_objects)
+        if like is None:
+            parts = Parts.load(spec, given_objects)
+        else:
+            parts = replace(like, spec=spec, algorithm=algorithm)
         clash = [p for i, p in enumerate(parts.parts) if p in parts.parts[:i]]
         if clash:
             raise ConfigError(f"two verifiers have a part named {clash[0]!r}; rename one of them")
@@ -117,7 +124,7 @@ class Request:
             raise ConfigError("parameters are given twice: in the algorithm object and beside it")
         if hasattr(self.algorithm, "extendable"):
             return self.algorithm
-        return build.Plain(_name(self.algorithm), self.algorithm)
+        return build.Plain(build.name_of(self.algorithm), self.algorithm)
 
     def _spec(
         self, model: Model, algorithm: Algorithm, verifiers: list[str], budget: Budget
@@ -196,34 +203,6 @@ def _objects(spec: RunSpec, given: Given) -> dict[str, list[str]]:
     return {kind: names for kind, names in objects.items() if names}
 
 
-def _named(given: Any, model: Model, objects: dict[str, Verifier]) -> list[str]:
-    """The names of verifiers given as names, in lists or as Python objects, which are kept."""
-    names: list[str] = []
-    for each in _listed(given):
-        if isinstance(each, str):
-            listed = [registry.located(n.strip()) for n in each.split(",") if n.strip()]
-            names += build.expand(listed, model)
-        else:
-            name = _name(each)
-            if name in objects:
-                raise ConfigError(
-                    f"two verifiers are named {name!r}; give one another name, such as "
-                    "the name of a function instead of a lambda"
-                )
-            objects[name] = build.as_verifier(each, name)
-            names.append(name)
-    return list(dict.fromkeys(names))
-
-
-def _listed(verifier: Any) -> Sequence[Any]:
-    return verifier if isinstance(verifier, list | tuple) else [verifier]
-
-
-def _name(thing: Any) -> str:
-    name = getattr(thing, "name", None) or getattr(thing, "__name__", type(thing).__name__)
-    return "verifier" if name == "<lambda>" else str(name)
-
-
 class Temporary:
     """A folder that goes with the last result that holds it, and without a word."""
 
@@ -281,10 +260,10 @@ def resume(
 ) -> Results:
     """Go on with a run folder; Python objects that it was made with are given again."""
     verifiers: Mapping[str, Any] = {
-        _name(v): build.as_verifier(v, _name(v)) for v in _listed(verifier)
+        build.name_of(v): build.as_verifier(v, build.name_of(v)) for v in build.listed(verifier)
     }
     if algorithm is not None and not hasattr(algorithm, "extendable"):
-        algorithm = build.Plain(_name(algorithm), algorithm)
+        algorithm = build.Plain(build.name_of(algorithm), algorithm)
     wanted = None if budget is None else str(budget)
     known = None if model is None else as_model(model)
     opened = Run.open(Path(run), Given(known, algorithm, verifiers), budget=wanted, yes=yes)

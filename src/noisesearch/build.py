@@ -95,6 +95,36 @@ def expand(names: Sequence[str], model: Model) -> list[str]:
     return list(dict.fromkeys(wide))
 
 
+def named(given: Any, model: Model, objects: dict[str, Verifier]) -> list[str]:
+    """The names of verifiers given as names, in lists or as Python objects, which are kept."""
+    names: list[str] = []
+    for each in listed(given):
+        if isinstance(each, str):
+            names += expand([registry.located(n.strip()) for n in each.split(",") if n.strip()],
+                            model)  # fmt: skip
+        else:
+            name = name_of(each)
+            if name in objects:
+                raise ConfigError(
+                    f"two verifiers are named {name!r}; give one another name, such as "
+                    "the name of a function instead of a lambda"
+                )
+            objects[name] = as_verifier(each, name)
+            names.append(name)
+    return list(dict.fromkeys(names))
+
+
+def listed(verifier: Any) -> Sequence[Any]:
+    """One or several, as several."""
+    return verifier if isinstance(verifier, list | tuple) else [verifier]
+
+
+def name_of(thing: Any) -> str:
+    """What a Python object is called in a run: its own name, else its function's or class's."""
+    name = getattr(thing, "name", None) or getattr(thing, "__name__", type(thing).__name__)
+    return "verifier" if name == "<lambda>" else str(name)
+
+
 def precision(dtype: str, device: str) -> str:
     """bfloat16 where the hardware multiplies it, else float32; written to the spec."""
     if dtype != "auto":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from . import build, objective_forms
 from .ask import Ask, Reply, Score, score
@@ -15,6 +16,9 @@ from .objectives import Objective
 from .results import Results
 from .run import Run, loaded
 from .store import RunStore
+
+if TYPE_CHECKING:
+    from .verifiers.protocol import Verifier
 
 
 @dataclass
@@ -28,16 +32,17 @@ class Reranked:
 def rerank(
     folder: Path,
     objective: str = "",
-    verifier: str = "",
+    verifier: Any = "",
     finish: bool = False,
     given: Given | None = None,
 ) -> Reranked:
     """Rank a run's candidates by another objective; winners.json and the pictures are rewritten.
 
-    Verifiers that the run did not have score the stored pictures, which are what they would have
-    seen, and their numbers are journalled. A winner that was seen at the search's steps only is a
-    draft: with ``finish`` it is finished at the final steps. The spec stays, so a resume goes on
-    with the run's own objective.
+    ``verifier`` is as in :func:`noisesearch.search`: a name, names separated by commas, a function
+    or a list of these. Those that the run did not have score the stored pictures, which are what
+    they would have seen, and their numbers are journalled. A winner that was seen at the search's
+    steps only is a draft: with ``finish`` it is finished at the final steps. The spec stays, so a
+    resume goes on with the run's own objective.
     """
     parts = loaded(folder, given)
     if parts.joint:
@@ -45,10 +50,11 @@ def rerank(
             f"{folder} holds a set that algorithm {parts.algorithm.name!r} chose as a whole, so "
             "its candidates cannot be ranked one by one; make a run with another objective"
         )
-    names = [n.strip() for n in verifier.split(",") if n.strip()]
+    objects: dict[str, Verifier] = {}
+    names = build.named(verifier, parts.model, objects)
     known = {v.name for v in parts.verifiers}
-    added = [v for n in build.expand(names, parts.model)
-             if (v := build.verifier_of(n, parts.model)).name not in known]  # fmt: skip
+    found = [objects.get(name) or build.verifier_of(name, parts.model) for name in names]
+    added = [v for v in found if v.name not in known]
     scales = {**parts.scales, **{p: s for v in added for p, s in v.scale.items()}}
     chosen = objective_forms.parse(objective, scales)
     parts.watch = [v for v in added if set(v.parts) & set(chosen.parts)]
