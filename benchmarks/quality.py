@@ -24,11 +24,11 @@ import numpy as np
 
 from noisesearch.api import Request
 from noisesearch.budget import Budget
+from noisesearch.compare import ran
 from noisesearch.objectives import MeanRank, Weighted, best
 from noisesearch.pictures import read
 from noisesearch.progress import Progress
 from noisesearch.results import Candidate, Results
-from noisesearch.run import Run
 from noisesearch.statistics import paired
 from noisesearch.worlds.shapes.benchmark import BenchmarkPrompt, load
 from noisesearch.worlds.shapes.checker import check
@@ -40,21 +40,6 @@ def chosen(count: int) -> list[BenchmarkPrompt]:
     """Every n-th prompt, so that each category keeps its share."""
     prompts = load()
     return list(prompts[:: max(1, len(prompts) // count)][:count])
-
-
-def run(folder: Path, prompts: Sequence[str], algorithm: str, candidates: int) -> Results:
-    """The finished run in ``folder``, started or gone on with as needed."""
-    if (folder / "spec.json").exists():
-        opened = Run.open(folder)
-    else:
-        budget = Budget(candidates, "candidates")
-        parts, _ = Request(prompts, algorithm=algorithm, budget=budget).resolve()
-        opened = Run.create(folder, parts)
-    try:
-        with Progress(opened) as progress:
-            return opened.execute(progress)
-    finally:
-        opened.close()
 
 
 class Judge:
@@ -140,7 +125,9 @@ def main() -> None:
             f"{algorithm}: {count} prompts, {candidates} candidates", file=sys.stderr, flush=True
         )
         folder = asked.out / f"{algorithm}-{count}-{candidates}"
-        arms[algorithm] = run(folder, texts, algorithm, candidates)
+        budget = Budget(candidates, "candidates")
+        parts, _ = Request(texts, algorithm=algorithm, budget=budget).resolve()
+        arms[algorithm] = ran(folder, parts, Progress)
     spec = json.loads((folder / "spec.json").read_text())
     found = {
         **figures(prompts, arms["random"], arms["zero-order"], spec["scales"]),

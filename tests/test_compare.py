@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import noisesearch as ns
 from noisesearch.compare import budgets_of, compare, located
 from noisesearch.statistics import paired
 from noisesearch.tables import compared
+from noisesearch.testing import MixtureModel
 
 MODEL = "noisesearch.testing.mixture_model:MixtureModel"
 PROMPTS = [f"prompt {i}" for i in range(6)]
@@ -57,6 +59,19 @@ def test_goes_on_with_what_is_there(tmp_path: Path) -> None:
     ]
     with pytest.raises(ns.ConfigError, match="other prompts"):
         compare(["random"], PROMPTS[:2], ["3candidates"], tmp_path, MODEL, "brightness")
+
+
+def test_the_model_is_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built, build = list[float](), MixtureModel.build
+
+    def counted(self: MixtureModel, guidance: float, *where: str) -> Any:
+        built.append(guidance)
+        return build(self, guidance, *where)
+
+    monkeypatch.setattr(MixtureModel, "build", counted)
+    compare(["random", "zero-order"], PROMPTS, ["2candidates", "3candidates"], tmp_path, MODEL,
+            "brightness")  # fmt: skip
+    assert len(built) == 1
 
 
 def test_an_algorithm_in_a_file(tmp_path: Path) -> None:

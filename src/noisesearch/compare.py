@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from . import build, registry
 from .api import Request
 from .budget import Budget
 from .errors import ConfigError
+from .parts import Parts
 from .results import Candidate, Results
 from .run import Run
 from .statistics import Interval, paired
@@ -85,9 +87,9 @@ def compare(
         for algorithm in algorithms
     }
     arms: list[Arm] = []
-    for (algorithm, budget), request in _possible(requests, say).items():
+    for (algorithm, budget), parts in _possible(requests, say).items():
         say(f"{algorithm}, {budget}: {len(prompts)} prompts")
-        results = _ran(out / _name(algorithm, budget), request)
+        results = ran(out / _name(algorithm, budget), parts)
         if not arms:
             arms.append(_arm(NONE, "", results, [r.baseline for r in results], model))
         winners = [r.winner for r in results]
@@ -98,15 +100,17 @@ def compare(
 Pair = tuple[str, str]
 
 
-def _possible(requests: dict[Pair, Request], say: Callable[[str], None]) -> dict[Pair, Request]:
-    """The requests that can be met, before any of them runs; ConfigError where none can."""
-    kept = {}
+def _possible(requests: dict[Pair, Request], say: Callable[[str], None]) -> dict[Pair, Parts]:
+    """The parts of the requests that can be met, before any of them runs, with one and the same
+    model; ConfigError where none can."""
+    kept: dict[Pair, Parts] = {}
+    parts: Parts | None = None
     refusal: ConfigError | None = None
     for (algorithm, budget), request in requests.items():
         try:
-            parts, _ = request.resolve()
+            parts, _ = request.resolve(like=parts)
             parts.searches(Budget.parse(budget))
-            kept[algorithm, budget] = request
+            kept[algorithm, budget] = parts
         except ConfigError as error:
             say(f"{_short(algorithm)}, {budget}: left out; {error}")
             refusal = error
@@ -131,6 +135,10 @@ def budgets_of(text: str) -> list[str]:
     return found
 
 
+def _unseen(run: Run) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def _name(algorithm: str, budget: str) -> str:
     return re.sub(r"[^\w.-]+", "-", f"{_short(algorithm)}-{budget}")
 
@@ -139,22 +147,28 @@ def _short(algorithm: str) -> str:
     return algorithm.rpartition(":")[2]
 
 
-def _ran(folder: Path, request: Request) -> Results:
-    """The finished run of a folder, started or gone on with as needed."""
+def ran(
+    folder: Path, parts: Parts, watching: Callable[[Run], AbstractContextManager[Any]] = _unseen
+) -> Results:
+    """The finished run of a folder, started or gone on with as needed.
+
+    ``watching(run)`` gives a context whose value is the run's watcher. ConfigError where the
+    folder holds a run of other prompts or another seed.
+    """
     if (folder / "spec.json").exists():
         run = Run.open(folder)
-        asked = [run.parts.model.condition(p, None).json() for p in request.prompts]
-        spec = run.parts.spec
-        if (spec.conditions, spec.seed) != (asked, request.seed):
+        there = run.parts.spec
+        if (there.conditions, there.seed) != (parts.spec.conditions, parts.spec.seed):
             run.close()
             raise ConfigError(
-                f"{folder} holds a comparison of other prompts or another seed; "
+                f"{folder} holds a run of other prompts or another seed; "
                 "choose another folder with --out"
             )
     else:
-        run = Run.create(folder, request.resolve()[0])
+        run = Run.create(folder, parts)
     try:
-        return run.execute()
+        with watching(run) as watcher:
+            return run.execute(watcher)
     finally:
         run.close()
 
