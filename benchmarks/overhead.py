@@ -29,8 +29,9 @@ from noisesearch.budget import Budget
 from noisesearch.denoiser import fill
 from noisesearch.noise import Materialiser, gaussian, neighbour
 from noisesearch.parts import Parts
+from noisesearch.results import Results
 from noisesearch.run import Run
-from noisesearch.solvers import Euler
+from noisesearch.trajectory import Grid
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worker.scoring import quantise
 
@@ -61,19 +62,22 @@ def load(rounds: int) -> Parts:
     return request.resolve()[0]
 
 
-def search(parts: Parts) -> None:
+def search(parts: Parts) -> Results:
+    """A whole run in a folder that goes afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         run = Run.create(Path(folder) / "run", parts)
-        run.execute()
-        run.close()
+        try:
+            return run.execute()
+        finally:
+            run.close()
 
 
 @torch.inference_mode()
 def evaluate(parts: Parts, noise: torch.Tensor, conditions: list, encoded: dict) -> None:
     """One batch through the bare network, decoder and verifiers."""
-    solver, steps = Euler(), parts.spec.steps
-    times = torch.tensor(parts.model.space().times(grid(steps)), dtype=torch.float64)
-    rows = len(noise)
+    solver, steps, rows = parts.solver, parts.spec.steps, len(noise)
+    schedule = parts.model.space().times(Grid(steps))
+    times = torch.tensor(schedule, dtype=torch.float64, device=noise.device)
     state = solver.init(noise)
     for k in range(steps):
         state = solver.step(
@@ -83,12 +87,6 @@ def evaluate(parts: Parts, noise: torch.Tensor, conditions: list, encoded: dict)
     images = quantise(parts.denoiser.decode(state[0]))
     for verifier in parts.verifiers:
         verifier(Views(images, conditions))
-
-
-def grid(steps: int):
-    from noisesearch.trajectory import Grid
-
-    return Grid(steps)
 
 
 @torch.inference_mode()

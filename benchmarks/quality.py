@@ -16,7 +16,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from noisesearch.results import Candidate, Results
 from noisesearch.statistics import paired
 from noisesearch.worlds.shapes.benchmark import BenchmarkPrompt, load
 from noisesearch.worlds.shapes.checker import check
+from recording import record
 
 CANDIDATES = 64
 
@@ -139,20 +139,11 @@ def main() -> None:
         "guidance": spec["guidance"],
     }
     if asked.record:
-        record(asked.record, found)
+        record(asked.record, f"quality-{count}", found)
     if asked.json:
         print(json.dumps(found))
     else:
         print(json.dumps(found, indent=1))
-
-
-def record(folder: Path, found: dict[str, Any]) -> None:
-    """The figures with date and command."""
-    now = datetime.now(UTC)
-    content = {"date": f"{now:%Y-%m-%d}", "command": " ".join(["python", *sys.argv]), **found}
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"quality-{found['prompts']}.json"
-    path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":
