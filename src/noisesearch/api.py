@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,8 @@ from .results import Result, Results
 from .run import Run
 from .solvers import solver
 from .spec import RunSpec
+from .start import start_of
+from .trajectory import Condition
 
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
@@ -48,6 +51,8 @@ class Request:
     parameters: dict[str, Any] = field(default_factory=dict)
     budget: str | int | float | Budget = 640
     seed: int = 0
+    start_seed: int | str | None = None  # the pipeline's own noise of it comes first
+    start_latents: Any = None  # a file, array or tensor that comes first
     objective: str = ""
     steps: int | None = None
     final_steps: int | None = None
@@ -96,10 +101,16 @@ class Request:
             None if isinstance(self.algorithm, str) else algorithm,
             verifiers,
         )
+        start = start_of(
+            model, [Condition(**c) for c in spec.conditions], spec.device, spec.dtype,
+            self.start_seed, self.start_latents,
+        )  # fmt: skip
+        spec = spec.model_copy(update={"start": start and start.spec})
         if like is None:
             parts = Parts.load(spec, given_objects)
         else:
             parts = replace(like, spec=spec, algorithm=algorithm)
+        parts.start = start
         clash = [p for i, p in enumerate(parts.parts) if p in parts.parts[:i]]
         if clash:
             raise ConfigError(f"two verifiers have a part named {clash[0]!r}; rename one of them")
@@ -237,6 +248,8 @@ def search(
             raise unknown("setting", name, Request.__dataclass_fields__)
     request = Request(prompts, **settings)
     parts, _ = request.resolve()
+    if parts.start is not None and parts.start.remark:
+        warnings.warn(parts.start.remark, stacklevel=2)
     owner = None if out is not None else Temporary()
     folder = Path(out) if out is not None else Path(owner.name)  # type: ignore[union-attr]
     run = Run.create(folder, parts, owner)

@@ -8,6 +8,8 @@ sampler is involved.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -100,6 +102,13 @@ def climb(noise: Noise, gradient: str, cosine: float) -> Noise:
 def blob(key: str) -> Noise:
     """An array stored in the run under ``key`` (gradient methods and other makers of data)."""
     return Noise("blob", (key,))
+
+
+def packed(array: Array) -> tuple[str, bytes]:
+    """The blob key of an array, a hash of its content, and the file that a run keeps of it."""
+    data = io.BytesIO()
+    np.save(data, np.ascontiguousarray(array), allow_pickle=False)
+    return hashlib.blake2b(data.getvalue(), digest_size=16).hexdigest(), data.getvalue()
 
 
 def normals(seed: int, shape: Sequence[int], purpose: int = 0) -> Array:

@@ -24,6 +24,7 @@ from .objectives import Objective
 from .plan import final_price
 from .set_objectives import Mean, NoOrder, SetObjective
 from .spec import RunSpec
+from .start import Start
 from .together import Together
 from .trajectory import Condition
 
@@ -40,7 +41,10 @@ TIMED = 2  # evaluations that a plan's seconds come from
 
 @dataclass
 class Parts:
-    """Everything a run needs, loaded; fingerprints are those of what was loaded."""
+    """Everything a run needs, loaded; fingerprints are those of what was loaded.
+
+    ``start``: of a new run, the user's own first noises, which its folder is yet to keep.
+    """
 
     spec: RunSpec
     model: Model
@@ -49,6 +53,7 @@ class Parts:
     denoiser: Denoiser
     conditions: list[Condition]
     watch: list[Verifier] = field(default_factory=list)
+    start: Start | None = None
 
     @classmethod
     def load(cls, spec: RunSpec, given: Given = Given()) -> Parts:
@@ -219,9 +224,11 @@ class Parts:
         space = replace(self.model.space(), stochastic=self.solver.stochastic)
         smooth = frozenset(p for v in self.verifiers if v.differentiable for p in v.parts)
         first, *others = self._searched()[index]
+        noises = self.spec.start.noises if self.spec.start else ()
+        start = {c.key: key for c, key in zip(self.conditions, noises, strict=False)}
         problem = Problem(
             first, space, self._objective(), self.spec.steps, self.algorithm.name, self.spec.seed,
-            Ledger(self.rates()), limit, smooth, self.sets, companions=tuple(others),
+            Ledger(self.rates()), limit, smooth, self.sets, companions=tuple(others), start=start,
         )  # fmt: skip
         watch = tuple(part for v in self.watch for part in v.parts)
         kind = Together if self.joint else Live

@@ -49,6 +49,8 @@ class Run:
         budget = Budget.parse(parts.spec.budget)
         searches = parts.searches(budget)
         store = RunStore.create(folder, parts.spec.model_dump())
+        for array in parts.start.noises if parts.start else ():
+            store.put(array)
         return cls(folder, parts, store, searches, budget, owner=owner)
 
     @classmethod

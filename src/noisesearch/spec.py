@@ -12,6 +12,15 @@ from .errors import ConfigError, StoreError, unknown
 FORMAT = 1
 
 
+class StartSpec(BaseModel):
+    """The user's own first noises: what they are ``of``, and their blob keys by condition."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of: str
+    noises: list[str]
+
+
 class RunSpec(BaseModel):
     """Written to ``spec.json`` before anything runs; a resume reads nothing else."""
 
@@ -30,6 +39,7 @@ class RunSpec(BaseModel):
     parameters: dict[str, Any] = Field(default_factory=dict)
     budget: str
     seed: int
+    start: StartSpec | None = None
     steps: int
     final_steps: int
     guidance: float

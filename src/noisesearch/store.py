@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +15,7 @@ import numpy.typing as npt
 from .ask import Reply
 from .errors import StoreError
 from .journal import Journal, disk_error, replace
+from .noise import packed
 from .trajectory import Graph, Trajectory, nodes
 
 Physical = dict[str, dict[str, float]]
@@ -187,13 +186,11 @@ class RunStore:
 
     def put(self, array: npt.NDArray[np.float32]) -> str:
         """Store an array; the key is the hash of its content."""
-        data = io.BytesIO()
-        np.save(data, np.ascontiguousarray(array), allow_pickle=False)
-        key = hashlib.blake2b(data.getvalue(), digest_size=16).hexdigest()
+        key, data = packed(array)
         path = self.folder / "blobs" / f"{key}.npy"
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            replace(path, data.getvalue())
+            replace(path, data)
         return key
 
     def get(self, key: str) -> npt.NDArray[np.float32]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..ask import Ask, Features, Gradient, Reply, Score
 from ..errors import ConfigError
 from ..keys import seed_of
 from ..ledger import Ledger
-from ..noise import Noise, gaussian
+from ..noise import Noise, blob, gaussian
 from ..objectives import Objective, gradient_weights
 from ..set_objectives import SetObjective
 from ..trajectory import Condition, Trajectory
@@ -75,7 +75,8 @@ class Problem:
     ``limit``: NFE that the search may spend (inf under a clock alone). ``differentiable``: the
     parts whose verifiers have gradients. ``sets``: for a joint search, how sets are compared;
     ``choose(batches)`` is then the number of the batch of replies that suits those chosen before
-    best, and takes it; the run journals what was chosen.
+    best, and takes it; the run journals what was chosen. ``start``: blob keys of the user's own
+    first noises, by the condition's key.
     """
 
     condition: Condition
@@ -90,6 +91,7 @@ class Problem:
     sets: SetObjective | None = None
     choose: Callable[[Sequence[Sequence[Reply]]], int] = _first
     companions: tuple[Condition, ...] = ()  # the other conditions of a joint search
+    start: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -105,12 +107,15 @@ class Problem:
         return seed_of(self.run_seed, self.condition.key, self.algorithm, purpose, index)
 
     def noise(self, index: int, condition: Condition | None = None) -> Noise:
-        """The index-th i.i.d. noise of a condition; number 0 is the baseline's.
+        """The index-th i.i.d. noise of a condition; number 0 is the baseline's, and the user's own
+        where the run has one.
 
         The algorithm is left out of its seed: every algorithm begins at the same noises, so
         comparisons are paired and one pool of candidates serves several.
         """
         of = condition or self.condition
+        if index == 0 and of.key in self.start:
+            return blob(self.start[of.key])
         return gaussian(seed_of(self.run_seed, of.key, "noise", index))
 
     def begin(self, noise: Noise, end: float = 0.0) -> Trajectory:

@@ -17,6 +17,7 @@ from .common import (
     interruptible,
     parameters_of,
     prompts_of,
+    say,
     write,
 )
 
@@ -49,6 +50,13 @@ def generate(
         str, typer.Option(help="640 (NFE per condition), 20candidates, 640nfe/run, 30s, 5m.")
     ] = "640",
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
+    start_seed: Annotated[
+        str | None, typer.Option(help="Begin at the noise that the pipeline draws of this seed.")
+    ] = None,
+    start_latents: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Begin at these latents (.safetensors, .npy)."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of a candidate.")] = None,
     final_steps: Annotated[int | None, typer.Option(help="Steps of the winner.")] = None,
@@ -85,6 +93,8 @@ def generate(
         parameters=parameters_of(set_ or []),
         budget=budget,
         seed=seed,
+        start_seed=start_seed,
+        start_latents=start_latents,
         objective=objective,
         steps=steps,
         final_steps=final_steps,
@@ -102,6 +112,8 @@ def generate(
         keep=keep,
     )
     parts, _ = request.resolve()
+    if parts.start is not None and parts.start.remark:
+        say(parts.start.remark)
     if plan:
         from ..tables import planned
 

@@ -42,7 +42,8 @@ class PipelineBackbone:
     def output(self, found: Tensor) -> Tensor:
         return found
 
-    def native(self, x: Tensor) -> Tensor:
+    @staticmethod
+    def native(x: Tensor) -> Tensor:
         """Latents [B, C, h, w] as ``latents=`` takes them: unit normals, which a pipeline that
         begins at a larger σ scales itself."""
         return x

@@ -51,8 +51,10 @@ class Backbone(Protocol):
         """Images [B, 3, H, W] from -1 to 1 of clean latents [B, C, h, w]."""
         ...
 
-    def native(self, x: Tensor) -> Tensor:
-        """Latents [B, C, h, w] as the pipeline's ``latents=`` takes them."""
+    @staticmethod
+    def native(x: Tensor) -> Tensor:
+        """Latents [B, C, h, w] as the pipeline's ``latents=`` takes them: the same numbers, in
+        another order."""
         ...
 
 

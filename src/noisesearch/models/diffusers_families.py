@@ -43,7 +43,8 @@ class Family(ABC):
     ``usual``: the scheduler whose times are taken where the pipeline's own is none of ours.
     ``least``: what width and height must be multiples of whatever the autoencoder, by the
     pipeline's own demand. ``levels``: the autoencoder's setting with an entry a level.
-    ``ensemble``: the verifiers that `ensemble` stands for.
+    ``ensemble``: the verifiers that `ensemble` stands for. ``draws_as``: the components in whose
+    precision the pipeline draws its noise; none: float32.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Family(ABC):
     least: int = 1
     levels: str = "block_out_channels"
     ensemble: tuple[str, ...] = ("clipscore", "aesthetic", "imagereward")
+    draws_as: tuple[str, ...] = ()
 
     @abstractmethod
     def defaults(self, source: Source) -> tuple[int, float]:
@@ -83,6 +85,10 @@ class Family(ABC):
     @abstractmethod
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
         """The scheduler's, set as the pipeline sets it; ``tokens``: units in the picture."""
+
+    def arguments(self, guidance: float, scale: float) -> dict[str, Any]:
+        """What the pipeline's own call is told for a guidance; ``scale``: of two forwards."""
+        return {"guidance_scale": guidance}
 
 
 def shift(scheduler: Any, tokens: int, most: float) -> float:
@@ -151,6 +157,7 @@ class Flux(Family):
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder", "text_encoder_2")
     backbone: str = "flux:FluxBackbone"
     usual: str = FLOW
+    draws_as: tuple[str, ...] = ("text_encoder_2",)
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return (30, 3.5) if self.distilled(source) else (4, 1.0)
@@ -174,6 +181,11 @@ class Flux(Family):
         own = scheduler.config.get("use_flow_sigmas", False)  # then its sigmas are not asked for
         return schedule(scheduler, None if own else even, shift(scheduler, tokens, 1.15))
 
+    def arguments(self, guidance: float, scale: float) -> dict[str, Any]:
+        # Without a negative prompt the pipeline would take one forward.
+        led = {"true_cfg_scale": scale, "negative_prompt": ""} if scale > 1 else {}
+        return {"guidance_scale": guidance, **led}
+
 
 @dataclass(frozen=True, kw_only=True)
 class StableDiffusion3(Family):
@@ -184,6 +196,7 @@ class StableDiffusion3(Family):
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder", "text_encoder_2")
     backbone: str = "sd3:StableDiffusion3Backbone"
     usual: str = FLOW
+    draws_as: tuple[str, ...] = ("text_encoder", "text_encoder_3")
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 28, 7.0
@@ -222,6 +235,9 @@ class Sana(Family):
 
         return schedule(scheduler)
 
+    def arguments(self, guidance: float, scale: float) -> dict[str, Any]:
+        return {"guidance_scale": guidance, "use_resolution_binning": False}
+
 
 @dataclass(frozen=True, kw_only=True)
 class StableDiffusion(Family):
@@ -233,6 +249,7 @@ class StableDiffusion(Family):
     backbone: str = "sd:StableDiffusionBackbone"
     usual: str = BETAS
     least: int = 8
+    draws_as: tuple[str, ...] = ("text_encoder",)
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 50, 7.5
@@ -255,6 +272,7 @@ class StableDiffusionXL(StableDiffusion):
     needs: tuple[str, ...] = ("unet", "vae", "scheduler", "text_encoder", "text_encoder_2")
     backbone: str = "sdxl:StableDiffusionXLBackbone"
     ensemble: tuple[str, ...] = PREFERRED
+    draws_as: tuple[str, ...] = ("text_encoder_2",)
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 40, 5.0
@@ -270,6 +288,7 @@ class PixArtSigma(Family):
     backbone: str = "pixart:PixArtBackbone"
     usual: str = BETAS
     least: int = 8
+    draws_as: tuple[str, ...] = ("text_encoder",)
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 30, 4.5
@@ -279,6 +298,9 @@ class PixArtSigma(Family):
 
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
         return of_betas(scheduler)
+
+    def arguments(self, guidance: float, scale: float) -> dict[str, Any]:
+        return {"guidance_scale": guidance, "use_resolution_binning": False}
 
 
 FAMILIES: dict[str, Family] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,9 @@ from .diffusers_families import BETAS, Family, Layout, family_of
 from .diffusers_source import Folder, InMemory, Source, package
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from .diffusers_denoiser import DiffusersDenoiser
     from .schedules import Schedule
 
@@ -91,12 +94,15 @@ class DiffusersModel:
             return self._scheduled(scheduler)
         except ConfigError:
             usual = getattr(package(), self.family.usual)
-            config = dict(scheduler.config)
-            if "flow_shift" in config:  # the same shift under another name
-                config["shift"] = config["flow_shift"]
-            if self.family.usual == BETAS:  # without what would bend a clean image
-                config.update(clip_sample=False, thresholding=False)
-            return self._scheduled(usual.from_config(config))
+            changed = self._changed(scheduler.config)
+            return self._scheduled(usual.from_config({**scheduler.config, **changed}))
+
+    def _changed(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """What the family's usual scheduler takes otherwise than another one's settings say."""
+        if self.family.usual == BETAS:  # without what would bend a clean image
+            return {"clip_sample": False, "thresholding": False}
+        # The same shift under another name.
+        return {"shift": config["flow_shift"]} if "flow_shift" in config else {}
 
     @property
     def ensemble(self) -> tuple[str, ...]:
@@ -191,13 +197,61 @@ class DiffusersModel:
         from .diffusers_denoiser import DiffusersDenoiser
 
         pipeline = self.source.pipeline(device, dtype)
-        module, _, name = self.family.backbone.partition(":")
-        kind = getattr(importlib.import_module(f"{__package__}.{module}"), name)
-        distilled = self.family.distilled(self.source)
-        scale = self.preset.true_guidance if distilled else guidance
-        backbone = kind(pipeline, self.size, guidance)
+        backbone = self._backbone(pipeline, self.size, guidance)
         shape = self.layout.shape(*self.size)
-        return DiffusersDenoiser(backbone, self.schedule, shape, scale)
+        return DiffusersDenoiser(backbone, self.schedule, shape, self._scale(guidance))
+
+    @property
+    def _backbone(self) -> Any:
+        """The class of the family's backbone."""
+        module, _, name = self.family.backbone.partition(":")
+        return getattr(importlib.import_module(f"{__package__}.{module}"), name)
+
+    def _scale(self, guidance: float) -> float:
+        """Of the guidance that takes two forwards; 1 is none."""
+        return self.preset.true_guidance if self.family.distilled(self.source) else guidance
+
+    def drawn(self, generator: torch.Generator, dtype: str) -> Tensor:
+        """The noise [C, H, W] that the pipeline in ``dtype`` draws for one picture."""
+        import torch
+
+        found = [self.source.precision(part, dtype) for part in self.family.draws_as]
+        kinds = [kind for kind in found if kind is not None] or [torch.float32]
+        kind = reduce(torch.promote_types, kinds)
+        shape = (1, *self.layout.shape(*self.size))
+        return torch.randn(shape, generator=generator, device=generator.device, dtype=kind)[0]
+
+    def native(self, x: Tensor) -> Tensor:
+        """Noises [B, C, H, W] as the pipeline's own ``latents=`` takes them."""
+        found: Tensor = self._backbone.native(x)
+        return found
+
+    def arguments(self, condition: Condition, guidance: float) -> dict[str, Any]:
+        """What the pipeline's own call is told, beside latents and steps, for the same picture."""
+        width, height = self.size
+        away = {} if condition.negative is None else {"negative_prompt": condition.negative}
+        own = self.family.arguments(guidance, self._scale(guidance))
+        return {"prompt": condition.text or "", **own, **away, "width": width, "height": height}
+
+    def opened(self, solver: str, device: str, dtype: str) -> list[str]:
+        """Lines of Python that make ``pipe``, whose own loop takes the solver's steps; ConfigError
+        where it does not."""
+        scheduler, lines = self.source.scheduler(), self.source.opened(device, dtype)
+        try:
+            own = self._scheduled(scheduler).solver
+        except ConfigError:
+            own = ""
+        if own == solver:
+            return lines
+        if own or self.schedule.solver != solver:
+            raise ConfigError(
+                f"the run's solver is {solver}, whose steps the {type(scheduler).__name__} of "
+                f"{self.name} does not take"
+            )
+        changed = [f"{name}={value!r}" for name, value in self._changed(scheduler.config).items()]
+        settings = ", ".join(["pipe.scheduler.config", *changed])
+        usual = f"diffusers.{self.family.usual}"
+        return [*lines, f"pipe.scheduler = {usual}.from_config({settings})"]
 
 
 def from_folder(source: str | Path) -> DiffusersModel:

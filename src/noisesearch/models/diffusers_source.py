@@ -56,8 +56,16 @@ class Source(Protocol):
         """A tokenizer; None where the pipeline has none of that name."""
         ...
 
+    def precision(self, part: str, dtype: str) -> Any | None:
+        """The torch dtype of a component of the pipeline in ``dtype``; None where it has none."""
+        ...
+
     def pipeline(self, device: str, dtype: str) -> Any:
         """The pipeline, its weights on the device."""
+        ...
+
+    def opened(self, device: str, dtype: str) -> list[str]:
+        """Lines of Python that make it as ``pipe``."""
         ...
 
 
@@ -203,6 +211,20 @@ class Folder:
             raise _unreadable(self.path, error) from error
         return pipeline.to(device)
 
+    def precision(self, part: str, dtype: str) -> Any | None:
+        import torch
+
+        return getattr(torch, dtype) if part in self.parts else None
+
+    def opened(self, device: str, dtype: str) -> list[str]:
+        # A hub id has a slash in it, the name of a folder has none.
+        where = self.name if "/" in self.name else str(self.path)
+        settings = [repr(where), f"torch_dtype=torch.{dtype}"]
+        if (self.index.get("safety_checker") or [None])[0] is not None:
+            settings.append("safety_checker=None")  # it is not run in a search
+        return [f"pipe = diffusers.{self.kind}.from_pretrained({', '.join(settings)})",
+                f"pipe.to({device!r})"]  # fmt: skip
+
     def _load(self, part: str, dtype: Any) -> Any:
         library, name = self.parts[part]
         known = library in LIBRARIES
@@ -301,6 +323,12 @@ class InMemory:
                 f"device out, or move the pipeline first: pipe.to({device!r})"
             )
         return self.object
+
+    def precision(self, part: str, dtype: str) -> Any | None:
+        return getattr(getattr(self.object, part, None), "dtype", None)
+
+    def opened(self, device: str, dtype: str) -> list[str]:
+        return [f"# pipe is the {self.kind} that the run was made with"]
 
 
 def _plain(config: Any) -> Mapping[str, Any]:

@@ -76,5 +76,6 @@ class FluxBackbone(PipelineBackbone):
     def output(self, found: Tensor) -> Tensor:
         return unpack(found, *self._places)
 
-    def native(self, x: Tensor) -> Tensor:
+    @staticmethod
+    def native(x: Tensor) -> Tensor:
         return pack(x)

@@ -22,6 +22,12 @@ class Model(Protocol):
     the conditions in turn, for objectives that compare sets; ``sized(width, height) -> Model``,
     where it has several sizes; ``placed``, (device, dtype) of weights that are in memory already
     and are used where and as they are.
+
+    For noise that comes from elsewhere or goes there: ``drawn(generator, dtype) -> noise``, what
+    its own pipeline draws (without it, float32 normals of torch); ``native(noises [B, …])``, as
+    its own ``latents=`` takes them, the same numbers in another order; ``arguments(condition,
+    guidance)`` of its own call beside noise and steps; ``opened(solver, device, dtype)``, lines of
+    Python that make the pipeline as ``pipe``.
     """
 
     @property
