@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "search": "api",
     "resume": "api",
+    "export": "exports",
     "Result": "results",
     "Results": "results",
     "Candidate": "results",
@@ -41,8 +42,8 @@ _PUBLIC = {
 
 __all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "Cut",
            "FirstOrder", "NoisesearchError", "Population", "Problem", "RandomSearch", "Reply",
-           "Result", "Results", "SearchOverPaths", "StoreError", "ZeroOrder", "gaussian", "mix",
-           "neighbour", "resume", "score", "search", "testing", "trace"]  # fmt: skip
+           "Result", "Results", "SearchOverPaths", "StoreError", "ZeroOrder", "export", "gaussian",
+           "mix", "neighbour", "resume", "score", "search", "testing", "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from .ask import Reply, score
     from .budget import Budget
     from .errors import BackendError, ConfigError, NoisesearchError, StoreError
+    from .exports import export
     from .noise import gaussian, mix, neighbour
     from .results import Candidate, Result, Results
     from .tracing import trace

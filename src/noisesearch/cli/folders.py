@@ -1,4 +1,4 @@
-"""`resume`, `show` and `rerank`: what can be done with a run folder."""
+"""`resume`, `show`, `rerank` and `export`: what can be done with a run folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import ConfigError
 from .common import (
     Json,
     Seconds,
@@ -96,3 +97,37 @@ def rerank(
     for draft in found.drafts:
         say(draft)
     put(found.results, json_)
+
+
+@app.command()
+@interruptible
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    latents: Annotated[
+        bool, typer.Option("--latents", help="The start noises of the winners.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Default: DIR/latents.safetensors.")
+    ] = None,
+    comfyui: Annotated[
+        bool, typer.Option("--comfyui", help="Also as a .latent file of ComfyUI.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Write the winners' start noises for other programs; prints the Python that uses them."""
+    from ..exports import export as exported
+
+    if not latents:
+        raise ConfigError(
+            f"say what to export: --latents writes the start noises of the winners; their "
+            f"pictures are in {folder / 'samples'}"
+        )
+    found = exported(folder, out, comfyui=comfyui)
+    for remark in found.remarks:
+        say(remark)
+    files = [str(path) for path in (found.file, found.comfyui) if path is not None]
+    say(f"written: {' and '.join(files)}")
+    if json_:
+        write(found.json(), True)
+    elif found.lines:
+        typer.echo(found.lines)

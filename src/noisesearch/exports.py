@@ -1,0 +1,180 @@
+"""What a run found, for other programs: the start noises of its winners."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .errors import ConfigError
+from .journal import replace
+from .models.choice import as_model, model_of, sized
+from .models.protocol import Model
+from .noise import Materialiser
+from .run import stored_results
+from .spec import RunSpec
+from .start import LATENTS
+from .store import RunStore, read_spec
+from .trajectory import Denoise, Renoise, Trajectory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ENDING = ".safetensors"
+COMFYUI = ".latent"
+DRAW = """\
+with safe_open({file!r}, framework="pt") as stored:
+    latents = stored.get_tensor("latents")
+    winners = json.loads(stored.metadata()["winners"])
+for i, winner in enumerate(winners):
+    noise = latents[i : i + 1].to({device!r}, torch.{dtype})
+    image = pipe(**winner["arguments"], latents=noise).images[0]
+    image.save(f"winner-{{i + 1}}.png")"""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Files of start noises, what is known of each, and how the pipeline makes its picture.
+
+    ``lines``: of Python, empty where there are none, and then ``remarks`` says why. ``remarks``
+    also has a sentence for each winner that no start noise alone makes, which is left out.
+    """
+
+    file: Path
+    winners: list[dict[str, Any]]
+    comfyui: Path | None = None
+    lines: str = ""
+    remarks: list[str] = field(default_factory=list)
+
+    def json(self) -> dict[str, Any]:
+        comfyui = None if self.comfyui is None else str(self.comfyui)
+        return {"file": str(self.file), "comfyui": comfyui, "winners": self.winners,
+                "lines": self.lines, "remarks": self.remarks}  # fmt: skip
+
+
+def export(
+    run: str | Path,
+    out: str | Path | None = None,
+    *,
+    model: Any = None,
+    comfyui: bool = False,
+) -> Exported:
+    """Write the start noises of a run's winners as its pipeline's ``latents=`` takes them.
+
+    ``out``: a safetensors file with the tensor ``latents`` [N, …] and, in its metadata,
+    ``winners`` (JSON); by default latents.safetensors in the run folder. ``model``: the object
+    that the run was made with, if it was. ``comfyui``: also a .latent file beside it, with noises
+    [N, C, H, W]. No weights are loaded.
+    """
+    import torch
+
+    folder = Path(run)
+    content = stored_results(folder)
+    spec = RunSpec.read(read_spec(folder), folder)
+    known = sized(_model(spec, model, folder), spec.size)
+    file = Path(out) if out is not None else folder / f"{LATENTS}{ENDING}"
+    if file.suffix != ENDING:
+        raise ConfigError(f"out is {file}, but the latents are written as {ENDING}; name it so")
+    store = RunStore(folder, write=False)
+    kept, remarks = _kept(store, content)
+    array = Materialiser(known.space().shape, store.get)
+    noises = torch.stack([torch.tensor(array(trajectory.noise)) for trajectory, _ in kept])
+    winners = [_about(*each, known, spec) for each in kept]
+    native = getattr(known, "native", None)
+    packed = noises if native is None else native(noises)
+    about = {"noisesearch": __version__, "model": spec.model, "winners": json.dumps(winners)}
+    _write(file, {LATENTS: packed}, about)
+    other = None
+    if comfyui:
+        other = file.with_suffix(COMFYUI)
+        # The empty tensor says that the numbers are to be taken as they are.
+        marked = {"latent_tensor": noises, "latent_format_version_0": torch.zeros(0)}
+        _write(other, marked, about)
+    lines, why = _lines(known, spec, file)
+    return Exported(file, winners, other, lines, [*remarks, *why])
+
+
+def _model(spec: RunSpec, given: Any, folder: Path) -> Model:
+    if given is not None:
+        return as_model(given)
+    if spec.objects.get("model"):
+        raise ConfigError(
+            f"{folder} was made with a model object ({spec.model}) that is needed again; export "
+            f"from Python: noisesearch.export({str(folder)!r}, model=…)"
+        )
+    return model_of(spec.model)
+
+
+Winner = tuple[Trajectory, Mapping[str, Any]]
+
+
+def _kept(store: RunStore, content: Mapping[str, Any]) -> tuple[list[Winner], list[str]]:
+    """The winners that a start noise alone makes, and a sentence for each of the others."""
+    graph = store.graph()
+    kept: list[Winner] = []
+    left_out: list[str] = []
+    for winner in (w for search in content["searches"] for w in search["winners"]):
+        trajectory = graph.trajectory(winner["trajectory"])
+        why = _beside(trajectory)
+        if why:
+            left_out.append(f"the winner of {str(trajectory.condition)!r} is left out: {why}")
+        else:
+            kept.append((trajectory, winner))
+    if not kept:
+        raise ConfigError(
+            f"no winner of {store.folder} is made by a start noise alone ({left_out[0]}); search "
+            "with an algorithm and a solver that add no noise on the way, such as zero-order and "
+            "euler"
+        )
+    return kept, left_out
+
+
+def _beside(trajectory: Trajectory) -> str:
+    """What makes a sample beside its start noise."""
+    if any(isinstance(move, Renoise) for move in trajectory.moves):
+        return "it was renoised on its way"
+    if any(isinstance(move, Denoise) and move.seed is not None for move in trajectory.moves):
+        return "its solver injected noise on the way"
+    return ""
+
+
+def _about(
+    trajectory: Trajectory, winner: Mapping[str, Any], model: Model, spec: RunSpec
+) -> dict[str, Any]:
+    """What is known of a winner; ``arguments`` are those of its pipeline's own call."""
+    condition, steps = trajectory.condition, trajectory.steps
+    about = {
+        "prompt": str(condition), "negative": condition.negative, "steps": steps,
+        "guidance": spec.guidance, "solver": spec.solver, "score": winner["score"],
+        "size": "x".join(map(str, model.size)), "trajectory": trajectory.key,
+    }  # fmt: skip
+    told = getattr(model, "arguments", None)
+    if told is None:
+        return about
+    arguments = {**told(condition, spec.guidance), "num_inference_steps": steps}
+    return {**about, "arguments": arguments}
+
+
+def _write(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    from safetensors.torch import save
+
+    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    replace(file, save(whole, {"format": "pt", **metadata}))
+
+
+def _lines(model: Model, spec: RunSpec, file: Path) -> tuple[str, list[str]]:
+    """Lines that make the pictures with diffusers, or a sentence on why there are none."""
+    opened = getattr(model, "opened", None)
+    again = f"noisesearch takes the file with --start-latents {file}"
+    if opened is None:
+        return "", [f"{model.name} is no pipeline of diffusers, so there are no lines; {again}"]
+    try:
+        pipe = opened(spec.solver, spec.device, spec.dtype)
+    except ConfigError as error:
+        return "", [f"there are no lines for diffusers, since {error}; {again}"]
+    draw = DRAW.format(file=str(file.resolve()), device=spec.device, dtype=spec.dtype)
+    first = "import json\n\nimport diffusers\nimport torch\nfrom safetensors import safe_open\n"
+    return "\n".join([first, *pipe, draw]), []
