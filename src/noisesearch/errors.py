@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class NoisesearchError(Exception):
@@ -37,3 +37,9 @@ def unknown(kind: str, got: str, known: Iterable[str]) -> ConfigError:
 def _some(names: list[str], most: int = 24) -> str:
     """All names where they fit into a sentence, else the first of them."""
     return ", ".join(names[:most]) + (", …" if len(names) > most else "") or "none"
+
+
+def first_of(names: Sequence[str], most: int = 3) -> str:
+    """The first of many names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "") or "nothing"

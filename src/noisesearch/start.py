@@ -200,6 +200,8 @@ def _floats(found: Tensor, of: str) -> Tensor:
             "numbers near 0; give the latents, not a picture"
         )
     numbers = found.float()
+    if not numbers.any():
+        raise ConfigError(f"{of} holds only zeros; give the latents that a picture begins with")
     strange = int((~numbers.isfinite()).sum())
     if strange:
         raise ConfigError(

@@ -255,7 +255,7 @@ def cut(path: Path) -> None:
         (lack("tokenizer_2"), "lacks the folder tokenizer_2"),
         (empty("transformer"), "transformer holds no weights"),
         (pickled, "would have to be unpickled"),
-        (half, r"lacks 1 of the weights of a FluxTransformer2DModel \(first proj_out.weight\)"),
+        (half, r"the whole FluxTransformer2DModel .* lacks 1 of its weights \(proj_out.weight\)"),
         (cut, "vae cannot be loaded"),
         (indexed(vae=[None, None]), "has no vae in its model_index.json"),
         (indexed(_class_name="WanPipeline"), "is a WanPipeline, which is not supported; supported "

@@ -173,7 +173,14 @@ class DiffusersDenoiser:
         inputs = on_meta(self._inputs(1))  # in float32: of another precision the count is the same
         with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
             empty = type(network).from_config(network.config)
-            empty(**inputs, return_dict=False)
+            try:
+                empty(**inputs, return_dict=False)
+            except (RuntimeError, ValueError) as error:
+                raise ConfigError(
+                    f"the {type(network).__name__} cannot take what the pipeline's text encoders "
+                    f"give ({str(error).splitlines()[0]}): they are of two pipelines; get the "
+                    "pipeline's files again"
+                ) from error
         return int(counter.get_total_flops())
 
     def work(self, rows: int) -> dict[str, int]:
@@ -183,8 +190,11 @@ class DiffusersDenoiser:
         inputs = on_meta(self._inputs(rows * self.forwards), of.network.dtype)
         latents = torch.zeros(min(rows, self._slice), *self.shape, device="meta", dtype=vae.dtype)
         with torch.device("meta"):
-            network = type(of.network).from_config(of.network.config).to(of.network.dtype)
-            decoder = type(vae).from_config(vae.config).to(vae.dtype)
+            # The packages' own to() would speak of layers kept in float32.
+            network = nn.Module.to(
+                type(of.network).from_config(of.network.config), of.network.dtype
+            )
+            decoder = nn.Module.to(type(vae).from_config(vae.config), vae.dtype)
         if of.tiling:
             decoder.use_tiling = True
         return {

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from .diffusers_denoiser import DiffusersDenoiser
     from .schedules import Schedule
 
+# What the hub's client raises of a model that it could ask for, and what that means.
+REFUSED = {
+    "GatedRepoError": "its licence has to be accepted on its page, and this machine to be known "
+    "there: hf auth login",
+    "RepositoryNotFoundError": "it has none of that name, or a private one: hf auth login",
+}
+SHOWN = 80  # characters of a text that is too long
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -144,9 +151,9 @@ class DiffusersModel:
                 f"negative is {negative!r}, but {self.name} reads its guidance as a number and is "
                 "led away from nothing; leave it out, or set true_guidance in its noisesearch.json"
             )
-        for prompt in (text, negative):
+        for name, prompt in (("prompt", text), ("negative prompt", negative)):
             if prompt is not None:
-                self._check_length(prompt)
+                self._check_length(name, prompt)
         return Condition(text=text, negative=negative)
 
     @cached_property
@@ -154,7 +161,7 @@ class DiffusersModel:
         part, length = self.family.reader(self.source)
         return self.source.tokenizer(part), length
 
-    def _check_length(self, text: str) -> None:
+    def _check_length(self, name: str, text: str) -> None:
         tokenizer, length = self._reader
         # A token is a byte at least, and two may be added.
         if tokenizer is None or len(text.encode()) + 2 <= length:
@@ -164,9 +171,10 @@ class DiffusersModel:
             # Where the last token ends the text, it is kept in place of one of the text's.
             ended = tokens[-1] == tokenizer.eos_token_id
             cut = tokenizer.decode(tokens[length - 1 : -1] if ended else tokens[length:]).strip()
+            cut = cut if len(cut) <= SHOWN else cut[: SHOWN - 1] + "…"
             raise ConfigError(
-                f"the prompt has {len(tokens)} tokens and {self.name} takes {length}, so "
-                f"{len(tokens) - length} would be cut ({cut[:80]!r}); shorten it"
+                f"the {name} has {len(tokens)} tokens and {self.name} takes {length}, so "
+                f"{len(tokens) - length} would be cut ({cut!r}); shorten it"
             )
 
     def words(self) -> tuple[str, ...]:
@@ -285,13 +293,26 @@ def _model(source: Source, settings: Mapping[str, Any] | None = None) -> Diffuse
         said = sentence(error) if isinstance(error, ValidationError) else str(error)
         raise ConfigError(f"the settings for noisesearch of {source.name}: {said}") from error
     try:
-        model = DiffusersModel(source, family, preset, family.layout(source).size)
+        layout = family.layout(source)
+        model = DiffusersModel(source, family, preset, layout.size)
     except (KeyError, TypeError) as error:
         raise ConfigError(
             f"the configuration of {source.name} is not that of a {source.kind} ({error!r}); get "
             "the pipeline's files again"
         ) from error
+    _check_fits(source, family, layout)
     return model if preset.size is None else model.sized(*preset.size)
+
+
+def _check_fits(source: Source, family: Family, layout: Layout) -> None:
+    """ConfigError where the autoencoder is none of the network's latents."""
+    channels = source.config("vae").get("latent_channels", layout.channels)
+    if channels != layout.channels:
+        raise ConfigError(
+            f"the vae of {source.name} decodes latents of {channels} channels and its "
+            f"{family.needs[0]} makes {layout.channels}: they are of two pipelines; get the "
+            "pipeline's files again"
+        )
 
 
 def _downloaded(name: str) -> Path:
@@ -310,10 +331,13 @@ def _downloaded(name: str) -> Path:
 
 
 def _unreachable(name: str, error: BaseException) -> ConfigError:
-    first = error
+    first, kinds = error, [type(error).__name__]
     while cause := first.__cause__ or first.__context__:  # the hub hides why behind what it means
         first = cause
-    reason = (str(first).strip() or type(first).__name__).splitlines()[0].rstrip(".")
+        kinds.append(type(first).__name__)
+    known = [REFUSED[kind] for kind in kinds if kind in REFUSED]
+    said = (str(first).strip() or type(first).__name__).splitlines()[0].rstrip(".")
+    reason = known[0] if known else said
     return ConfigError(
         f"model {name!r} is no folder here, and cannot be had from the hub ({reason}); download "
         "it elsewhere and give the folder: --model /path/to/folder"

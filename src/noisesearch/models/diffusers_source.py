@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ..errors import ConfigError
 from ..fingerprint import of_file
 from ..keys import digest
+from .diffusers_weights import check_whole, quiet
 
 INDEX = "model_index.json"
 PRESET = "noisesearch.json"
@@ -237,18 +238,15 @@ class Folder:
         plain = [p for p in self._files(part, WEIGHTS) if ".fp16." not in p.name]
         precision = {"torch_dtype" if library == "diffusers" else "dtype": dtype}
         try:
-            model, info = kind.from_pretrained(
-                str(self.path / part), local_files_only=True, use_safetensors=True,
-                output_loading_info=True, variant=None if plain else "fp16", **precision,
-            )  # fmt: skip
-        except Exception as error:  # truncated files, foreign shapes: each library has its own
+            with quiet(LIBRARIES):
+                model, info = kind.from_pretrained(
+                    str(self.path / part), local_files_only=True, use_safetensors=True,
+                    output_loading_info=True, variant=None if plain else "fp16",
+                    ignore_mismatched_sizes=True, **precision,
+                )  # fmt: skip
+        except Exception as error:  # truncated files: each library has its own
             raise _unreadable(self.path / part, error) from error
-        if info["missing_keys"]:
-            missing = sorted(info["missing_keys"])
-            raise ConfigError(
-                f"{self.path / part} lacks {len(missing)} of the weights of a {name} (first "
-                f"{missing[0]}); get its files again"
-            )
+        check_whole(self.path / part, name, info, strict=library == "diffusers")
         return model.eval().requires_grad_(False)
 
 

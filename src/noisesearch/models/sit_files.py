@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import ConfigError, unknown
+from ..errors import ConfigError, first_of, unknown
 from ..spec import settings
 from .sit import SiT
 from .sit_config import ENDINGS, WIDTHS, SiTConfig
@@ -61,6 +61,11 @@ def beside(weights: Path) -> dict[str, Any]:
                 raise ConfigError(f"{path} cannot be read as JSON ({error}); mend it") from error
             if not isinstance(content, dict):
                 raise ConfigError(f'{path} must hold an object such as {{"num_heads": 6}}')
+            if "_class_name" in content:
+                raise ConfigError(
+                    f"{weights.parent} holds a {content['_class_name']}, one component of a "
+                    "diffusers pipeline; give the pipeline's folder, with its model_index.json"
+                )
             return content
     return {}
 
@@ -169,8 +174,8 @@ def understand(
     lost = [name for name, rank in TELLING.items() if len(shapes.get(name, ())) != rank]
     if lost:
         raise ConfigError(
-            f"{checkpoint.path} is no whole SiT checkpoint: it lacks {_some(lost)} and holds "
-            f"{_some(sorted(shapes))}; {OTHER}"
+            f"{checkpoint.path} is no whole SiT checkpoint: it lacks {first_of(lost)} and holds "
+            f"{first_of(sorted(shapes))}; {OTHER} {PIPELINE}"
         )
     told = _told(shapes, given)
     if "num_heads" not in told and "num_heads" not in given:
@@ -219,20 +224,14 @@ def _check(path: Path, config: SiTConfig, shapes: Mapping[str, tuple[int, ...]])
         for n in needed
         if n in shapes and shapes[n] != needed[n]
     ]
-    found = [f"lacks {_some(lost)}"] if lost else []
-    found += [f"has {_some(strange)} beyond it"] if strange else []
-    found += [f"differs in shape ({_some(other, 1)})"] if other else []
+    found = [f"lacks {first_of(lost)}"] if lost else []
+    found += [f"has {first_of(strange)} beyond it"] if strange else []
+    found += [f"differs in shape ({first_of(other, 1)})"] if other else []
     if found:
         raise ConfigError(
             f"{path} does not fit {config}: it {', and '.join(found)}; give the whole checkpoint "
             "of this network, or mend the sizes that were given with it (config.json)"
         )
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    """The first of many names, and how many more there are."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "") or "nothing"
 
 
 def load(checkpoint: Checkpoint, config: SiTConfig, device: str, dtype: torch.dtype) -> SiT:
