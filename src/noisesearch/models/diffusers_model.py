@@ -57,7 +57,7 @@ class DiffusersModel:
 
     A noise has the shape of one latent, [C, H, W], for FLUX too, which packs two by two places
     into a token: so that algorithms see places, and because the pipeline itself draws it so.
-    :meth:`DiffusersDenoiser.native` packs it as ``latents=`` takes it.
+    :meth:`native` packs it as ``latents=`` takes it.
     """
 
     source: Source
