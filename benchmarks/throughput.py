@@ -29,7 +29,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,14 +49,28 @@ from recording import record
 T = TypeVar("T")
 NETWORKS = {"flux": flux, "sit": sit}
 PROMPTS = ("a red circle", "two blue squares")
-LARGEST = 256  # rows; the bare transformer is tried from 1 on, by doublings
 GAIN = 1.02  # less than this from doubling the rows, twice, and no larger batch is tried
-SECONDS = {"cpu": 8.0, "cuda": 60.0}  # of a search
-SIDES = {"cpu": (1024, 2048), "cuda": (4096, 8192, 16384)}  # of the matrices
-AT_LEAST = 0.5  # seconds that a rate is measured over
 # Dense bfloat16 TFLOP/s that the makers give (NVIDIA's data sheets), by words of a card's name.
 PUBLISHED = {("H200",): 989, ("H100", "PCIe"): 756, ("H100",): 989, ("A100",): 312,
              ("L40S",): 362, ("L4",): 121, ("4090",): 165, ("3090",): 71}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Effort:
+    """``largest``: rows that the bare transformer is tried with, from 1 on by doublings.
+    ``seconds``: that a search takes about, and ``at_least``: that any other rate is measured
+    over. ``sides``: of the matrices."""
+
+    largest: int
+    seconds: float
+    sides: tuple[int, ...]
+    repeats: int
+    at_least: float = 0.5
+
+
+# 32 rows are the most that a run takes by itself.
+EFFORTS = {"cpu": Effort(32, 4.0, (1024, 2048), 5),
+           "cuda": Effort(256, 60.0, (4096, 8192, 16384), 3)}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,19 +109,19 @@ def brightness(images: torch.Tensor, conditions: object) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def bare(model: RandomModel, rows: int, clock: Clock, at_least: float = AT_LEAST) -> float:
+def bare(model: RandomModel, rows: int, clock: Clock, at_least: float) -> float:
     """Evaluations a second of the network alone on batches of ``rows``."""
     return rows * clock.rate(model.bare(rows), at_least)
 
 
-def bare_rates(model: RandomModel, clock: Clock) -> dict[int, float]:
+def bare_rates(model: RandomModel, clock: Clock, effort: Effort) -> dict[int, float]:
     """Evaluations a second by batch size, as far as memory goes and as it still pays."""
     found: dict[int, float] = {}
     rows, idle = 1, 0
-    while rows <= LARGEST and idle < 2:
+    while rows <= effort.largest and idle < 2:
         best = max(found.values(), default=0.0)
         try:
-            found[rows] = bare(model, rows, clock)
+            found[rows] = bare(model, rows, clock, effort.at_least)
         except torch.cuda.OutOfMemoryError:
             torch.cuda.empty_cache()
             break
@@ -141,12 +155,12 @@ def naive(parts: Parts, candidates: int) -> None:
         evaluate(parts, noise, [condition], parts.denoiser.encode([condition]))
 
 
-def peak(clock: Clock, dtype: torch.dtype, sides: tuple[int, ...]) -> float:
+def peak(clock: Clock, dtype: torch.dtype, effort: Effort) -> float:
     """FLOPs a second of the quickest product of square matrices."""
     rates = []
-    for side in sides:
+    for side in effort.sides:
         a, b = (torch.randn(side, side, device=clock.device).to(dtype) for _ in "ab")
-        rates.append(2 * side**3 * clock.rate(partial(torch.matmul, a, b), AT_LEAST))
+        rates.append(2 * side**3 * clock.rate(partial(torch.matmul, a, b), effort.at_least))
     return max(rates)
 
 
@@ -175,29 +189,27 @@ def fitting_rows(model: RandomModel, rates: dict[int, float]) -> int:
     )
 
 
-def measure(
-    model: RandomModel, clock: Clock, repeats: int, seconds: float, sides: tuple[int, ...]
-) -> dict[str, Any]:
-    """All figures of one network; a search takes about so many ``seconds``."""
+def measure(model: RandomModel, clock: Clock, effort: Effort) -> dict[str, Any]:
+    """All figures of one network."""
     dtype = getattr(torch, model.placed[1])
     price = model.steps * solver(model.solver).price()
     flops = model.denoiser.flops * model.denoiser.forwards  # of one evaluation
-    rates = bare_rates(model, clock)
+    rates = bare_rates(model, clock, effort)
     best, rows = max(rates, key=lambda rows: rates[rows]), fitting_rows(model, rates)
-    candidates = rows * max(2, round(seconds * rates[best] / price / rows))
+    candidates = rows * max(2, round(effort.seconds * rates[best] / price / rows))
     few = max(1, candidates // 8)
     parts = load(model, rows, candidates)
     if clock.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(clock.device)
     rounds = []
-    for repeat in range(repeats):
-        say(f"{model.name}: repeat {repeat + 1} of {repeats}, {candidates} candidates")
+    for repeat in range(effort.repeats):
+        say(f"{model.name}: repeat {repeat + 1} of {effort.repeats}, {candidates} candidates")
         alone = bare(model, best, clock, candidates * price / rates[best])
         took, nfe = clock(lambda: searched(parts))
         slow, _ = clock(lambda: naive(parts, few))
         rounds.append({
             "bare": alone / price, "search": nfe / price / took, "naive": few / slow,
-            "peak": peak(clock, dtype, sides),
+            "peak": peak(clock, dtype, effort),
         })  # fmt: skip
 
     def middle(of: Callable[[dict[str, float]], float]) -> float:
@@ -227,15 +239,13 @@ def measure(
     return found
 
 
-def run(
-    device: str, scale: str, repeats: int, seconds: float, sides: tuple[int, ...]
-) -> dict[str, Any]:
+def run(device: str, scale: str, effort: Effort) -> dict[str, Any]:
     """The figures of both networks, and the lower ones of the two; one is loaded at a time."""
     clock, dtype = Clock(device), getattr(torch, precision("auto", device))
     networks = {}
     for make in NETWORKS.values():
         model = make(scale, device, dtype)
-        networks[model.name] = measure(model, clock, repeats, seconds, sides)
+        networks[model.name] = measure(model, clock, effort)
         del model
         if device.startswith("cuda"):
             torch.cuda.empty_cache()
@@ -247,7 +257,7 @@ def run(
         "networks": networks,
         "scale": scale,
         "dtype": str(dtype).removeprefix("torch."),
-        "repeats": repeats,
+        "repeats": effort.repeats,
         "device": torch.cuda.get_device_name(device) if cuda else device,
         "threads": threads(),
         "versions": {"python": platform.python_version()} | {
@@ -277,9 +287,10 @@ def main() -> None:
     asked = parser.parse_args()
     device = place(asked.device)
     gpu = device.startswith("cuda")
-    scale = asked.scale or ("full" if gpu else "small")
-    kind = "cuda" if gpu else "cpu"
-    found = run(device, scale, 1 if asked.quick else 3, SECONDS[kind], SIDES[kind])
+    effort = EFFORTS["cuda" if gpu else "cpu"]
+    if asked.quick:
+        effort = replace(effort, repeats=1)
+    found = run(device, asked.scale or ("full" if gpu else "small"), effort)
     if asked.record:
         record(asked.record, f"throughput-{'gpu' if gpu else 'cpu'}", found)
     print(json.dumps(found) if asked.json else json.dumps(found, indent=1))

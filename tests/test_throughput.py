@@ -21,15 +21,12 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 @pytest.fixture
 def throughput(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(FOLDER))
-    module = importlib.import_module("throughput")
-    monkeypatch.setattr(module, "AT_LEAST", 0.0)
-    monkeypatch.setattr(module, "LARGEST", 8)
-    return module
+    return importlib.import_module("throughput")
 
 
 def test_the_smallest_scale_runs(throughput: Any, tmp_path: Path, capsys: Any) -> None:
     """Figures follow from each other, and what a search ran is what was asked for."""
-    found = throughput.run("cpu", "tiny", 1, 0.0, (64,))
+    found = throughput.run("cpu", "tiny", throughput.Effort(8, 0.0, (64,), 1, at_least=0.0))
     assert list(found["networks"]) == ["FLUX.1-dev", "SiT-XL/2"]
     for of in found["networks"].values():
         assert of["scaled"] and of["rows"] % 4 == 0
@@ -90,7 +87,7 @@ def test_what_does_not_fit_is_tried_smaller(
     model = throughput.NETWORKS["sit"]("tiny", "cpu", torch.float32)
     tried: list[int] = []
 
-    def bare(model: Any, rows: int, clock: Any) -> float:
+    def bare(model: Any, rows: int, clock: Any, at_least: float) -> float:
         if rows > 8:
             raise torch.cuda.OutOfMemoryError
         return float(rows)
@@ -104,9 +101,9 @@ def test_what_does_not_fit_is_tried_smaller(
             raise torch.cuda.OutOfMemoryError
         return rows
 
-    for name, double in (("bare", bare), ("load", load), ("searched", searched), ("LARGEST", 64)):
+    for name, double in (("bare", bare), ("load", load), ("searched", searched)):
         monkeypatch.setattr(throughput, name, double)
-    rates = throughput.bare_rates(model, throughput.Clock("cpu"))
+    rates = throughput.bare_rates(model, throughput.Clock("cpu"), throughput.EFFORTS["cpu"])
     assert list(rates) == [1, 2, 4, 8]
     assert throughput.fitting_rows(model, rates) == 4 and tried == [8, 4]
     with pytest.raises(SystemExit, match="does not fit onto the device at 4 rows"):
