@@ -221,3 +221,10 @@ class DiffusersDenoiser:
         """How many pictures are decoded at a time."""
         width, height = self._backbone.size
         return max(1, PIXELS // (width * height))
+
+
+def _empty(of: Any) -> Any:
+    """The same network without numbers."""
+    with torch.device("meta"):
+        # Its own to() would speak of layers that are better kept in float32.
+        return nn.Module.to(type(of).from_config(of.config), of.dtype)
