@@ -16,6 +16,7 @@ from . import build, memory, registry, set_forms
 from .algorithms.problem import Algorithm
 from .budget import Budget
 from .build import Given
+from .drafts import parse
 from .driver import Watcher
 from .errors import ConfigError, unknown
 from .models.choice import as_model, placement, sized
@@ -27,7 +28,7 @@ from .run import Run
 from .solvers import solver
 from .spec import RunSpec
 from .start import start_of
-from .trajectory import Condition
+from .trajectory import FULL, Condition
 
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
@@ -56,6 +57,8 @@ class Request:
     objective: str = ""
     steps: int | None = None
     final_steps: int | None = None
+    draft: str | None = None  # what candidates are searched at: steps:8+cache:0.1, see drafts.py
+    drafts: Sequence[str] = ()  # what an algorithm may ask for beside
     guidance: float | None = None
     solver: str | None = None
     negative: str | None = None
@@ -117,6 +120,7 @@ class Request:
         parts.spec = spec.model_copy(update={
             "scales": parts.scales,
             "fingerprints": parts.fingerprints,
+            "steps": drafted.steps if (drafted := parts.drafts.get(spec.quality)) else spec.steps,
             "rows": -(-(self.rows or self._rows(parts, budget)) // ROWS_STEP) * ROWS_STEP,
             "objects": _objects(spec, given_objects),
         })  # fmt: skip
@@ -152,6 +156,9 @@ class Request:
         dtype = (at.dtype if self.dtype == "auto" else None) or self.dtype
         precision = build.precision(dtype, device)
         dump = getattr(algorithm, "model_dump", dict)
+        named = getattr(model, "drafts", {})
+        quality = FULL if self.draft is None else str(parse(self.draft, named))
+        others = [str(parse(text, named)) for text in self.drafts]
         return RunSpec(
             model=registry.located(self.model) if isinstance(self.model, str) else model.name,
             conditions=conditions,
@@ -165,6 +172,8 @@ class Request:
             seed=self.seed,
             steps=steps,
             final_steps=self.final_steps or steps,
+            quality=quality,
+            drafts=[q for q in dict.fromkeys([quality, *others]) if q != FULL],
             guidance=model.guidance if self.guidance is None else self.guidance,
             solver=name,
             size="x".join(map(str, model.size)) if hasattr(model, "sized") else "",

@@ -15,6 +15,8 @@ from .trajectory import Condition
 Encoded = Mapping[str, Tensor]
 # The phases of the work: prompts are read; noise is denoised; samples are decoded and scored.
 READ, DENOISE, LOOK = PHASES = ("read", "denoise", "look")
+Memory = tuple[Tensor, ...]  # what a denoiser keeps of a row between two evaluations
+Live = dict[int, Memory | None]  # the rows of a batch that are work, with what is kept of each
 
 
 class Denoiser(Protocol):
@@ -28,6 +30,12 @@ class Denoiser(Protocol):
     where a phase needs them; ``compile()``, after which torch.compile has hold of its network;
     ``tile()``, after which pictures are decoded in tiles; ``work(rows)``, the bytes that each
     phase needs beside its weights.
+
+    As drafts need it: ``recall(x, t, encoded, live) -> (x0, eps)``, the same evaluation by a
+    network that remembers: it finds in ``live`` what it kept of each row that is work, None at a
+    row's first evaluation, and leaves what it keeps; a memory that is the one it found means that
+    the row was not computed in full. And ``rewired(change) -> Denoiser``, itself with the network
+    that ``change(network)`` gives.
     """
 
     @property
@@ -69,11 +77,13 @@ class Counted:
         self.rows = rows
         self.nfe = 0
 
-    def __call__(self, x: Tensor, t: Tensor, encoded: Encoded, live: int) -> Pair:
-        """One evaluation of x [rows, …]; ``live`` of them are work, the others fillers."""
+    def __call__(self, x: Tensor, t: Tensor, encoded: Encoded, live: Live) -> Pair:
+        """One evaluation of x [rows, …]; the rows of ``live`` are work, the others fillers."""
         assert x.shape[0] == self.rows, "the worker fills every batch"
-        pair = self.denoiser(x, t, encoded)
-        self.nfe += live  # a call that failed is made again, and is no work
+        recall = getattr(self.denoiser, "recall", None)
+        pair: Pair
+        pair = self.denoiser(x, t, encoded) if recall is None else recall(x, t, encoded, live)
+        self.nfe += len(live)  # a call that failed is made again, and is no work
         return pair
 
     @property

@@ -9,6 +9,18 @@ from typing import Any
 from .ask import GRADIENT, Ask, Gradient, Reply
 from .trajectory import Trajectory, evaluations
 
+UNITS = ("nfe", "recompute", "backward", "decodes", "forwards")  # of what physically ran
+REUSED = "reused"  # evaluations of which a draft's cache left most out; where there are any
+PARTS = 1024  # of an NFE: weights are whole numbers of them, so that sums of floats are exact
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one evaluation of a draft is made of, as :class:`Rates` says it of a full one."""
+
+    forwards: int
+    flops: int
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -18,6 +30,7 @@ class Rates:
     evaluation (2 under classifier-free guidance). ``flops``: of one forward of one sample.
     ``gradient_cost``: NFEs that each NFE of a gradient counts against a budget (the paper's 3).
     ``verifiers``: the parts of each that the search is judged by; ``watched``: of those held out.
+    ``drafts``: what an evaluation is made of in each named draft.
     """
 
     stages: int = 1
@@ -26,6 +39,23 @@ class Rates:
     verifiers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     watched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gradient_cost: int = 3
+    drafts: Mapping[str, Cost] = field(default_factory=dict)
+
+    def cost(self, quality: str) -> Cost:
+        """Of one evaluation; one whose draft is not known here is full."""
+        return self.drafts.get(quality) or Cost(self.forwards, self.flops)
+
+    def weight(self, quality: str) -> float:
+        """NFE that an evaluation counts against a budget: its FLOPs over those of a full one, or
+        its forwards where FLOPs are not counted; 1 for a full one."""
+        if quality not in self.drafts:
+            return 1
+        cost = self.drafts[quality]
+        share = cost.forwards / self.forwards
+        if cost.flops and self.flops:
+            share *= cost.flops / self.flops
+        whole, rest = divmod(max(1, round(share * PARTS)), PARTS)
+        return whole + rest / PARTS if rest else whole
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -33,30 +63,58 @@ class Rates:
 
 
 @dataclass
+class Evaluations:
+    """Those of one quality: made for samples, and gone back through for gradients."""
+
+    nfe: int = 0
+    backward: int = 0
+
+
+@dataclass
 class Ledger:
-    """Distinct evaluations, decodes and verifier samples asked for, each counted once."""
+    """Distinct evaluations, decodes and verifier samples asked for, each counted once.
+
+    ``nfe`` and ``backward`` are evaluations of whatever quality; ``counted`` weighs them.
+    """
 
     rates: Rates
-    nfe: int = 0
     decodes: int = 0
-    backward: int = 0
     samples: dict[str, int] = field(default_factory=dict)  # by verifier
     seconds: dict[str, float] = field(default_factory=dict)
+    _by: dict[str, Evaluations] = field(default_factory=dict, repr=False)
     _masks: dict[str, int] = field(default_factory=dict, repr=False)
     _decoded: set[str] = field(default_factory=set, repr=False)
     _judged: set[tuple[str, str]] = field(default_factory=set, repr=False)
     _pulled: set[str] = field(default_factory=set, repr=False)
 
     @property
-    def counted(self) -> int:
-        """What is held against a budget in NFE: a gradient's evaluations count several times."""
-        return self.nfe + (self.rates.gradient_cost - 1) * self.backward
+    def nfe(self) -> int:
+        return sum(of.nfe for of in self._by.values())
 
-    def price_of(self, ask: Ask) -> int:
+    @property
+    def backward(self) -> int:
+        return sum(of.backward for of in self._by.values())
+
+    @property
+    def worth(self) -> float:
+        """NFE with those of drafts by their weight: in evaluations of full quality."""
+        return sum(of.nfe * self.rates.weight(q) for q, of in self._by.items())
+
+    @property
+    def counted(self) -> float:
+        """What is held against a budget in NFE: a draft's evaluations count by their weight, a
+        gradient's several times."""
+        extra = self.rates.gradient_cost - 1
+        return self.worth + sum(
+            extra * of.backward * self.rates.weight(q) for q, of in self._by.items()
+        )
+
+    def price_of(self, ask: Ask) -> float:
         """NFE that an ask adds to what is counted."""
         price = self.price(ask.trajectories)
         if isinstance(ask.want, Gradient) and ask.key not in self._pulled:
-            price += (self.rates.gradient_cost - 1) * self._length(ask.trajectory)
+            weight = self.rates.weight(ask.trajectory.quality)
+            price += (self.rates.gradient_cost - 1) * self._length(ask.trajectory) * weight
         return price
 
     def charge_ask(self, ask: Ask) -> None:
@@ -69,22 +127,26 @@ class Ledger:
     def _charge_gradient(self, key: str, trajectory: Trajectory) -> None:
         if key not in self._pulled:
             self._pulled.add(key)
-            self.backward += self._length(trajectory)
+            self._of(trajectory).backward += self._length(trajectory)
+
+    def _of(self, trajectory: Trajectory) -> Evaluations:
+        return self._by.setdefault(trajectory.quality, Evaluations())
 
     def _length(self, trajectory: Trajectory) -> int:
         """All evaluations of a trajectory, whoever else needs them."""
         masks = evaluations(trajectory, self.rates.stages).values()
         return sum(mask.bit_count() for mask in masks)
 
-    def price(self, trajectories: Iterable[Trajectory]) -> int:
-        """NFE of the evaluations that are new here; nothing is charged."""
+    def price(self, trajectories: Iterable[Trajectory]) -> float:
+        """NFE, by weight, of the evaluations that are new here; nothing is charged."""
         fresh: dict[str, int] = {}
-        total = 0
+        total: float = 0
         for trajectory in trajectories:
+            weight = self.rates.weight(trajectory.quality)
             for owner, mask in evaluations(trajectory, self.rates.stages).items():
                 new = mask & ~self._masks.get(owner, 0) & ~fresh.get(owner, 0)
                 fresh[owner] = fresh.get(owner, 0) | new
-                total += new.bit_count()
+                total += new.bit_count() * weight
         return total
 
     def charge(self, trajectory: Trajectory, parts: Iterable[str] | None = None) -> int:
@@ -95,7 +157,7 @@ class Ledger:
             known = self._masks.get(owner, 0)
             added += (mask & ~known).bit_count()
             self._masks[owner] = known | mask
-        self.nfe += added
+        self._of(trajectory).nfe += added
         if trajectory.key not in self._decoded:
             self._decoded.add(trajectory.key)
             self.decodes += 1
@@ -108,8 +170,15 @@ class Ledger:
 
     def recount(self, replies: Iterable[Reply]) -> None:
         """Start again with these alone: what was asked and never answered is not paid for."""
-        self.nfe = self.decodes = self.backward = 0
-        for known in (self._masks, self._decoded, self._judged, self._pulled, self.samples):
+        self.decodes = 0
+        for known in (
+            self._by,
+            self._masks,
+            self._decoded,
+            self._judged,
+            self._pulled,
+            self.samples,
+        ):
             known.clear()
         for reply in replies:
             self.charge(reply.trajectory, (*reply.parts, *reply.missing))
@@ -124,15 +193,19 @@ class Ledger:
 
     def json(self) -> dict[str, Any]:
         """Every unit by name; only the verifiers' seconds do not follow from the recipes."""
-        forwards = (self.nfe + self.backward) * self.rates.forwards
+        made = [(of, self.rates.cost(q)) for q, of in self._by.items()]
+        drafts = {q: self._by.get(q, Evaluations()).nfe for q in self.rates.drafts}
         return {
             "nfe": self.nfe,
+            **({"drafts": drafts} if drafts else {}),
             "counted": self.counted,
             "recompute": self.backward,
             "backward": self.backward,
-            "forwards": forwards,
+            "forwards": sum((of.nfe + of.backward) * cost.forwards for of, cost in made),
             # A backward pass is about two forwards' worth (arXiv 2001.08361, Section 2.1).
-            "flops": (forwards + 2 * self.backward * self.rates.forwards) * self.rates.flops,
+            "flops": sum(
+                (of.nfe + 3 * of.backward) * cost.forwards * cost.flops for of, cost in made
+            ),
             "decodes": self.decodes,
             "verifiers": {
                 name: {

@@ -10,7 +10,7 @@ from .ask import Ask, Reply, Score, score
 from .ledger import Ledger
 from .objectives import Bound, Cascade, Constrained, Objective, Pareto, ranking
 from .selection import Select, leaders
-from .trajectory import Condition, Trajectory
+from .trajectory import FULL, Condition, Trajectory
 
 
 @dataclass
@@ -71,7 +71,12 @@ class Live:
     @property
     def baseline(self) -> Trajectory:
         """The first noise, unsearched, at the final steps."""
-        return self.problem.sample(self.problem.noise(0), self.final_steps)
+        return self.problem.sample(self.problem.noise(0), self.final_steps, quality=FULL)
+
+    @property
+    def drafted(self) -> bool:
+        """True where winners are finished otherwise than the search sees them."""
+        return self.final_steps != self.problem.steps or self.problem.quality != FULL
 
     @property
     def objective(self) -> Objective:
@@ -286,8 +291,7 @@ class Live:
     @property
     def whole_front(self) -> bool:
         """All of a Pareto front are winners, where they are finished without further cost."""
-        free = self.final_steps == self.problem.steps
-        return isinstance(self.objective, Pareto) and free
+        return isinstance(self.objective, Pareto) and not self.drafted
 
     def leaders(self) -> list[Trajectory]:
         """Complete candidates so far, best first by the objective's order."""
@@ -317,7 +321,7 @@ class Live:
             leader = [searched[t.key] for t in self.leaders()[:1]]
             finals = [(r, searched.get(r.trajectory.key))
                       for r in leader or ([base] if base else [])]  # fmt: skip
-        if self.final_steps != self.problem.steps:
+        if self.drafted:
             # Finished elsewhere than they were seen: what counts is the finished sample.
             finals = [finals[i] for i in ranking(self.objective, [r for r, _ in finals])]
         value = self.objective.value

@@ -68,8 +68,12 @@ def residence(parts: Parts) -> Residence:
     from .denoiser import LOOK, PHASES, READ
     from .worker.memory import Residence
 
-    networks = {phase: list(of) for phase, of in _networks(parts.denoiser).items()}
-    networks[LOOK] = [*networks.get(LOOK, ()), *_judges((*parts.verifiers, *parts.watch))]
+    denoisers = [parts.denoiser, *(draft.denoiser for draft in parts.drafts.values())]
+    networks = {
+        phase: [network for of in denoisers for network in _networks(of).get(phase, ())]
+        for phase in PHASES
+    }
+    networks[LOOK] += _judges((*parts.verifiers, *parts.watch))
     if parts.spec.memory == "lean":
         return Residence(networks, parts.spec.device, PHASES)
     # Text encoders leave an accelerator once prompts are read, but those of a model in memory stay

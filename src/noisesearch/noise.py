@@ -155,11 +155,23 @@ def _ascend(noise: Array, gradient: Array, step: float) -> Array:
     return (moved * (float(np.linalg.norm(n)) / length)).astype(np.float32)
 
 
+def folded(noise: Array, whole: int) -> Array:
+    """A noise [C, H, W] of a smaller size: sums over ``whole``·``whole`` places, over ``whole``.
+
+    Sums of k² unit normals have the deviation k, so these are unit normals again; they are the
+    noise's low frequencies.
+    """
+    channels, height, width = noise.shape
+    blocks = noise.reshape(channels, height // whole, whole, width // whole, whole)
+    sums: Array = blocks.sum(axis=(2, 4)) / np.float32(whole)
+    return sums
+
+
 class Materialiser:
     """Noise nodes to arrays of one shape, remembering the last ``capacity`` of them.
 
     Contract: the result for a node depends on the node and the shape alone; it is read-only.
-    ``fetch`` answers blob keys.
+    ``fetch`` answers blob keys. ``fold``: give the noises of a size so many times smaller.
     """
 
     def __init__(
@@ -167,10 +179,12 @@ class Materialiser:
         shape: Sequence[int],
         fetch: Callable[[str], Array] | None = None,
         capacity: int = 128,
+        fold: int = 1,
     ) -> None:
         self.shape = tuple(shape)
         self._fetch = fetch
         self._capacity = capacity
+        self._fold = fold
         self._memory: OrderedDict[str, Array] = OrderedDict()
 
     def __call__(self, noise: Noise) -> Array:
@@ -193,7 +207,8 @@ class Materialiser:
             self._remember(node.key, done[node.key])
             stack.pop()
         self._memory.move_to_end(noise.key) if noise.key in self._memory else None
-        return done[noise.key]
+        found = done[noise.key]
+        return found if self._fold == 1 else folded(found, self._fold)
 
     def _apply(self, node: Noise, of: list[Array]) -> Array:
         match node.op, node.numbers:

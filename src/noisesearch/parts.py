@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from . import memory, objective_forms, set_forms
-from .algorithms.problem import Algorithm, Problem
+from . import drafts, memory, objective_forms, set_forms
+from .algorithms.problem import Algorithm, Problem, Space
 from .ask import Gradient
 from .budget import Budget
 from .build import Given, algorithm_of, model_of, place, verifier_of
 from .errors import ConfigError, StoreError
 from .fingerprint import of_file
-from .ledger import Ledger, Rates
+from .ledger import Cost, Ledger, Rates
 from .live import Live
 from .models.choice import sized
 from .models.protocol import Model
@@ -26,24 +26,28 @@ from .set_objectives import Mean, NoOrder, SetObjective
 from .spec import RunSpec
 from .start import Start
 from .together import Together
-from .trajectory import Condition
+from .trajectory import FULL, Condition
 
 if TYPE_CHECKING:
     from .denoiser import Denoiser
+    from .models.drafted import Drafted
     from .noise import Array
     from .solvers import Solver
     from .verifiers.protocol import Verifier
     from .worker.engine import Worker
+    from .worker.qualities import Qualities
     from .worker.scoring import Sink, Source
 
 TIMED = 2  # evaluations that a plan's seconds come from
+CACHE_BYTES = 256 * 2**20  # of states kept for siblings, over all qualities
 
 
 @dataclass
 class Parts:
     """Everything a run needs, loaded; fingerprints are those of what was loaded.
 
-    ``start``: of a new run, the user's own first noises, which its folder is yet to keep.
+    ``drafts``: the qualities beside full that can be asked for, by their text. ``start``: of a new
+    run, the user's own first noises, which its folder is yet to keep.
     """
 
     spec: RunSpec
@@ -53,6 +57,7 @@ class Parts:
     denoiser: Denoiser
     conditions: list[Condition]
     watch: list[Verifier] = field(default_factory=list)
+    drafts: Mapping[str, Drafted] = field(default_factory=dict)
     start: Start | None = None
 
     @classmethod
@@ -71,13 +76,15 @@ class Parts:
         denoiser = memory.built(model, spec)
         conditions = [Condition(**c) for c in spec.conditions]
         watch = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.watch]
-        return cls(spec, model, algorithm, verifiers, denoiser, conditions, watch)
+        loaded = drafts_of(spec, model, denoiser, conditions)
+        return cls(spec, model, algorithm, verifiers, denoiser, conditions, watch, loaded)
 
     @property
     def fingerprints(self) -> dict[str, str]:
         prints = {f"verifier {v.name}": v.fingerprint for v in (*self.verifiers, *self.watch)}
         if (form := set_forms.parse(self.spec.objective)) and form.reference is not None:
             prints[f"reference {form.reference}"] = of_file(form.reference)
+        prints |= {f"draft {q}": d.fingerprint for q, d in self.drafts.items() if d.fingerprint}
         return {f"model {self.spec.model}": self.model.fingerprint, **prints}
 
     def check_fingerprints(self, folder: object) -> None:
@@ -118,7 +125,20 @@ class Parts:
         searched, watched = ({v.name: tuple(v.parts) for v in of}
                              for of in (self.verifiers, self.watch))  # fmt: skip
         denoiser = self.denoiser
-        return Rates(self.stages, denoiser.forwards, denoiser.flops, searched, watched)
+        costs = {q: Cost(d.denoiser.forwards, d.denoiser.flops) for q, d in self.drafts.items()}
+        return Rates(
+            self.stages, denoiser.forwards, denoiser.flops, searched, watched, drafts=costs
+        )
+
+    @property
+    def candidate(self) -> float:
+        """NFE of one candidate as the search has them."""
+        return self.spec.steps * self.stages * self.rates().weight(self.spec.quality)
+
+    @property
+    def drafted(self) -> bool:
+        """True where winners are finished otherwise than the search sees them."""
+        return self.spec.final_steps != self.spec.steps or self.spec.quality != FULL
 
     def seconds_per_nfe(self) -> float:
         """Measured on batches of the run's width; for plans, which promise nothing."""
@@ -152,7 +172,7 @@ class Parts:
         """NFE that one search may spend, the final generation set aside."""
         if not budget.counted:
             return math.inf
-        candidate = self.spec.steps * self.stages
+        candidate = self.candidate
         per = {"nfe": 1.0, "forwards": 1 / self.denoiser.forwards, "candidates": candidate}
         # 20 candidates are 20 at search steps and the final one on top of nothing: it is reserved
         # in every unit alike.
@@ -167,17 +187,17 @@ class Parts:
             raise ConfigError(
                 f"budget {budget.amount:g}{budget.unit} is too small for one image: the smallest "
                 f"is {smallest:g}{budget.unit}{'/run' if budget.per == 'run' else ''} "
-                f"({self.spec.steps} steps of {self.stages} NFE"
+                f"({self.spec.steps} steps of {candidate / self.spec.steps:g} NFE"
                 + (f" and {self.spec.final_steps} for the final one)" if reserve else ")")
             )
         return limit
 
     def _reserve(self, whole: float) -> int:
         """NFE set aside for the final generation; nothing where the winners are there already."""
-        if self.spec.final_steps == self.spec.steps:
+        if not self.drafted:
             return 0
         least = self.spec.final_steps * self.stages * self.finalists
-        if whole < least + self.spec.steps * self.stages:
+        if whole < least + self.candidate:
             return least
         # A trajectory that was renoised has more legs to finish than a plain one.
         return max(least, final_price(self._search(0, whole - least), self.algorithm))
@@ -187,7 +207,7 @@ class Parts:
         """How many winners are finished at the final steps."""
         if self.joint:
             return getattr(self.algorithm, "size", None) or len(self._searched()[0])
-        if self.spec.final_steps == self.spec.steps:
+        if not self.drafted:
             return self.spec.top
         return max(self.spec.top, getattr(self.algorithm, "finalists", 1))
 
@@ -221,7 +241,7 @@ class Parts:
         return objective_forms.parse(self.spec.objective, scales)
 
     def _search(self, index: int, limit: float) -> Live:
-        space = replace(self.model.space(), stochastic=self.solver.stochastic)
+        space = self._space()
         smooth = frozenset(p for v in self.verifiers if v.differentiable for p in v.parts)
         first, *others = self._searched()[index]
         noises = self.spec.start.noises if self.spec.start else ()
@@ -229,11 +249,24 @@ class Parts:
         problem = Problem(
             first, space, self._objective(), self.spec.steps, self.algorithm.name, self.spec.seed,
             Ledger(self.rates()), limit, smooth, self.sets, companions=tuple(others), start=start,
+            quality=self.spec.quality,
         )  # fmt: skip
         watch = tuple(part for v in self.watch for part in v.parts)
         kind = Together if self.joint else Live
         return kind(index, problem, self.spec.final_steps, self.spec.top, problem.ledger,
                     Ledger(self.rates()), self.finalists, self.guards, watch)  # fmt: skip
+
+    def _space(self) -> Space:
+        """What the searches may ask for."""
+        searched, space = self.drafts.get(self.spec.quality), self.model.space()
+        full = self.spec.steps if searched is None else self.spec.final_steps
+        smooth = space.differentiable if searched is None else searched.differentiable
+        return replace(
+            space,
+            stochastic=self.solver.stochastic,
+            differentiable=smooth,
+            qualities={FULL: full, **{name: d.steps for name, d in self.drafts.items()}},
+        )
 
     def search(self, budget: Budget) -> Live:
         """The first of the searches, to plan with."""
@@ -278,16 +311,49 @@ class Parts:
         source: Source | None = None,
         rows: int | None = None,
         narrowed: Callable[[int], None] | None = None,
-    ) -> Worker:
+    ) -> Worker | Qualities:
         """``rows``: fewer than the spec's, where memory ran out before; ``narrowed`` is told when
         it runs out again."""
         from .noise import Materialiser
         from .worker.engine import Worker
+        from .worker.qualities import Qualities
 
-        space = self.model.space()
-        noises = Materialiser(space.shape, fetch)
-        return Worker(
-            self.denoiser, self.solver, self.verifiers, noises, space.times,
-            rows=rows or self.spec.rows, watch=self.watch, sink=sink, source=source,
-            device=self.spec.device, residence=memory.residence(self), narrowed=narrowed,
-        )  # fmt: skip
+        full, residence = self.model.space(), memory.residence(self)
+
+        def of(denoiser: Denoiser, space: Space, fold: int = 1) -> Worker:
+            noises = Materialiser(full.shape, fetch, fold=fold)
+            return Worker(
+                denoiser, self.solver, self.verifiers, noises, space.times,
+                rows=rows or self.spec.rows, watch=self.watch, sink=sink, source=source,
+                device=self.spec.device, cache_bytes=CACHE_BYTES // (1 + len(self.drafts)),
+                residence=residence, narrowed=narrowed,
+            )  # fmt: skip
+
+        if not self.drafts:
+            return of(self.denoiser, full)
+        drafted = {name: of(d.denoiser, d.space, d.fold) for name, d in self.drafts.items()}
+        return Qualities({FULL: of(self.denoiser, full), **drafted})
+
+
+def drafts_of(
+    spec: RunSpec, model: Model, denoiser: Denoiser, conditions: list[Condition]
+) -> dict[str, Drafted]:
+    """The drafts of a run, loaded, by their text; ConfigError for one that saves nothing."""
+    if not spec.drafts:
+        return {}
+    from .models.drafted import Full, drafted
+
+    full = Full(model, denoiser, spec.final_steps, spec.guidance, spec.size, spec.device,
+                spec.dtype)  # fmt: skip
+    found = {}
+    for text in spec.drafts:
+        made = drafted(drafts.parse(text), full, conditions)
+        cost = Cost(made.denoiser.forwards, made.denoiser.flops)
+        weight = Rates(1, denoiser.forwards, denoiser.flops, drafts={text: cost}).weight(text)
+        if made.steps * weight > full.steps:
+            raise ConfigError(
+                f"draft {text!r} costs as much as {made.steps * weight:g} evaluations of the full "
+                f"sample, which needs {full.steps}; leave it out, or give it fewer steps"
+            )
+        found[text] = made
+    return found

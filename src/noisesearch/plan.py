@@ -31,7 +31,7 @@ class Plan:
 
     @property
     def exact(self) -> bool:
-        return self.least.nfe == self.most.nfe and not self.open_ended
+        return self.least.worth == self.most.worth and not self.open_ended
 
 
 def _made_up(index: int) -> Iterator[float]:
@@ -51,7 +51,7 @@ def plan(search: Callable[[], Live], algorithm: Algorithm) -> Plan:
         live = search()
         rehearse(live, algorithm, _made_up(index), widths)
         ledgers.append(live.ledger)
-    ledgers.sort(key=lambda ledger: ledger.nfe)
+    ledgers.sort(key=lambda ledger: ledger.worth)
     open_ended = math.isinf(live.problem.limit)
     baseline = live.baseline_ledger.nfe
     return Plan(ledgers[0], ledgers[-1], _mode(widths), baseline, open_ended)

@@ -20,6 +20,7 @@ from .driver import Driver, Watcher
 from .errors import ConfigError, StoreError
 from .journal import replace
 from .keys import digest
+from .ledger import UNITS
 from .live import Live
 from .parts import Parts
 from .plan import reused
@@ -168,10 +169,8 @@ class Run:
         key = condition.key
         before = self.store.physical_before.get(key, {})
         now: Mapping[str, float] = self.driver.executor.usage.get(key, {}) if self.driver else {}
-        units = ("nfe", "recompute", "backward", "decodes")
-        ran = {unit: before.get(unit, 0) + now.get(unit, 0) for unit in units}
-        forwards = (ran["nfe"] + ran["recompute"]) * self.parts.denoiser.forwards
-        return {**ran, "forwards": forwards}
+        units = dict.fromkeys((*UNITS, *before, *now))
+        return {unit: before.get(unit, 0) + now.get(unit, 0) for unit in units}
 
     def write(self) -> Results:
         """winners.json, best.png and grid.png as of now."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from . import __version__
 from .errors import ConfigError, StoreError, unknown
+from .trajectory import FULL
 
 FORMAT = 1
 
@@ -42,6 +43,8 @@ class RunSpec(BaseModel):
     start: StartSpec | None = None
     steps: int
     final_steps: int
+    quality: str = FULL  # of the search's candidates
+    drafts: list[str] = Field(default_factory=list)  # qualities that can be asked for beside full
     guidance: float
     solver: str
     size: str = ""  # WIDTHxHEIGHT where the model has several

@@ -10,6 +10,7 @@ from . import build, registry
 from .budget import Budget
 from .errors import unknown
 from .memory import needed
+from .trajectory import FULL
 
 if TYPE_CHECKING:
     from .api import Request
@@ -103,21 +104,36 @@ def planned(request: Request, parts: Parts) -> dict[str, Any]:
         "memory": needed(parts),
     }
     baseline = {"nfe": found.baseline * searches}
+    draft = _draft(parts)
     if found.open_ended:
         sure = "only the clock ends this search: the price of one candidate is given"
-        candidate = parts.spec.steps * parts.stages
-        return {**first, "exact": False, "note": sure,
-                "candidate": {"nfe": candidate, "forwards": candidate * parts.denoiser.forwards},
+        return {**first, "exact": False, "note": sure, **draft,
+                "candidate": {"nfe": parts.candidate,
+                              "forwards": parts.candidate * parts.denoiser.forwards},
                 "baseline": baseline}  # fmt: skip
-    plan: dict[str, Any] = {**first, "exact": found.exact}
+    plan: dict[str, Any] = {**first, "exact": found.exact, **draft}
     if found.exact:
         plan["ledger"] = _times(found.most.json(), searches)
     else:
         plan["least"] = _times(found.least.json(), searches)
         plan["most"] = _times(found.most.json(), searches)
-    nfe = found.most.nfe * searches
+    nfe = found.most.worth * searches
     return {**plan, "baseline": baseline, "rows": parts.spec.rows,
             "seconds_estimated": round(nfe * parts.seconds_per_nfe(), 1)}  # fmt: skip
+
+
+def _draft(parts: Parts) -> dict[str, Any]:
+    """What candidates are searched at, where that is a draft."""
+    spec = parts.spec
+    if spec.quality == FULL:
+        return {}
+    weight = parts.rates().weight(spec.quality)
+    cached = parts.drafts[spec.quality].draft.cache is not None
+    note = {"note": "what a cache leaves out depends on the samples; it is counted as if nothing "
+                    "were left out, and the run says what was"}  # fmt: skip
+    return {"draft": {"quality": spec.quality, "steps": spec.steps, "nfe_per_evaluation": weight,
+                      "candidate": parts.candidate, "final_steps": spec.final_steps,
+                      **(note if cached else {})}}  # fmt: skip
 
 
 def _times(ledger: Mapping[str, Any], count: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .testing.plane import Plane
 
 Answer = Callable[[Sequence[Ask]], list[Reply]]
-Told = Callable[[int, list[Ask], list[int], list[Reply]], None]
+Told = Callable[[int, list[Ask], list[float], list[Reply]], None]
 
 
 def drive(
@@ -60,13 +60,13 @@ def trace(
         plane = mixture()
     problem = plane.problem
 
-    def told(turn: int, asks: list[Ask], prices: list[int], replies: list[Reply]) -> None:
+    def told(turn: int, asks: list[Ask], prices: list[float], replies: list[Reply]) -> None:
         say(f"yield {turn}: {len(asks)} asks, {sum(prices)} NFE, "
             f"{problem.budget:g} NFE left")  # fmt: skip
         for ask, price, reply in zip(asks, prices, replies, strict=True):
             parts = " ".join(f"{k}={v:.4f}" for k, v in reply.parts.items()) or "no score"
             tag = " ".join(f"{k}={v}" for k, v in ask.tag.items())
-            say(f"  {price:4d} NFE  {_what(ask):28} {tag:28} -> {parts}")
+            say(f"  {price:4g} NFE  {_what(ask):28} {tag:28} -> {parts}")
 
     winners = drive(algorithm, problem, plane.answer, told)
     for place, winner in enumerate(winners[:4]):

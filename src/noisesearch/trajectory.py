@@ -20,6 +20,8 @@ from .errors import ConfigError
 from .keys import digest
 from .noise import Noise
 
+FULL = "full"  # the quality of a trajectory that is no draft
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -131,7 +133,7 @@ class Trajectory:
         condition: Condition,
         noise: Noise,
         steps: int,
-        quality: str = "full",
+        quality: str = FULL,
         end: float = 0.0,
     ) -> Trajectory:
         """The start of a trajectory over the model's own grid of ``steps`` intervals.
@@ -203,19 +205,19 @@ class Trajectory:
         return self if self.parent is None else self.parent
 
     def at(self, steps: int) -> Trajectory:
-        """The same start noise, moves and seeds with ``steps`` from 1 to 0 in place of its own.
+        """The same start noise, moves and seeds, no draft, with ``steps`` from 1 to 0.
 
         Every leg's steps are scaled by the same ratio and rounded up; a move that is then shorter
         than a step is left out.
         """
         first, *rest = self.lineage()
-        if steps == self.steps:
+        if steps == self.steps and self.quality == FULL:
             return self
 
         def scaled(n: int) -> int:
             return -(-n * steps // self.steps)
 
-        result = Trajectory.begin(self.condition, self.noise, steps, self.quality, first.grid.end)
+        result = Trajectory.begin(self.condition, self.noise, steps, FULL, first.grid.end)
         for node in rest:
             if isinstance(node.move, Renoise):
                 grid = node.move.grid

@@ -119,8 +119,9 @@ class SearchOverPaths(Settings):
     def _width(self, problem: Problem) -> int:
         """M: as given, or the largest that the budget allows."""
         stages, rounds = problem.stages, len(self.times)
-        begun = self.paths * problem.begin(problem.noise(0), self.start).grid.steps * stages
-        per_width = self.paths * (rounds * (self._steps(problem) * stages + 1) - 1)
+        each = self.paths * problem.weight  # what an evaluation of all paths counts
+        begun = each * problem.begin(problem.noise(0), self.start).grid.steps * stages
+        per_width = each * (rounds * (self._steps(problem) * stages + 1) - 1)
         if math.isinf(problem.budget):
             return self.width or UNLIMITED_WIDTH
         width = self.width or int((problem.budget - begun) // per_width)

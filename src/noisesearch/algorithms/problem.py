@@ -14,7 +14,7 @@ from ..ledger import Ledger
 from ..noise import Noise, blob, gaussian
 from ..objectives import Objective, gradient_weights
 from ..set_objectives import SetObjective
-from ..trajectory import Condition, Trajectory
+from ..trajectory import FULL, Condition, Trajectory
 
 Search = Generator[list[Ask], list[Reply], list[Trajectory]]
 
@@ -49,7 +49,8 @@ class Space:
 
     ``shape``: of one noise. ``times(grid)``: the times of a grid's levels, or pairs (arrived,
     left) where a schedule looks at a level at another time than the step before it came to.
-    ``stochastic``: the run's solver injects noise, so moves name a seed.
+    ``stochastic``: the run's solver injects noise, so moves name a seed. ``qualities``: what a
+    candidate can be asked for at, and the steps of each: "full", and drafts by their text.
     """
 
     shape: tuple[int, ...]
@@ -57,7 +58,7 @@ class Space:
     stochastic: bool = False
     differentiable: bool = False
     black_box: bool = False
-    qualities: tuple[str, ...] = ("full",)
+    qualities: Mapping[str, int] = field(default_factory=dict)
 
 
 class Cut(Exception):
@@ -72,8 +73,9 @@ class Cut(Exception):
 class Problem:
     """One search, of one condition or, for an algorithm that is ``joint``, of all of a run.
 
-    ``limit``: NFE that the search may spend (inf under a clock alone). ``differentiable``: the
-    parts whose verifiers have gradients. ``sets``: for a joint search, how sets are compared;
+    ``limit``: NFE that the search may spend (inf under a clock alone). ``steps`` and ``quality``
+    are those of its candidates, unless it asks for another quality. ``differentiable``: the parts
+    whose verifiers have gradients. ``sets``: for a joint search, how sets are compared;
     ``choose(batches)`` is then the number of the batch of replies that suits those chosen before
     best, and takes it; the run journals what was chosen. ``start``: blob keys of the user's own
     first noises, by the condition's key.
@@ -92,6 +94,7 @@ class Problem:
     choose: Callable[[Sequence[Sequence[Reply]]], int] = _first
     companions: tuple[Condition, ...] = ()  # the other conditions of a joint search
     start: Mapping[str, str] = field(default_factory=dict)
+    quality: str = FULL
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -120,23 +123,28 @@ class Problem:
 
     def begin(self, noise: Noise, end: float = 0.0) -> Trajectory:
         """The start of a trajectory at the search's steps; its first leg stops at ``end``."""
-        return Trajectory.begin(self.condition, noise, self.steps, end=end)
+        return Trajectory.begin(self.condition, noise, self.steps, self.quality, end)
 
     def injected(self, *index: int) -> int | None:
         """The seed of what a stochastic solver injects on a move; None under an ODE."""
         return self.seed("injected", *index) if self.space.stochastic else None
 
     def sample(
-        self, noise: Noise, steps: int | None = None, condition: Condition | None = None
+        self,
+        noise: Noise,
+        steps: int | None = None,
+        condition: Condition | None = None,
+        quality: str | None = None,
     ) -> Trajectory:
-        """The whole trajectory of a noise: a candidate.
+        """The whole trajectory of a noise: a candidate, of one of ``space.qualities``.
 
         Under a stochastic solver the injected noise is named after the start noise, so that one
         noise is one sample there too.
         """
         seed = seed_of("injected", noise.key) if self.space.stochastic else None
-        of = condition or self.condition
-        return Trajectory.begin(of, noise, steps or self.steps).denoise(seed=seed)
+        of, at = condition or self.condition, quality or self.quality
+        steps = steps or (self.steps if at == self.quality else self.space.qualities[at])
+        return Trajectory.begin(of, noise, steps, at).denoise(seed=seed)
 
     def member(self, trajectory: Trajectory, **tag: Any) -> Ask:
         """Ask what a set objective needs to know of one sample of a set."""
@@ -163,11 +171,12 @@ class Problem:
                 )
         return Ask((trajectory,), Gradient(tuple(sorted(weights.items()))), tag)
 
-    def price(self, *trajectories: Trajectory) -> int:
-        """NFE that asking for these would add to what has been asked before."""
+    def price(self, *trajectories: Trajectory) -> float:
+        """NFE that asking for these would add to what has been asked before; those of a draft by
+        their weight."""
         return self.ledger.price(trajectories)
 
-    def cost(self, ask: Ask) -> int:
+    def cost(self, ask: Ask) -> float:
         """NFE that an ask would count against the budget; a gradient counts several times."""
         return self.ledger.price_of(ask)
 
@@ -177,13 +186,18 @@ class Problem:
         return self.ledger.rates.stages
 
     @property
+    def weight(self) -> float:
+        """What an evaluation of a candidate counts in NFE; below 1 where candidates are drafts."""
+        return self.ledger.rates.weight(self.quality)
+
+    @property
     def budget(self) -> float:
         """NFE left; inf under a clock, which only the driver reads."""
         return self.limit - self.ledger.counted
 
     def room(self, like: Trajectory) -> float:
         """How many more fresh trajectories priced as this one fit what is left (may be inf)."""
-        price = max(1, self.price(like))
+        price = self.price(like) or 1
         return math.inf if math.isinf(self.budget) else max(0, self.budget // price)
 
     def affordable(self, asks: Sequence[Ask]) -> list[Ask]:

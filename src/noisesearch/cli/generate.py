@@ -60,6 +60,9 @@ def generate(
     out: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of a candidate.")] = None,
     final_steps: Annotated[int | None, typer.Option(help="Steps of the winner.")] = None,
+    draft: Annotated[
+        str | None, typer.Option(help="Search cheaper samples, finish winners in full: steps:8.")
+    ] = None,
     guidance: Annotated[float | None, typer.Option(help="Scale; 1 is none.")] = None,
     solver: Annotated[str | None, typer.Option(help="euler, heun or ddim.")] = None,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT.")] = None,
@@ -98,6 +101,7 @@ def generate(
         objective=objective,
         steps=steps,
         final_steps=final_steps,
+        draft=draft,
         guidance=guidance,
         solver=solver,
         negative=negative,

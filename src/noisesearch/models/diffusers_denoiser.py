@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
@@ -92,15 +93,22 @@ class DiffusersDenoiser:
     """
 
     def __init__(
-        self, backbone: Backbone, schedule: Schedule, shape: tuple[int, ...], scale: float
+        self,
+        backbone: Backbone,
+        schedule: Schedule,
+        shape: tuple[int, ...],
+        scale: float,
+        pipeline: Any,
     ) -> None:
         self.process = schedule.process
         self.shape = shape
         self.scale = scale
         self.forwards = 2 if scale > 1 else 1
         self._timestep = schedule.timestep
+        self.pipeline = pipeline
         self._backbone = backbone
         self._network: Callable[..., Any] = backbone.network
+        self._change: Callable[[Any], Any] = lambda network: network
 
     @property
     def networks(self) -> dict[str, list[nn.Module]]:
@@ -118,6 +126,15 @@ class DiffusersDenoiser:
             kind = type(self._backbone.vae).__name__
             raise ConfigError(f"the {kind} of this model has no tiles; leave out --tiling")
         self._backbone.tiling = True
+
+    def rewired(self, change: Callable[[Any], Any]) -> DiffusersDenoiser:
+        """The same with the network that ``change`` makes of its own; the pipeline stays."""
+        made = copy.copy(self)
+        made.__dict__.pop("flops", None)
+        made._backbone = copy.copy(self._backbone)
+        made._network = made._backbone.network = change(self._backbone.network)
+        made._change = change
+        return made
 
     @torch.no_grad()
     def encode(self, conditions: Sequence[Condition]) -> Encoded:
@@ -172,7 +189,7 @@ class DiffusersDenoiser:
         network = self._backbone.network
         inputs = on_meta(self._inputs(1))  # in float32: of another precision the count is the same
         with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
-            empty = type(network).from_config(network.config)
+            empty = self._change(type(network).from_config(network.config))
             try:
                 empty(**inputs, return_dict=False)
             except (RuntimeError, ValueError) as error:
@@ -189,12 +206,7 @@ class DiffusersDenoiser:
         of, vae = self._backbone, self._backbone.vae
         inputs = on_meta(self._inputs(rows * self.forwards), of.network.dtype)
         latents = torch.zeros(min(rows, self._slice), *self.shape, device="meta", dtype=vae.dtype)
-        with torch.device("meta"):
-            # The packages' own to() would speak of layers kept in float32.
-            network = nn.Module.to(
-                type(of.network).from_config(of.network.config), of.network.dtype
-            )
-            decoder = nn.Module.to(type(vae).from_config(vae.config), vae.dtype)
+        network, decoder = self._change(_empty(of.network)), _empty(vae)
         if of.tiling:
             decoder.use_tiling = True
         return {

@@ -41,6 +41,7 @@ class Preset(BaseModel):
 
     ``true_guidance``: of a FLUX that reads its guidance as a number, a second, classifier-free
     guidance away from the negative prompt, at twice the price (``true_cfg_scale`` of diffusers).
+    ``drafts``: short names of drafts, {"fast": "steps:8+cache:0.1"}.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +50,7 @@ class Preset(BaseModel):
     guidance: float | None = None
     size: tuple[int, int] | None = None
     true_guidance: float = 1.0
+    drafts: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,10 @@ class DiffusersModel:
     def guidance(self) -> float:
         given = self.preset.guidance
         return self.family.defaults(self.source)[1] if given is None else given
+
+    @property
+    def drafts(self) -> Mapping[str, str]:
+        return self.preset.drafts
 
     @property
     def solver(self) -> str:
@@ -202,12 +208,18 @@ class DiffusersModel:
                 f"{self.name} is in {self.placed[1]} and the run is asked for in {dtype}; leave "
                 "the dtype out, or convert the pipeline first with its method to()"
             )
+        return self._around(self.source.pipeline(device, dtype), guidance)
+
+    def beside(self, denoiser: DiffusersDenoiser, guidance: float) -> DiffusersDenoiser:
+        """With the weights that a denoiser of this pipeline, of whatever size, has loaded."""
+        return self._around(denoiser.pipeline, guidance)
+
+    def _around(self, pipeline: Any, guidance: float) -> DiffusersDenoiser:
         from .diffusers_denoiser import DiffusersDenoiser
 
-        pipeline = self.source.pipeline(device, dtype)
         backbone = self._backbone(pipeline, self.size, guidance)
         shape = self.layout.shape(*self.size)
-        return DiffusersDenoiser(backbone, self.schedule, shape, self._scale(guidance))
+        return DiffusersDenoiser(backbone, self.schedule, shape, self._scale(guidance), pipeline)
 
     @property
     def _backbone(self) -> Any:

@@ -21,7 +21,8 @@ class Model(Protocol):
     It may also have ``real(conditions, count) -> images [N, 3, H, W]`` in [0, 1]: real images of
     the conditions in turn, for objectives that compare sets; ``sized(width, height) -> Model``,
     where it has several sizes; ``placed``, (device, dtype) of weights that are in memory already
-    and are used where and as they are.
+    and are used where and as they are; ``drafts``, short names of drafts; ``beside(denoiser,
+    guidance) -> Denoiser``, as :meth:`build` with the weights that a denoiser has loaded already.
 
     For noise that comes from elsewhere or goes there: ``drawn(generator, dtype) -> noise``, what
     its own pipeline draws (without it, float32 normals of torch); ``native(noises [B, …])``, as

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +69,14 @@ class SiTDenoiser:
         work = getattr(self._decode, "work", None)
         return found if work is None else {**found, LOOK: work(rows, config.shape)}
 
+    def rewired(self, change: Callable[[nn.Module], nn.Module]) -> SiTDenoiser:
+        """The same with the network that ``change`` makes of its own."""
+        made, config = copy.copy(self), self._network.config
+        made._call = made._network = cast(SiT, change(self._network))
+        with torch.device("meta"):
+            made.flops = flops_of(change(SiT(config)), config)
+        return made
+
     def encode(self, conditions: Sequence[Condition]) -> Encoded:
         """Class numbers [B]; the null class for no condition."""
         labels = [self._null if c.label is None else c.label for c in conditions]
@@ -102,9 +112,14 @@ def pixels(x0: Tensor) -> Tensor:
 @cache
 def count_flops(config: SiTConfig) -> int:
     """Of one forward of one sample, a multiply-add being two; nothing is computed."""
+    with torch.device("meta"):
+        return flops_of(SiT(config), config)
+
+
+def flops_of(network: nn.Module, config: SiTConfig) -> int:
+    """The same of a network on the meta device."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
-        network = SiT(config)
         network(torch.zeros(1, *config.shape), torch.zeros(1), torch.zeros(1, dtype=torch.long))
     return int(counter.get_total_flops())

@@ -104,7 +104,7 @@ class Outcome:
         return sum(of["nfe"] + of.get("recompute", 0) for of in self.usage.values())
 
     @property
-    def priced(self) -> int:
+    def priced(self) -> float:
         """The same by the recipes, with the baseline where the searches did not ask for it."""
         made = ((s.ledger, s.ledger.price(a.trajectory for a in s.baselines))
                 for s in self.searches)  # fmt: skip
@@ -159,7 +159,7 @@ class Bench:
             executor.close()
             store.close()
         asked = getattr(executor, "asked", [])
-        return Outcome(searches, asked, worker.usage, worker.counted.nfe, worker.cache.evictions)
+        return Outcome(searches, asked, worker.usage, worker.evaluations, worker.evictions)
 
     def killed(self, name: str, after: int, **keywords: Any) -> None:
         """A run that is interrupted after ``after`` answers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from ..denoiser import Memory
 from ..solvers import Pair, State
 
 
@@ -13,16 +14,18 @@ class Place:
     """A row's state [1, …] at a level, and the network's evaluation there once it has been made.
 
     The worker sets ``pair`` in place: a sibling that starts here, or a preview asked for later,
-    then finds it and pays nothing.
+    then finds it and pays nothing. ``memory`` is what the denoiser has kept of the row so far,
+    with the evaluation here once that is made; a renoising begins without any.
     """
 
     state: State
     pair: Pair | None = None
+    memory: Memory | None = None
 
     @property
     def bytes(self) -> int:
         """Counted with the pair, which comes later and stays: x0 and ε are as large as x."""
-        tensors = (*self.state, self.state[0], self.state[0])
+        tensors = (*self.state, self.state[0], self.state[0], *(self.memory or ()))
         return sum(t.numel() * t.element_size() for t in tensors)
 
 
@@ -34,6 +37,7 @@ class EdgeCache:
         self.evictions = 0
         self._bytes = 0
         self._places: OrderedDict[tuple[str, int], Place] = OrderedDict()
+        self._sizes: dict[tuple[str, int], int] = {}  # a place's memory grows while it is here
         self._levels: dict[str, set[int]] = {}
 
     def get(self, edge: str, level: int) -> Place | None:
@@ -50,15 +54,21 @@ class EdgeCache:
         self._drop((edge, level))
         self._places[edge, level] = place
         self._levels.setdefault(edge, set()).add(level)
+        self._sizes[edge, level] = place.bytes
         self._bytes += place.bytes
         while self._bytes > self.capacity and len(self._places) > 1:
             self._drop(next(iter(self._places)))
             self.evictions += 1
 
+    def grown(self, edge: str, level: int) -> None:
+        """The place there, where there is one, has got a memory: weigh it again."""
+        if (place := self._places.get((edge, level))) is not None:
+            self.put(edge, level, place)
+
     def _drop(self, at: tuple[str, int]) -> None:
         place = self._places.pop(at, None)
         if place is not None:
-            self._bytes -= place.bytes
+            self._bytes -= self._sizes.pop(at)
             levels = self._levels[at[0]]
             levels.discard(at[1])
             if not levels:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..ask import Ask, Gradient, Reply
-from ..denoiser import DENOISE, LOOK, READ, Counted, Denoiser
+from ..denoiser import DENOISE, LOOK, READ, Counted, Denoiser, Live
 from ..errors import BackendError
+from ..ledger import REUSED, UNITS
 from ..noise import Materialiser
 from ..solvers import Pair, Solver
 from ..trajectory import Condition, Grid, Trajectory
@@ -23,7 +24,6 @@ from .memory import Residence, let_go, out_of_memory
 from .scoring import Picture, Scorer, Sink, Source, from_pictures
 
 Usage = dict[str, dict[str, int]]
-UNITS = ("nfe", "recompute", "backward", "decodes")
 AHEAD = 4  # batches of jobs that are planned while others run
 
 
@@ -86,6 +86,16 @@ class Worker:
     def occupancy(self) -> float:
         """Mean share of the slots that held work, over all ticks so far."""
         return self._slots / max(1, self._ticks * self.rows)
+
+    @property
+    def evaluations(self) -> int:
+        """Of the network that ran, those made again for gradients among them."""
+        return self.counted.nfe
+
+    @property
+    def evictions(self) -> int:
+        """States that were dropped for want of room."""
+        return self.cache.evictions
 
     def submit(self, ask: Ask) -> None:
         """Take an ask; the same again while it is in flight is one."""
@@ -264,17 +274,34 @@ class Worker:
 
     def _evaluate(self, jobs: list[Job], x: Tensor, t: Tensor, encoded: dict[str, Tensor]) -> Pair:
         """The pair for every row; places that have one already, or are shared, cost nothing."""
-        fresh = {id(j.place): j for j in jobs if j.place.pair is None}
+        fresh: dict[int, int] = {}  # the first row of each place
+        for i, job in enumerate(jobs):
+            if job.place.pair is None:
+                fresh.setdefault(id(job.place), i)
         if fresh:
-            x0, eps = self.counted(x, t, encoded, live=len(fresh))
-            for job in fresh.values():
-                self._count(job.trajectory.condition, "nfe")
-            for i, job in enumerate(jobs):
-                if job.place.pair is None:
-                    job.place.pair = x0[i : i + 1].clone(), eps[i : i + 1].clone()
+            live: Live = {i: jobs[i].place.memory for i in fresh.values()}
+            x0, eps = self._counted(x, t, encoded, live)
+            for i, memory in live.items():
+                job = jobs[i]
+                job.place.pair = x0[i : i + 1].clone(), eps[i : i + 1].clone()
+                if memory is not None:
+                    job.place.memory = memory
+                    self.cache.grown(job.edge, job.level)
         pairs = [j.place.pair for j in jobs if j.place.pair is not None]
         x0, eps = stacked(list(pairs), self.rows)
         return x0, eps
+
+    def _counted(self, x: Tensor, t: Tensor, encoded: dict[str, Tensor], live: Live) -> Pair:
+        """An evaluation of some rows, entered for the conditions that need it."""
+        before = dict(live)
+        pair = self.counted(x, t, encoded, live)
+        for i, memory in live.items():
+            condition = self._active[i].trajectory.condition
+            self._count(condition, "nfe")
+            self._count(condition, "forwards", self.counted.denoiser.forwards)
+            if memory is not None and memory is before[i]:
+                self._count(condition, REUSED)
+        return pair
 
     def _step(
         self,
@@ -285,6 +312,7 @@ class Worker:
         first: Pair,
     ) -> None:
         jobs, calls = self._active, 0
+        live: Live = {i: jobs[i].place.memory for i in going}
         # A row that stays where it is goes along with a step of length zero.
         t1 = self._filled(
             [j.times.left[j.level] if j.done else j.times.arrived[j.level + 1] for j in jobs]
@@ -295,10 +323,7 @@ class Worker:
             calls += 1
             if calls == 1:
                 return first
-            pair = self.counted(x, t, encoded, live=len(going))
-            for i in going:
-                self._count(jobs[i].trajectory.condition, "nfe")
-            return pair
+            return self._counted(x, t, encoded, live)
 
         noise = None
         if self.solver.stochastic:
@@ -308,7 +333,7 @@ class Worker:
         for i in going:
             job = jobs[i]
             job.level += 1
-            job.place = Place(tuple(s[i : i + 1].clone() for s in after))
+            job.place = Place(tuple(s[i : i + 1].clone() for s in after), memory=live[i])
             self._planner.passed(job)
 
     def _grid(self, grid: Grid) -> Tensor:
@@ -356,7 +381,7 @@ class Worker:
 
     def _count(self, condition: Condition, unit: str, count: int = 1) -> None:
         of = self.usage.setdefault(condition.key, dict.fromkeys(UNITS, 0))
-        of[unit] += count
+        of[unit] = of.get(unit, 0) + count
 
     def close(self) -> None:
         """Drop what is in flight."""

@@ -182,10 +182,12 @@ class Differentiator:
             noise,
         )
         evaluations = flow.steps * self.solver.price()
+        forwards = 2 * evaluations * self.counted.denoiser.forwards
         self.counted.nfe += 2 * evaluations * len(asks)
         for trajectory in trajectories:
             for unit, amount in (("nfe", evaluations), ("recompute", evaluations),
-                                 ("backward", evaluations), ("decodes", 1)):  # fmt: skip
+                                 ("backward", evaluations), ("decodes", 1),
+                                 ("forwards", forwards)):  # fmt: skip
                 self.count(trajectory.condition, unit, amount)
         arrays = gradient.float().cpu().numpy()
         return [

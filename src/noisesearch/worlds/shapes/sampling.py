@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...denoiser import Encoded
 from ...process import Linear
 from ...solvers import Pair, like
 from ...trajectory import Condition
 from . import prompts
-from .network import load
+from .network import ShapesTransformer, load
 
 # ε of an x-prediction is (x − (1 − t)·x0)/t; below this time the division would blow up the
 # network's rounding, and only Heun's last stage (t = 0) ever asks there.
@@ -36,6 +38,13 @@ class ShapesDenoiser:
         self._device = torch.device(device)
         self._half = dtype == "bfloat16"
         self.flops = self._count_flops()
+
+    def rewired(self, change: Callable[[nn.Module], nn.Module]) -> ShapesDenoiser:
+        """The same with the network that ``change`` makes of its own."""
+        made = copy.copy(self)
+        made._network = cast(ShapesTransformer, change(self._network))
+        made.flops = made._count_flops()
+        return made
 
     def encode(self, conditions: Sequence[Condition]) -> Encoded:
         """Contexts [B, 16, width] of the prompts and of what guidance leads away from."""

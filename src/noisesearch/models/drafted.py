@@ -1,0 +1,149 @@
+"""A draft with its network loaded, checked against the model that it is a draft of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..algorithms.problem import Space
+from ..drafts import Draft
+from ..errors import ConfigError
+from ..trajectory import Condition
+from .choice import model_of, sized
+from .protocol import Model
+
+if TYPE_CHECKING:
+    from ..denoiser import Denoiser
+
+
+@dataclass(frozen=True)
+class Full:
+    """What a draft is a draft of."""
+
+    model: Model
+    denoiser: Denoiser
+    steps: int
+    guidance: float
+    size: str
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """``fold``: how many times smaller its noises are than the full ones, in width and height.
+
+    ``fingerprint`` of weights of its own, empty where it has none.
+    """
+
+    draft: Draft
+    steps: int
+    space: Space
+    denoiser: Denoiser
+    fold: int = 1
+    fingerprint: str = ""
+
+    @property
+    def differentiable(self) -> bool:
+        """False where the gradient at its noise is not one at the full noise, or where what a
+        network remembers is left out of it."""
+        return self.space.differentiable and self.fold == 1 and self.draft.cache is None
+
+
+def drafted(draft: Draft, full: Full, conditions: Sequence[Condition]) -> Drafted:
+    """Load what a draft needs; ConfigError where it cannot be a draft of this model."""
+    model, size = full.model, draft.size or full.size
+    if draft.model:
+        model = _at_size(model_of(draft.model), size)
+    elif draft.size:
+        model = sized(model, size)
+    fold = _fold(draft, model, full)
+    if draft.model:
+        _check_read(draft, model, conditions)
+    guidance = draft.guidance
+    if guidance is None:
+        guidance = model.guidance if draft.model else full.guidance
+    denoiser = _loaded(draft, model, full, guidance)
+    if denoiser.process.name != full.denoiser.process.name:
+        raise ConfigError(
+            f"draft {str(draft)!r} has a {denoiser.process.name} process and {full.model.name} a "
+            f"{full.denoiser.process.name} one; choose a model that was trained as it was"
+        )
+    steps = draft.steps or min(model.steps if draft.model else full.steps, full.steps)
+    own = model.fingerprint if draft.model else ""
+    return Drafted(draft, steps, model.space(), _rewired(draft, denoiser), fold, own)
+
+
+def _check_read(draft: Draft, model: Model, conditions: Sequence[Condition]) -> None:
+    """Another model must be able to read the run's conditions too."""
+    for condition in conditions:
+        # Not what to lead away from, which is a matter of its own guidance.
+        given = condition.text if condition.label is None else f"class:{condition.label}"
+        try:
+            model.condition(given)
+        except ConfigError as error:
+            raise ConfigError(f"draft {str(draft)!r}: {error}") from error
+
+
+def _at_size(model: Model, size: str) -> Model:
+    """At the run's size where the model has several; else its shape of noises is looked at."""
+    return sized(model, size) if hasattr(model, "sized") else model
+
+
+def _loaded(draft: Draft, model: Model, full: Full, guidance: float) -> Denoiser:
+    """Weights that are there already are used again, where the model can."""
+    if model is full.model and guidance == full.guidance:
+        return full.denoiser
+    beside = getattr(model, "beside", None)
+    if beside is not None and not draft.model:
+        found: Denoiser = beside(full.denoiser, guidance)
+        return found
+    return model.build(guidance, full.device, full.dtype)
+
+
+def _rewired(draft: Draft, denoiser: Any) -> Denoiser:
+    """Without the layers that are skipped, and with a cache where one is asked for."""
+    if draft.cache is None and not draft.skip:
+        found: Denoiser = denoiser
+        return found
+    if not hasattr(denoiser, "rewired"):
+        raise ConfigError(
+            f"draft {str(draft)!r} needs to look into the model's network, which this model does "
+            "not allow; use a draft of fewer steps"
+        )
+    from .blocks import twin
+    from .first_block import FirstBlockDenoiser
+
+    if draft.cache is not None:
+        return FirstBlockDenoiser(denoiser, draft.cache, draft.skip)
+    found = denoiser.rewired(partial(twin, skip=draft.skip))
+    return found
+
+
+def _fold(draft: Draft, model: Model, full: Full) -> int:
+    """How many times smaller the draft's noises are; ConfigError where they are others."""
+    mine, theirs = model.space().shape, full.model.space().shape
+    if mine == theirs:
+        return 1
+    if not draft.size:
+        raise ConfigError(
+            f"draft {str(draft)!r} has noises of shape {_text(mine)} and {full.model.name} of "
+            f"{_text(theirs)}, so the same noise means nothing to it; choose a model with "
+            "the same latents"
+        )
+    ratios = {whole / part for whole, part in zip(theirs[1:], mine[1:], strict=True)}
+    ratio = ratios.pop()
+    if mine[0] != theirs[0] or ratios or not ratio.is_integer():
+        width, height = full.model.size
+        raise ConfigError(
+            f"draft {str(draft)!r}: its width and height must be those of {width}x{height} over "
+            f"one whole number, such as {width // 2}x{height // 2}, since it begins with sums of "
+            "the full noise"
+        )
+    return int(ratio)
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
