@@ -37,7 +37,8 @@ class EdgeCache:
         self.evictions = 0
         self._bytes = 0
         self._places: OrderedDict[tuple[str, int], Place] = OrderedDict()
-        self._sizes: dict[tuple[str, int], int] = {}  # a place's memory grows while it is here
+        self._sizes: dict[tuple[str, int], int] = {}  # a place's memory may come while it is here
+        self._keys: dict[int, set[tuple[str, int]]] = {}  # of a place, by its identity
         self._levels: dict[str, set[int]] = {}
 
     def get(self, edge: str, level: int) -> Place | None:
@@ -55,20 +56,25 @@ class EdgeCache:
         self._places[edge, level] = place
         self._levels.setdefault(edge, set()).add(level)
         self._sizes[edge, level] = place.bytes
+        self._keys.setdefault(id(place), set()).add((edge, level))
         self._bytes += place.bytes
         while self._bytes > self.capacity and len(self._places) > 1:
             self._drop(next(iter(self._places)))
             self.evictions += 1
 
-    def grown(self, edge: str, level: int) -> None:
-        """The place there, where there is one, has got a memory: weigh it again."""
-        if (place := self._places.get((edge, level))) is not None:
+    def grown(self, place: Place) -> None:
+        """A place has got a memory: weigh it again wherever it is."""
+        for edge, level in tuple(self._keys.get(id(place), ())):
             self.put(edge, level, place)
 
     def _drop(self, at: tuple[str, int]) -> None:
         place = self._places.pop(at, None)
         if place is not None:
             self._bytes -= self._sizes.pop(at)
+            keys = self._keys[id(place)]
+            keys.discard(at)
+            if not keys:
+                del self._keys[id(place)]
             levels = self._levels[at[0]]
             levels.discard(at[1])
             if not levels:

@@ -286,7 +286,7 @@ class Worker:
                 job.place.pair = x0[i : i + 1].clone(), eps[i : i + 1].clone()
                 if memory is not None:
                     job.place.memory = memory
-                    self.cache.grown(job.edge, job.level)
+                    self.cache.grown(job.place)
         pairs = [j.place.pair for j in jobs if j.place.pair is not None]
         x0, eps = stacked(list(pairs), self.rows)
         return x0, eps
