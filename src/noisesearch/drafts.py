@@ -71,6 +71,13 @@ def parse(text: str, named: Mapping[str, str] | None = None) -> Draft:
     return Draft(**found)
 
 
+def usual(steps: int, cached: bool) -> dict[str, str]:
+    """Names that a model of so many steps has for drafts where its maker gives none; ``cached``
+    where its network can have a first-block cache."""
+    names = {"half": f"steps:{-(-steps // 2)}", "quarter": f"steps:{-(-steps // 4)}"}
+    return {**names, "cached": "cache:0.1"} if cached else names
+
+
 def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 

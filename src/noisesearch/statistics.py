@@ -1,4 +1,4 @@
-"""Intervals of paired differences."""
+"""Means with their intervals, and rank correlation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .objectives import mid_ranks
+
 RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean difference and its 95 % interval."""
+    """A mean, mostly of differences, and its 95 % interval."""
 
     delta: float
     low: float
@@ -27,8 +29,21 @@ class Interval:
 
 def paired(before: npt.ArrayLike, after: npt.ArrayLike, seed: int = 0) -> Interval:
     """Mean of after − before [n] with its percentile bootstrap interval over the pairs."""
-    difference = np.asarray(after, float) - np.asarray(before, float)
+    return mean(np.asarray(after, float) - np.asarray(before, float), seed)
+
+
+def mean(values: npt.ArrayLike, seed: int = 0) -> Interval:
+    """Mean of values [n] with its percentile bootstrap interval over them."""
+    known = np.asarray(values, float)
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, len(difference), (RESAMPLES, len(difference)))
-    low, high = np.percentile(difference[drawn].mean(1), [2.5, 97.5])
-    return Interval(float(difference.mean()), float(low), float(high))
+    drawn = rng.integers(0, len(known), (RESAMPLES, len(known)))
+    low, high = np.percentile(known[drawn].mean(1), [2.5, 97.5])
+    return Interval(float(known.mean()), float(low), float(high))
+
+
+def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Spearman's, of values [n] each, ties averaged; NaN where all of one are equal."""
+    a, b = (mid_ranks(np.asarray(values, float)) for values in (first, second))
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / size if size else float("nan")

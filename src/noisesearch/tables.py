@@ -14,6 +14,7 @@ from .trajectory import FULL
 
 if TYPE_CHECKING:
     from .api import Request
+    from .calibrate import Calibration
     from .compare import Comparison
     from .parts import Parts
     from .results import Results
@@ -80,6 +81,21 @@ def compared(found: Comparison) -> str:
             cells += ["" if of is arm else found.difference(arm, of, c).text() for c in columns]
         rows.append(tuple(cells))
     return aligned(rows)
+
+
+def calibration(found: Calibration) -> str:
+    """A line a draft: its cost, and how it ranks the noises of the full samples."""
+    rows = [("draft", "steps", "NFE", "seconds", "reused", "rank correlation [95 %]",
+             "regret [95 %]", "gain kept")]  # fmt: skip
+    for row in found.rows:
+        rows.append((row.draft, str(row.steps), f"{row.nfe:.2f}", number(row.seconds, ".2f"),
+                     number(row.reused, ".0%"), row.correlation.text(".3f"),
+                     row.regret.text(".3f"), f"{row.kept:.0%}"))  # fmt: skip
+    return aligned(rows) + (
+        f"\n\n{found.prompts} prompts, {found.candidates} noises each; NFE and seconds are those "
+        f"of a candidate over a full one's of {found.steps} steps; gain kept is what is left of "
+        "the gain of the best candidate over the mean one"
+    )
 
 
 def number(value: float | None, form: str = ".3f") -> str:

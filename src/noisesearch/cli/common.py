@@ -73,6 +73,20 @@ def prompts_of(given: list[str], file: Path | None, unconditional: bool) -> list
     return prompts
 
 
+def texts_of(prompts: str, model: str) -> list[str]:
+    """So many of a model's own prompts, or those of a file."""
+    from .. import build
+
+    if not prompts.isdigit():
+        return [p for p in prompts_of([], Path(prompts), False) if p is not None]
+    texts = build.model_of(model).examples(int(prompts)) if int(prompts) else []
+    if not texts:
+        raise ConfigError(
+            f"model {model!r} has no {prompts} prompts of its own; give a file with --prompts"
+        )
+    return texts
+
+
 def parameters_of(pairs: list[str]) -> dict[str, Any]:
     """Values as JSON where they are (numbers, true, null), else as text."""
     parameters: dict[str, Any] = {}

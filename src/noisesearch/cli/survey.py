@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ConfigError
-from .common import Json, app, fresh_folder, interruptible, prompts_of, say, write
+from .common import Json, app, fresh_folder, interruptible, say, texts_of, write
 
 
 @app.command("list")
@@ -46,21 +45,12 @@ def compare(
     json_: Json = False,
 ) -> None:
     """Compare algorithms on the same prompts and first noises, with intervals."""
-    from .. import build
     from .. import compare as comparing
     from ..tables import compared
 
     named = comparing.located(algorithms)
     each = comparing.budgets_of(budgets)
-    known = build.model_of(model)
-    if prompts.isdigit():
-        texts = known.examples(int(prompts)) if int(prompts) else []
-        if not texts:
-            raise ConfigError(
-                f"model {model!r} has no {prompts} prompts of its own; give a file with --prompts"
-            )
-    else:
-        texts = [p for p in prompts_of([], Path(prompts), False) if p is not None]
+    texts = texts_of(prompts, model)
     folder = out or fresh_folder()
     found = comparing.compare(named, texts, each, folder, model, verifier, seed, say)
     if json_:

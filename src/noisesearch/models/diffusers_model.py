@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..algorithms.problem import Space
+from ..drafts import usual
 from ..errors import ConfigError
 from ..spec import sentence
 from ..trajectory import Condition
@@ -87,7 +88,7 @@ class DiffusersModel:
 
     @property
     def drafts(self) -> Mapping[str, str]:
-        return self.preset.drafts
+        return {**usual(self.steps, "transformer" in self.family.needs), **self.preset.drafts}
 
     @property
     def solver(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..algorithms.problem import Space
+from ..drafts import usual
 from ..errors import ConfigError, unknown
 from ..fingerprint import of_file
 from ..keys import digest
@@ -51,6 +52,10 @@ class SiTModel:
 
         side = self.config.input_size * factor(self.vae)
         return side, side
+
+    @property
+    def drafts(self) -> Mapping[str, str]:
+        return usual(self.steps, cached=True)
 
     @property
     def fingerprint(self) -> str:

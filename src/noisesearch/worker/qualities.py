@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ..ask import Ask, Reply
 from .engine import Usage, Worker
+
+
+@dataclass
+class Timing:
+    """Seconds that a quality's answers took, scored and all."""
+
+    seconds: float = 0.0
+    answers: int = 0
+
+    def add(self, seconds: float, answers: int) -> None:
+        self.seconds, self.answers = self.seconds + seconds, self.answers + answers
 
 
 class Qualities:
@@ -13,6 +26,7 @@ class Qualities:
 
     def __init__(self, workers: Mapping[str, Worker]) -> None:
         self.workers = dict(workers)
+        self.timings = {name: Timing() for name in workers}
 
     @property
     def usage(self) -> Usage:
@@ -44,8 +58,10 @@ class Qualities:
 
     def wait(self) -> list[tuple[Ask, Reply]]:
         """What one of the workers has to say."""
-        for worker in self.workers.values():
+        for name, worker in self.workers.items():
+            started = time.perf_counter()
             if answers := worker.wait():
+                self.timings[name].add(time.perf_counter() - started, len(answers))
                 return answers
         return []
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...algorithms.problem import Space
+from ...drafts import usual
 from ...errors import ConfigError
 from ...fingerprint import of_file
 from ...trajectory import Condition, Grid
@@ -38,6 +39,10 @@ class ShapesModel:
     @property
     def verifiers(self) -> Mapping[str, str]:
         return {name: f"{__package__}.verifiers:{name}" for name in ROLES}
+
+    @property
+    def drafts(self) -> Mapping[str, str]:
+        return usual(self.steps, cached=True)
 
     @property
     def fingerprint(self) -> str:

@@ -1,0 +1,229 @@
+"""What drafts are worth: how they rank the same noises as the full sample does, and their cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from .algorithms.problem import Problem, Search
+from .algorithms.settings import Settings
+from .api import Request
+from .ask import score
+from .budget import Budget
+from .driver import Watcher
+from .errors import ConfigError
+from .live import Live
+from .models.choice import as_model, model_of
+from .objectives import ranking
+from .run import Run
+from .spec import RunSpec
+from .statistics import Interval, mean, rank_correlation
+from .store import RunStore, read_spec
+from .trajectory import FULL
+
+if TYPE_CHECKING:
+    from .parts import Parts
+
+Numbers = npt.NDArray[np.float64]
+REPORT = "calibration.json"
+LEAST = 3  # candidates of a prompt, for a rank correlation to say anything
+
+
+class Pairs(Settings):
+    """The same noises at every quality that the run knows; not a search, but what calibrates one.
+
+    Price: ``candidates`` at the price of every quality.
+    """
+
+    name: ClassVar[str] = "pairs"
+    price: ClassVar[str] = "candidates·(C + the price of every draft)"
+
+    candidates: int = Field(default=16, ge=LEAST, description="noises a prompt")
+
+    def __call__(self, problem: Problem) -> Search:
+        replies = yield [
+            score(problem.sample(problem.noise(i), quality=quality), role="pair", index=i)
+            for i in range(self.candidates)
+            for quality in problem.space.qualities
+        ]
+        full = [reply for reply in replies if reply.trajectory.quality == FULL]
+        return [full[i].trajectory for i in ranking(problem.objective, full)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One draft against the full sample, of the same noises.
+
+    ``correlation``: Spearman's within a prompt, over the prompts. ``regret``: what the full value
+    of the draft's best is below the best full value. ``kept``: the share of the gain of the best
+    over the mean candidate that is left after it. ``nfe``: of a candidate, over a full one's.
+    ``seconds``: the same as measured, scoring and all; None where nothing was made anew.
+    ``reused``: the share of evaluations of which a cache left most out. ``prompts``: those in
+    which neither draft nor full sample scored all candidates alike.
+    """
+
+    draft: str
+    steps: int
+    nfe: float
+    correlation: Interval
+    regret: Interval
+    kept: float
+    prompts: int
+    seconds: float | None = None
+    reused: float | None = None
+
+    def json(self) -> dict[str, Any]:
+        def named(interval: Interval) -> dict[str, float]:
+            return {"mean": interval.delta, "low": interval.low, "high": interval.high}
+
+        return {**vars(self), "correlation": named(self.correlation), "regret": named(self.regret)}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """All drafts of a model, and what they were measured on."""
+
+    model: str
+    verifiers: Sequence[str]
+    prompts: int
+    candidates: int
+    steps: int
+    seed: int
+    rows: Sequence[Row]
+
+    def json(self) -> dict[str, Any]:
+        return {**vars(self), "rows": [row.json() for row in self.rows]}
+
+
+def drafts_of(model: Any, drafts: Sequence[str]) -> list[str]:
+    """Those asked for, else all that the model has names for."""
+    if drafts:
+        return list(drafts)
+    known = model_of(model) if isinstance(model, str) else as_model(model)
+    found = list(dict.fromkeys(getattr(known, "drafts", {}).values()))
+    if not found:
+        raise ConfigError(f"{known.name} has no drafts of its own; name some, as --draft steps:8")
+    return found
+
+
+Watching = Callable[[Run], AbstractContextManager[Watcher | None]]
+
+
+def calibrate(
+    request: Request, candidates: int, out: Path, watching: Watching | None = None
+) -> Calibration:
+    """Make and score ``candidates`` noises a prompt in full and as each of the request's drafts.
+
+    A calibration that is in ``out`` already is gone on with; what came out is written there as
+    ``calibration.json``. ConfigError where ``out`` holds another one.
+    """
+    drafts = drafts_of(request.model, request.drafts)
+    # A draft costs at most what the full sample does.
+    budget = f"{candidates * (1 + len(drafts))}candidates"
+    request = replace(
+        request, drafts=drafts, budget=budget, algorithm=f"{__name__}:{Pairs.__name__}",
+        parameters={"candidates": candidates},
+    )  # fmt: skip
+    parts, _ = request.resolve()
+    run = _opened(out, parts)
+    try:
+        with watching(run) if watching else nullcontext() as watcher:
+            run.execute(watcher)
+        made = _measured(run)
+    finally:
+        run.close()
+    found = Calibration(
+        parts.spec.model, parts.spec.verifiers, len(parts.conditions), candidates,
+        parts.spec.steps, parts.spec.seed,
+        [_row(run, quality, made.get(quality, {})) for quality in parts.drafts],
+    )  # fmt: skip
+    run.store.write_json(REPORT, {**found.json(), "measured": made})
+    return found
+
+
+def _opened(folder: Path, parts: Parts) -> Run:
+    """The run of a folder, new or as it was left."""
+    if not (folder / "spec.json").exists():
+        return Run.create(folder, parts)
+    if RunSpec.read(read_spec(folder), folder) != parts.spec:
+        raise ConfigError(
+            f"{folder} holds a run with other settings; choose another folder with --out"
+        )
+    budget = Budget.parse(parts.spec.budget)
+    return Run(folder, parts, RunStore(folder), parts.searches(budget), budget)
+
+
+def _measured(run: Run) -> dict[str, dict[str, float]]:
+    """Seconds, answers, evaluations and reused ones by quality; of an earlier process those of
+    qualities that were not made anew."""
+    from .worker.qualities import Qualities
+
+    path = run.folder / REPORT
+    found: dict[str, dict[str, float]] = {}
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))["measured"]
+    executor = run.driver.executor if run.driver else None
+    assert isinstance(executor, Qualities), "a calibration has drafts"
+    for quality, worker in executor.workers.items():
+        timing = executor.timings[quality]
+        if timing.answers:
+            units = worker.usage.values()
+            found[quality] = {
+                "seconds": timing.seconds, "answers": timing.answers,
+                "nfe": sum(of["nfe"] for of in units),
+                "reused": sum(of.get("reused", 0) for of in units),
+            }  # fmt: skip
+    full = found.get(FULL)
+    for of in found.values():
+        of["share"] = (
+            of["seconds"] / of["answers"] / (full["seconds"] / full["answers"]) if full else 0.0
+        )
+    return found
+
+
+def _row(run: Run, quality: str, measured: Mapping[str, float]) -> Row:
+    parts = run.parts
+    draft = parts.drafts[quality]
+    pairs = [_values(live, quality) for live in run.searches]
+    told = [rank_correlation(*pair) for pair in pairs]
+    known = np.array([value for value in told if np.isfinite(value)])
+    if not len(known):
+        raise ConfigError(
+            f"no prompt has {LEAST} candidates whose scores differ, so nothing can be ranked; "
+            "choose another verifier, or more prompts"
+        )
+    regret = np.array([full.max() - full[drafted.argmax()] for drafted, full in pairs])
+    gain = np.array([full.max() - full.mean() for _, full in pairs])
+    nfe = draft.steps * parts.rates().weight(quality) / parts.spec.steps
+    reused = measured["reused"] / measured["nfe"] if "nfe" in measured else None
+    return Row(
+        quality, draft.steps, nfe, mean(known), mean(regret),
+        float(1 - regret.sum() / gain.sum()) if gain.sum() else 1.0, len(known),
+        measured.get("share"), reused if draft.draft.cache is not None else None,
+    )  # fmt: skip
+
+
+def _values(live: Live, quality: str) -> tuple[Numbers, Numbers]:
+    """The values of drafts and of full samples of the same noises; those without one left out."""
+    value = live.objective.value
+    found = {(r.trajectory.noise.key, r.trajectory.quality): value(r) for r in live.replies}
+    both = [
+        (found[noise, quality], full)
+        for (noise, of), full in found.items()
+        if of == FULL and np.isfinite([full, found.get((noise, quality), np.nan)]).all()
+    ]
+    if len(both) < LEAST:
+        raise ConfigError(
+            f"{live.problem.condition}: {len(both)} of its candidates have a score both in full "
+            f"and as draft {quality!r}, too few to rank; mend the verifier and calibrate again"
+        )
+    drafted, full = np.array(both).T
+    return drafted, full
