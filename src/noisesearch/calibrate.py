@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -66,8 +67,8 @@ class Row:
     of the draft's best is below the best full value. ``kept``: the share of the gain of the best
     over the mean candidate that is left after it. ``nfe``: of a candidate, over a full one's.
     ``seconds``: the same as measured, scoring and all; None where nothing was made anew.
-    ``reused``: the share of evaluations of which a cache left most out. ``prompts``: those in
-    which neither draft nor full sample scored all candidates alike.
+    ``reused``: the share of evaluations of which a cache left most out. ``prompts``: those whose
+    full samples were not all scored alike; drafts that are correlate by 0.
     """
 
     draft: str
@@ -126,13 +127,16 @@ def calibrate(
     ``calibration.json``. ConfigError where ``out`` holds another one.
     """
     drafts = drafts_of(request.model, request.drafts)
-    # A draft costs at most what the full sample does.
+    # Enough for all, since a draft costs at most what the full sample does; set right below.
     budget = f"{candidates * (1 + len(drafts))}candidates"
     request = replace(
         request, drafts=drafts, budget=budget, algorithm=f"{__name__}:{Pairs.__name__}",
         parameters={"candidates": candidates},
     )  # fmt: skip
     parts, _ = request.resolve()
+    each = parts.candidate + sum(map(parts.price, parts.drafts))
+    exact = f"{math.ceil(candidates * each)}nfe/condition"
+    parts.spec = parts.spec.model_copy(update={"budget": exact})
     run = _opened(out, parts)
     try:
         with watching(run) if watching else nullcontext() as watcher:
@@ -193,16 +197,16 @@ def _row(run: Run, quality: str, measured: Mapping[str, float]) -> Row:
     parts = run.parts
     draft = parts.drafts[quality]
     pairs = [_values(live, quality) for live in run.searches]
-    told = [rank_correlation(*pair) for pair in pairs]
-    known = np.array([value for value in told if np.isfinite(value)])
-    if not len(known):
+    known = [0.0 if np.ptp(drafted) == 0 else rank_correlation(drafted, full)
+             for drafted, full in pairs if np.ptp(full) > 0]  # fmt: skip
+    if not known:
         raise ConfigError(
-            f"no prompt has {LEAST} candidates whose scores differ, so nothing can be ranked; "
-            "choose another verifier, or more prompts"
+            "the full samples of each prompt have one and the same score, so nothing can be "
+            "ranked; choose another verifier, or other prompts"
         )
     regret = np.array([full.max() - full[drafted.argmax()] for drafted, full in pairs])
     gain = np.array([full.max() - full.mean() for _, full in pairs])
-    nfe = draft.steps * parts.rates().weight(quality) / parts.spec.steps
+    nfe = parts.price(quality) / parts.candidate
     reused = measured["reused"] / measured["nfe"] if "nfe" in measured else None
     return Row(
         quality, draft.steps, nfe, mean(known), mean(regret),

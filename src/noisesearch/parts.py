@@ -135,6 +135,10 @@ class Parts:
         """NFE of one candidate as the search has them."""
         return self.spec.steps * self.stages * self.rates().weight(self.spec.quality)
 
+    def price(self, draft: str) -> float:
+        """NFE of one candidate of a draft."""
+        return self.drafts[draft].steps * self.stages * self.rates().weight(draft)
+
     @property
     def drafted(self) -> bool:
         """True where winners are finished otherwise than the search sees them."""
