@@ -16,8 +16,9 @@ from typing import Any
 from . import registry
 from .errors import ConfigError, unknown
 
-EXAMPLES = {"steps": "steps:8", "model": "model:shapes-small", "guidance": "guidance:1",
-            "size": "size:512x512", "skip": "skip:3,5", "cache": "cache:0.1"}  # fmt: skip
+EXAMPLES = {"steps": "steps:8", "model": "model:shapes-small", "lora": "lora:lcm.safetensors",
+            "guidance": "guidance:1", "size": "size:512x512", "skip": "skip:3,5",
+            "cache": "cache:0.1"}  # fmt: skip
 SIZE = re.compile(r"\d+x\d+")
 # A plus sign in a path is one unless a part of a draft follows.
 BETWEEN = re.compile(rf"\+(?=(?:{'|'.join(EXAMPLES)}):)")
@@ -27,13 +28,15 @@ BETWEEN = re.compile(rf"\+(?=(?:{'|'.join(EXAMPLES)}):)")
 class Draft:
     """What is cheaper; None and empty are as in the full sample.
 
-    ``steps`` of the grid; ``model``, another network on the same noise; ``guidance``, its scale;
-    ``size`` WIDTHxHEIGHT, from the noise summed over the places that it puts together; ``skip``,
-    layers left out, counted from 0; ``cache``, the threshold of the first-block cache.
+    ``steps`` of the grid; ``model``, another network on the same noise; ``lora``, a file of
+    adapters; ``guidance``, its scale; ``size`` WIDTHxHEIGHT, from the noise summed over the places
+    that it puts together; ``skip``, layers left out, counted from 0; ``cache``, the threshold of
+    the first-block cache.
     """
 
     steps: int | None = None
     model: str = ""
+    lora: str = ""
     guidance: float | None = None
     size: str = ""
     skip: tuple[int, ...] = ()
@@ -95,6 +98,12 @@ def _model(value: str) -> str:
     return registry.located(str(Path(value).expanduser()))
 
 
+def _file(value: str) -> str:
+    if not value:
+        raise ValueError("a file")
+    return str(Path(value).expanduser().resolve())
+
+
 def _number(least: float, what: str) -> Callable[[str], float]:
     def read(value: str) -> float:
         try:
@@ -124,6 +133,7 @@ def _skip(value: str) -> tuple[int, ...]:
 READERS: dict[str, Callable[[str], Any]] = {
     "steps": _steps,
     "model": _model,
+    "lora": _file,
     "guidance": _number(-math.inf, "a number"),
     "size": _size,
     "skip": _skip,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import noisesearch as ns
@@ -16,6 +17,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.models.blocks import LISTS, lists_of, twin
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.first_block import FirstBlockDenoiser
+from noisesearch.models.lora import adapted, read
 from noisesearch.testing import tiny_pipeline
 from noisesearch.trajectory import Condition
 
@@ -162,6 +164,98 @@ def test_wrong_drafts(name: str, draft: str, said: str) -> None:
     with pytest.raises(ConfigError) as error:
         search(tiny_pipeline(name), draft)
     assert said in str(error.value)
+
+
+FILES = {
+    # The network's prefix, the names of the factors, and whether there is an alpha.
+    "transformer": ("transformer.", "lora_A.weight", "lora_B.weight", None),
+    "old": ("", "lora.down.weight", "lora.up.weight", 1.0),
+}
+
+
+def factors(network: nn.Module, form: str = "transformer") -> dict[str, Tensor]:
+    """An adapter of rank 2 for every attention's queries, and for the first convolution."""
+    prefix, down, up, alpha = FILES[form]
+    seeded, content = torch.Generator().manual_seed(1), {}
+    for name, layer in network.named_modules():
+        if not (name.endswith("to_q") or name in ("conv_in", "pos_embed.proj")):
+            continue
+        out, *inner = layer.weight.shape
+        after = [1, 1] if isinstance(layer, nn.Conv2d) else []
+        content[f"{prefix}{name}.{down}"] = torch.randn(2, *inner, generator=seeded)
+        content[f"{prefix}{name}.{up}"] = torch.randn(out, 2, *after, generator=seeded)
+        if alpha is not None:
+            content[f"{prefix}{name}.alpha"] = torch.tensor(alpha)
+    return content
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("name", "form"), [("pixart", "transformer"), ("sd", "old")])
+def test_lora(name: str, form: str, tmp_path: Path) -> None:
+    """As if the products of the factors were added to the weights, which stay as they are."""
+    pipe = tiny_pipeline(name)
+    denoiser = from_object(pipe).build(3.0, "cpu", "float32")
+    of, network = evaluated(denoiser), pipe.transformer if name == "pixart" else pipe.unet
+    content = factors(network, form)
+    save_file(content, str(tmp_path / "a.safetensors"))
+    before = denoiser(*of)
+    small = denoiser.rewired(partial(adapted, factors=read(tmp_path / "a.safetensors")))
+    found = small(*of)
+    assert small.flops > denoiser.flops
+    assert all(map(torch.equal, denoiser(*of), before)), "the network itself is as it was"
+    prefix, down, up, alpha = FILES[form]
+    for key in (k for k in content if k.endswith(down)):
+        weight = network.get_submodule(key.removeprefix(prefix).removesuffix(f".{down}")).weight
+        product = content[key.removesuffix(down) + up].flatten(1) @ content[key].flatten(1)
+        weight += (1.0 if alpha is None else alpha / 2) * product.view_as(weight)
+    for mine, merged, its in zip(found, denoiser(*of), before, strict=True):
+        assert torch.allclose(mine, merged, atol=1e-3, rtol=1e-4)
+        assert not torch.allclose(mine, its, atol=1e-2)
+
+
+def test_lora_in_a_search(tmp_path: Path) -> None:
+    pipe = tiny_pipeline("pixart")
+    save_file(factors(pipe.transformer), str(tmp_path / "a.safetensors"))
+    result = search(pipe, f"steps:2+cache:1e9+lora:{tmp_path / 'a.safetensors'}")
+    assert result.ledger["physical"]["reused"] == 4
+    assert result.ledger["counted"] > 4 + 8, "an adapter costs something"
+    print_ = json.loads((result.run / "spec.json").read_text())["fingerprints"]
+    assert sum(name.startswith("draft ") for name in print_) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"transformer.a.lora_A.weight": torch.ones(2, 3)}, "without transformer.a.lora_B.weight"),
+        ({"text_encoder.x": torch.ones(2)}, "holds 'text_encoder.x', which is none"),
+        ({}, "holds no adapter"),
+        (
+            {"a.lora_A.weight": torch.ones(2, 3), "a.lora_B.weight": torch.ones(3, 2)},
+            "adapts a layer 'a' that a PixArtTransformer2DModel does not have",
+        ),
+        (
+            {
+                "proj_out.lora_A.weight": torch.ones(2, 3),
+                "proj_out.lora_B.weight": torch.ones(3, 2),
+            },
+            "do not fit that layer",
+        ),
+    ],
+)
+def test_wrong_loras(content: dict[str, Tensor], said: str, tmp_path: Path) -> None:
+    save_file(content, str(tmp_path / "a.safetensors"))
+    with pytest.raises(ConfigError) as error:
+        search(tiny_pipeline("pixart"), f"lora:{tmp_path / 'a.safetensors'}")
+    assert said in str(error.value)
+
+
+def test_loras_that_are_no_files_of_safetensors(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"x")
+    (tmp_path / "a.safetensors").write_bytes(b"x")
+    for name, said in (("a.bin", "unpickled"), ("b.safetensors", "is no file"),
+                       ("a.safetensors", "cannot be read")):  # fmt: skip
+        with pytest.raises(ConfigError, match=said):
+            read(tmp_path / name)
 
 
 def test_what_is_offloaded_is_refused() -> None:

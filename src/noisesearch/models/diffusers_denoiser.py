@@ -133,7 +133,8 @@ class DiffusersDenoiser:
         made.__dict__.pop("flops", None)
         made._backbone = copy.copy(self._backbone)
         made._network = made._backbone.network = change(self._backbone.network)
-        made._change = change
+        before = self._change
+        made._change = lambda network: change(before(network))
         return made
 
     @torch.no_grad()

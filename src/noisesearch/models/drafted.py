@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..algorithms.problem import Space
 from ..drafts import Draft
 from ..errors import ConfigError
+from ..fingerprint import of_file
 from ..trajectory import Condition
 from .choice import model_of, sized
 from .protocol import Model
@@ -72,8 +74,10 @@ def drafted(draft: Draft, full: Full, conditions: Sequence[Condition]) -> Drafte
             f"{full.denoiser.process.name} one; choose a model that was trained as it was"
         )
     steps = draft.steps or min(model.steps if draft.model else full.steps, full.steps)
-    own = model.fingerprint if draft.model else ""
-    return Drafted(draft, steps, model.space(), _rewired(draft, denoiser), fold, own)
+    rewired = _rewired(draft, denoiser)
+    prints = [model.fingerprint] if draft.model else []
+    prints += [of_file(Path(draft.lora))] if draft.lora else []
+    return Drafted(draft, steps, model.space(), rewired, fold, "+".join(prints))
 
 
 def _check_read(draft: Draft, model: Model, conditions: Sequence[Condition]) -> None:
@@ -104,8 +108,8 @@ def _loaded(draft: Draft, model: Model, full: Full, guidance: float) -> Denoiser
 
 
 def _rewired(draft: Draft, denoiser: Any) -> Denoiser:
-    """Without the layers that are skipped, and with a cache where one is asked for."""
-    if draft.cache is None and not draft.skip:
+    """With adapters, without the layers that are skipped, and with a cache, as asked for."""
+    if draft.cache is None and not draft.skip and not draft.lora:
         found: Denoiser = denoiser
         return found
     if not hasattr(denoiser, "rewired"):
@@ -115,10 +119,13 @@ def _rewired(draft: Draft, denoiser: Any) -> Denoiser:
         )
     from .blocks import twin
     from .first_block import FirstBlockDenoiser
+    from .lora import adapted, read
 
+    if draft.lora:
+        denoiser = denoiser.rewired(partial(adapted, factors=read(Path(draft.lora))))
     if draft.cache is not None:
         return FirstBlockDenoiser(denoiser, draft.cache, draft.skip)
-    found = denoiser.rewired(partial(twin, skip=draft.skip))
+    found = denoiser.rewired(partial(twin, skip=draft.skip)) if draft.skip else denoiser
     return found
 
 
