@@ -12,7 +12,7 @@ import pytest
 
 import noisesearch as ns
 from noisesearch.api import Request
-from noisesearch.calibrate import Calibration, Pairs, calibrate, drafts_of
+from noisesearch.calibrate import Calibration, Pairs, calibrate, drafts_of, prepared
 from noisesearch.errors import ConfigError
 from noisesearch.statistics import mean, paired, rank_correlation
 from noisesearch.tables import calibration
@@ -22,10 +22,11 @@ PROMPTS = ["one", "two", "three"]
 DRAFTS = ["steps:4", "steps:2"]
 
 
-def request(**settings: Any) -> Request:
+def calibrated(candidates: int, folder: Path, **settings: Any) -> Calibration:
     common: dict[str, Any] = {"model": MixtureModel(), "verifier": "evenness", "rows": 4}
     common |= {"dtype": "float32", "drafts": DRAFTS}
-    return Request(PROMPTS, **{**common, **settings})
+    request = Request(PROMPTS, **{**common, **settings})
+    return calibrate(prepared(request, candidates), folder)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(folder: Path) -> Calibration:
-    return calibrate(request(), 8, folder)
+    return calibrated(8, folder)
 
 
 def test_rank_correlation() -> None:
@@ -77,27 +78,27 @@ def test_rows_are_what_searches_of_their_own_say(found: Calibration) -> None:
 
 
 def test_a_draft_that_is_the_full_sample_ranks_as_it_does(tmp_path: Path) -> None:
-    (row,) = calibrate(request(drafts=["steps:6"]), 4, tmp_path).rows
+    (row,) = calibrated(4, tmp_path, drafts=["steps:6"]).rows
     assert row.correlation.delta == row.correlation.low == row.kept == row.nfe == 1
     assert row.regret.high == 0
 
 
 def test_a_draft_that_cannot_tell_noises_apart(tmp_path: Path) -> None:
     """One Euler step from noise to clean is the mean of all there is, whatever the noise."""
-    (row,) = calibrate(request(drafts=["steps:1"]), 4, tmp_path).rows
+    (row,) = calibrated(4, tmp_path, drafts=["steps:1"]).rows
     assert row.correlation.delta == 0 and row.prompts == 3 and row.kept < 1
 
 
 def test_gone_on_with(found: Calibration, folder: Path) -> None:
     """Nothing is made again, and what was measured when it was made is still known."""
     lines = (folder / "journal.jsonl").read_text().count('"reply"')
-    again = calibrate(request(), 8, folder)
+    again = calibrated(8, folder)
     assert again == found and all(row.seconds is not None for row in again.rows)
     assert (folder / "journal.jsonl").read_text().count('"reply"') == lines == 3 * 8 * 3
     content = json.loads((folder / "calibration.json").read_text())
     assert content["rows"][0]["correlation"]["mean"] == found.rows[0].correlation.delta
     with pytest.raises(ConfigError, match="holds a run with other settings"):
-        calibrate(request(seed=1), 8, folder)
+        calibrated(8, folder, seed=1)
 
 
 def test_table(found: Calibration) -> None:
@@ -111,7 +112,7 @@ def test_nothing_to_rank(tmp_path: Path) -> None:
         return images.mean((1, 2, 3)) * 0
 
     with pytest.raises(ConfigError, match="one and the same score"):
-        calibrate(request(verifier=same), 4, tmp_path)
+        calibrated(4, tmp_path, verifier=same)
 
 
 def test_drafts_of_a_model() -> None:

@@ -118,14 +118,9 @@ def drafts_of(model: Any, drafts: Sequence[str]) -> list[str]:
 Watching = Callable[[Run], AbstractContextManager[Watcher | None]]
 
 
-def calibrate(
-    request: Request, candidates: int, out: Path, watching: Watching | None = None
-) -> Calibration:
-    """Make and score ``candidates`` noises a prompt in full and as each of the request's drafts.
-
-    A calibration that is in ``out`` already is gone on with; what came out is written there as
-    ``calibration.json``. ConfigError where ``out`` holds another one.
-    """
+def prepared(request: Request, candidates: int) -> Parts:
+    """What makes and scores ``candidates`` noises a prompt in full and as each of the request's
+    drafts, loaded; ConfigError where that cannot be, before there is a folder."""
     drafts = drafts_of(request.model, request.drafts)
     # Enough for all, since a draft costs at most what the full sample does; set right below.
     budget = f"{candidates * (1 + len(drafts))}candidates"
@@ -137,6 +132,15 @@ def calibrate(
     each = parts.candidate + sum(map(parts.price, parts.drafts))
     exact = f"{math.ceil(candidates * each)}nfe/condition"
     parts.spec = parts.spec.model_copy(update={"budget": exact})
+    return parts
+
+
+def calibrate(parts: Parts, out: Path, watching: Watching | None = None) -> Calibration:
+    """Run what was :func:`prepared`.
+
+    A calibration that is in ``out`` already is gone on with; what came out is written there as
+    ``calibration.json``. ConfigError where ``out`` holds another one.
+    """
     run = _opened(out, parts)
     try:
         with watching(run) if watching else nullcontext() as watcher:
@@ -145,7 +149,8 @@ def calibrate(
     finally:
         run.close()
     found = Calibration(
-        parts.spec.model, parts.spec.verifiers, len(parts.conditions), candidates,
+        parts.spec.model, parts.spec.verifiers, len(parts.conditions),
+        parts.spec.parameters["candidates"],
         parts.spec.steps, parts.spec.seed,
         [_row(run, quality, made.get(quality, {})) for quality in parts.drafts],
     )  # fmt: skip

@@ -51,6 +51,22 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
     "folder of prompts": (quick("--prompts", "."), ("cannot be read", "is a directory")),
     "empty prompts": (quick("--prompts", "empty.txt"), ("empty.txt has no prompt", "a line")),
     "prompts in Latin-1": (quick("--prompts", "latin.txt"), ("latin.txt", "UTF-8")),
+    "draft": ([*quick(RED), "--draft", "stps:1"], ("unknown draft 'stps:1'", "steps:8", "half")),
+    "draft's layers": ([*quick(RED), "--draft", "skip:9"], ("skip is 9", "layers 0 to 5")),
+    "dear draft": ([*quick(RED), "--draft", "steps:3"], ("costs as much as 3", "needs 2")),
+    "draft of other noises": (
+        [*quick(RED), "--draft", "model:noisesearch.testing.mixture_model:MixtureModel"],
+        ("has noises of shape 1x4x4 and shapes of 3x32x32", "with the same latents"),
+    ),
+    "calibrated draft": (
+        ["calibrate", "shapes", "--prompts", "2", "--draft", "cache:much"],
+        ("cache is 'much'", "such as cache:0.1"),
+    ),
+    "calibrated model": (["calibrate", "shape"], ("unknown model 'shape'", "'shapes'")),
+    "candidates to calibrate on": (
+        ["calibrate", "shapes", "--prompts", "2", "--candidates", "2"],
+        ("candidates", "greater than or equal to 3"),
+    ),
     "small budget": ([*quick(RED), "--budget", "1"], ("too small", "the smallest is 2nfe")),
     "small run budget": (
         [*quick(RED, "a blue ring"), "--budget", "3nfe/run"],

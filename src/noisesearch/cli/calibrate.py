@@ -38,6 +38,7 @@ def calibrate(
     """Measure how drafts of MODEL rank the noises that its full samples are made of."""
     from ..api import Request
     from ..calibrate import calibrate as calibrated
+    from ..calibrate import prepared
     from ..progress import Progress
     from ..tables import calibration
 
@@ -56,9 +57,10 @@ def calibrate(
         dtype=dtype,
         rows=batch,
     )
+    parts = prepared(request, candidates)
     folder = out or fresh_folder()
     say(f"calibrating in {folder}; after an interrupt, go on with --out {folder}")
-    found = calibrated(request, candidates, folder, Progress)
+    found = calibrated(parts, folder, Progress)
     if json_:
         write(found.json(), True)
         return
