@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from noisesearch.ask import score
+from noisesearch.ask import Ask, score
 from noisesearch.noise import Array, Materialiser, Noise, gaussian
 from noisesearch.registry import load
 from noisesearch.solvers import SOLVERS, solver
 from noisesearch.testing import ExecutorContract, MixtureModel, SolverContract, VerifierContract
 from noisesearch.testing.mixture_model import brightness, evenness
-from noisesearch.trajectory import Condition, Trajectory
+from noisesearch.trajectory import FULL, Condition, Trajectory
 from noisesearch.worker.engine import AHEAD, Worker
+from noisesearch.worker.qualities import Qualities
 
 
 class TestSolvers(SolverContract):
@@ -26,6 +27,21 @@ class TestWorker(ExecutorContract):
     @pytest.fixture
     def executor(self, parts: Any) -> Any:
         return parts.worker(None)
+
+
+class TestQualities(ExecutorContract):
+    """Every second ask is about another quality."""
+
+    @pytest.fixture
+    def executor(self, parts: Any) -> Any:
+        return Qualities({name: parts.worker(None) for name in (FULL, "other")})
+
+    def asks(self, count: int, text: str = "any") -> list[Ask]:
+        of = Condition(text=text)
+        return [
+            score(Trajectory.begin(of, gaussian(i), 6, (FULL, "other")[i % 2]).denoise())
+            for i in range(count)
+        ]
 
 
 class TestPictureScores(VerifierContract):

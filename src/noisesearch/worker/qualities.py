@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..ask import Ask, Reply
@@ -21,23 +22,39 @@ class Timing:
         self.seconds, self.answers = self.seconds + seconds, self.answers + answers
 
 
+class Sums(Mapping[str, Mapping[str, int]]):
+    """Usages of several workers as one, added up when a condition is asked about."""
+
+    def __init__(self, usages: Sequence[Usage]) -> None:
+        self._usages = usages
+
+    def __getitem__(self, key: str) -> Mapping[str, int]:
+        found: Counter[str] = Counter()
+        for usage in self._usages:
+            found.update(usage.get(key, {}))
+        if not found:
+            raise KeyError(key)
+        return dict(found)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(key for usage in self._usages for key in usage))
+
+    def __len__(self) -> int:
+        return len({key for usage in self._usages for key in usage})
+
+
 class Qualities:
     """Answers an ask by the worker of its trajectory's quality; see the contract of Executor."""
 
     def __init__(self, workers: Mapping[str, Worker]) -> None:
         self.workers = dict(workers)
+        self._turns = deque(workers)
         self.timings = {name: Timing() for name in workers}
 
     @property
-    def usage(self) -> Usage:
+    def usage(self) -> Mapping[str, Mapping[str, int]]:
         """What ran, by condition key, over all qualities."""
-        total: Usage = {}
-        for worker in self.workers.values():
-            for key, units in worker.usage.items():
-                of = total.setdefault(key, {})
-                for unit, count in units.items():
-                    of[unit] = of.get(unit, 0) + count
-        return total
+        return Sums([worker.usage for worker in self.workers.values()])
 
     @property
     def evaluations(self) -> int:
@@ -57,10 +74,12 @@ class Qualities:
         self._of(ask).cancel(ask)
 
     def wait(self) -> list[tuple[Ask, Reply]]:
-        """What one of the workers has to say."""
-        for name, worker in self.workers.items():
+        """What one of the workers has to say; they take turns, so that their times compare on a
+        machine whose speed drifts."""
+        for name in tuple(self._turns):
+            self._turns.rotate(-1)
             started = time.perf_counter()
-            if answers := worker.wait():
+            if answers := self.workers[name].wait():
                 self.timings[name].add(time.perf_counter() - started, len(answers))
                 return answers
         return []
