@@ -102,6 +102,18 @@ def test_another_scheduler_in_the_pipeline(tmp_path: Path) -> None:
     assert differ(image, found.winner.image) <= 1
 
 
+def test_half_precision_files(tmp_path: Path) -> None:
+    """The lines open a folder that has only the published half-precision variant."""
+    tiny_pipeline("flux").save_pretrained(tmp_path / "half", variant="fp16", max_shard_size="60KB")
+    shards = list((tmp_path / "half" / "transformer").glob("*.safetensors"))
+    assert len(shards) > 1 and all(".fp16" in path.name for path in shards)
+    settings = {"steps": 2, "size": "32x32", "out": tmp_path / "run"}
+    found = search(PROMPTS[0], str(tmp_path / "half"), **settings)
+    exported = ns.export(tmp_path / "run")
+    (image,) = made_by(exported.lines, tmp_path)
+    assert differ(image, found.winner.image) <= 1
+
+
 def test_no_lines_for_steps_that_the_pipeline_does_not_take(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -142,13 +142,17 @@ class Folder:
         from safetensors import safe_open
 
         files = self._files(part, WEIGHTS)
-        plain = [p for p in files if ".fp16." not in p.name]
+        whole = [p for p in files if ".fp16" not in p.name]
         count = 0
-        for path in plain or files:
+        for path in whole or files:
             with safe_open(path, framework="pt") as weights:
                 shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
             count += sum(math.prod(shape) for shape in shapes)
         return count
+
+    def _half(self, part: str) -> bool:
+        """True where only the published half-precision variant of the weights is there."""
+        return all(".fp16" in path.name for path in self._files(part, WEIGHTS))
 
     @property
     def _models(self) -> list[str]:
@@ -223,6 +227,8 @@ class Folder:
         settings = [repr(where), f"torch_dtype=torch.{dtype}"]
         if (self.index.get("safety_checker") or [None])[0] is not None:
             settings.append("safety_checker=None")  # it is not run in a search
+        if all(map(self._half, self._models)):
+            settings.append("variant='fp16'")
         return [f"pipe = diffusers.{self.kind}.from_pretrained({', '.join(settings)})",
                 f"pipe.to({device!r})"]  # fmt: skip
 
@@ -235,13 +241,12 @@ class Folder:
                 f"{part} of {self.path} is a {library}.{name}, which is not in the installed "
                 f"{' and '.join(LIBRARIES)}; nothing else is run from a folder of weights"
             )
-        plain = [p for p in self._files(part, WEIGHTS) if ".fp16." not in p.name]
         precision = {"torch_dtype" if library == "diffusers" else "dtype": dtype}
         try:
             with quiet(LIBRARIES):
                 model, info = kind.from_pretrained(
                     str(self.path / part), local_files_only=True, use_safetensors=True,
-                    output_loading_info=True, variant=None if plain else "fp16",
+                    output_loading_info=True, variant="fp16" if self._half(part) else None,
                     ignore_mismatched_sizes=True, **precision,
                 )  # fmt: skip
         except Exception as error:  # truncated files: each library has its own
