@@ -24,7 +24,8 @@ def options(description: str | None, sizes: Sequence[str]) -> argparse.ArgumentP
     """The options of all training scripts."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--size", choices=sizes, default=sizes[0])
-    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--steps", type=int, default=0, help="stop after so many steps")
+    parser.add_argument("--minutes", type=float, default=0.0, help="stop after so many minutes")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -39,8 +40,10 @@ def options(description: str | None, sizes: Sequence[str]) -> argparse.ArgumentP
 class Loop:
     """One training run: a network, its running average, optimizers, folder and progress.
 
-    ``loss(network, step)`` draws a batch of its own by the step's number, so that a run that was
-    stopped and goes on sees the same batches. ``finish(average)`` is called at each checkpoint.
+    ``loss(network, step)`` draws a batch of its own; where it does so by the step's number, a run
+    that was stopped and goes on sees the batches of an unbroken one. ``finish(average)`` is called
+    at each checkpoint. ``aside``: what learns along by a loss of its own and is no part of the
+    result. ``more()`` gives further columns of the curve, or others in place of those there are.
     """
 
     def __init__(
@@ -49,12 +52,17 @@ class Loop:
         network: nn.Module,
         loss: Callable[[nn.Module, int], Tensor],
         finish: Callable[[nn.Module], None],
+        aside: nn.Module | None = None,
+        more: Callable[[], dict[str, float]] = dict,
     ) -> None:
+        if not arguments.steps and not arguments.minutes:
+            raise SystemExit("give --steps, --minutes or both")
         torch.set_num_threads(arguments.threads)
         keep_buffers()
         self.arguments, self.network, self.loss, self.finish = arguments, network, loss, finish
         self.average = copy.deepcopy(network).requires_grad_(False)
-        self.optimizers = optimizers(network, arguments.rate)
+        self.aside, self.more = aside or nn.Module(), more
+        self.optimizers = optimizers(network, self.aside, arguments.rate)
         self.folder = RUNS / (arguments.run or arguments.size)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.step, self.spent = 0, 0.0
@@ -63,10 +71,16 @@ class Loop:
         count = sum(p.numel() for p in network.parameters())
         print(f"{count:,} parameters, at step {self.step}", flush=True)
 
+    def progress(self) -> float:
+        """The share of the run that is done, by steps or by minutes."""
+        by_steps = self.step / self.arguments.steps if self.arguments.steps else 0.0
+        by_time = self.spent / (60 * self.arguments.minutes) if self.arguments.minutes else 0.0
+        return min(1.0, max(by_steps, by_time))
+
     def rate(self) -> float:
         """The learning rate: a warm-up, a plateau, then a cosine to nearly zero."""
         warm = min(1.0, (self.step + 1) / 200)
-        tail = max(0.0, (self.step / self.arguments.steps - 0.4) / 0.6)
+        tail = max(0.0, (self.progress() - 0.4) / 0.6)
         fall = 0.02 + 0.49 * (1 + math.cos(math.pi * tail))
         return float(self.arguments.rate * warm * fall)
 
@@ -87,9 +101,10 @@ class Loop:
         return float(loss.detach())
 
     def run(self) -> None:
-        """Train until the steps are made; a checkpoint every three minutes and at the end."""
+        """Train until the steps are made or the minutes are over; a checkpoint every three minutes
+        and at the end."""
         saved, losses = time.time(), list[float]()
-        while self.step < self.arguments.steps:
+        while self.progress() < 1:
             began = time.time()
             losses.append(self.update())
             self.spent += time.time() - began
@@ -104,7 +119,7 @@ class Loop:
     def log(self, loss: float) -> None:
         """Append one line to the training curve."""
         line = {"step": self.step, "minutes": round(self.spent / 60, 2),
-                "rate": round(self.rate(), 6), "loss": round(loss, 5)}  # fmt: skip
+                "rate": round(self.rate(), 6), "loss": round(loss, 5), **self.more()}  # fmt: skip
         with (self.folder / "curve.jsonl").open("a") as curve:
             curve.write(json.dumps(line) + "\n")
 
@@ -113,6 +128,7 @@ class Loop:
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "aside": self.aside.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
             "spent": self.spent,
@@ -126,17 +142,19 @@ class Loop:
         state = torch.load(self.folder / "last.pt", weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
+        self.aside.load_state_dict(state.get("aside", {}))
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step, self.spent = state["step"], state["spent"]
 
 
-def optimizers(network: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
+def optimizers(network: nn.Module, aside: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks and AdamW for everything else."""
     hidden, rest = [], []
     for name, parameter in network.named_parameters():
         inside = "blocks." in name and name.endswith("weight") and parameter.ndim == 2
         (hidden if inside else rest).append(parameter)
+    rest.extend(aside.parameters())
     found: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     ]
