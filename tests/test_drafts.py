@@ -64,6 +64,7 @@ def test_wrong_text(text: str, said: str) -> None:
         ("steps:7", "costs as much as 7 evaluations of the full sample, which needs 6"),
         ("cache:0.1", "does not allow; use a draft of fewer steps"),
         ("size:2x2", "makes 4x4 only"),
+        ("model:shapes-small+size:16x16", "makes 32x32 only"),
         ("model:shapes-small", "draft 'model:shapes-small' has noises of shape 3x32x32"),
         ("model:shap", "unknown model 'shap'"),
     ],

@@ -152,6 +152,10 @@ def test_the_cache_of_states_weighs_memories(denoiser: SiTDenoiser) -> None:
         pass
     places = of.cache._places.values()
     assert all(place.memory is not None for place in places)
+    whole = asked()[0]
+    states(of, [whole])
+    last = of.cache.get(whole.edge, whole.level)
+    assert last is not None and last.memory is None, "nothing is evaluated at a clean sample"
     assert of.cache._bytes == sum(place.bytes for place in places)
 
 

@@ -56,11 +56,9 @@ class Drafted:
 
 def drafted(draft: Draft, full: Full, conditions: Sequence[Condition]) -> Drafted:
     """Load what a draft needs; ConfigError where it cannot be a draft of this model."""
-    model, size = full.model, draft.size or full.size
-    if draft.model:
-        model = _at_size(model_of(draft.model), size)
-    elif draft.size:
-        model = sized(model, size)
+    model = model_of(draft.model) if draft.model else full.model
+    if draft.size or (draft.model and hasattr(model, "sized")):
+        model = sized(model, draft.size or full.size)
     fold = _fold(draft, model, full)
     if draft.model:
         _check_read(draft, model, conditions)
@@ -89,11 +87,6 @@ def _check_read(draft: Draft, model: Model, conditions: Sequence[Condition]) -> 
             model.condition(given)
         except ConfigError as error:
             raise ConfigError(f"draft {str(draft)!r}: {error}") from error
-
-
-def _at_size(model: Model, size: str) -> Model:
-    """At the run's size where the model has several; else its shape of noises is looked at."""
-    return sized(model, size) if hasattr(model, "sized") else model
 
 
 def _loaded(draft: Draft, model: Model, full: Full, guidance: float) -> Denoiser:

@@ -333,7 +333,10 @@ class Worker:
         for i in going:
             job = jobs[i]
             job.level += 1
-            job.place = Place(tuple(s[i : i + 1].clone() for s in after), memory=live[i])
+            grid = job.trajectory.grid
+            clean = job.level == grid.steps and grid.end == 0.0  # nothing is evaluated there
+            memory = None if clean else live[i]
+            job.place = Place(tuple(s[i : i + 1].clone() for s in after), memory=memory)
             self._planner.passed(job)
 
     def _grid(self, grid: Grid) -> Tensor:
