@@ -46,6 +46,15 @@ def test_peak_is_what_is_alive_at_once() -> None:
     assert peak_bytes(held) == 7 * 10 * 64 * 4
 
 
+def test_quantised_weights_are_counted_as_they_are_stored() -> None:
+    """Of a tensor made of others, which shows the shape and type of what it stands for."""
+    from torch.testing._internal.two_tensor import TwoTensor
+
+    layer = torch.nn.Linear(8, 8, bias=False)
+    layer.weight = torch.nn.Parameter(TwoTensor(torch.zeros(8, 8), torch.zeros(8, 8)))
+    assert weight_bytes([layer]) == 2 * 8 * 8 * 4
+
+
 @pytest.mark.parametrize("name", ["flux", "sdxl"])
 def test_peak_of_a_network_is_near_what_it_allocates(name: str) -> None:
     """Against torch's own profiler on the processor: attention there is a little more."""

@@ -20,7 +20,15 @@ Attention = torch.nn.functional.scaled_dot_product_attention
 def weight_bytes(networks: Iterable[nn.Module]) -> int:
     """Of parameters and buffers, quantised ones as they are stored."""
     tensors = {id(t): t for n in networks for t in (*n.parameters(), *n.buffers())}
-    return sum(t.numel() * t.element_size() for t in tensors.values())
+    return sum(map(_stored, tensors.values()))
+
+
+def _stored(tensor: Tensor) -> int:
+    """Bytes; a tensor that is made of others, as torchao's are, says so."""
+    flatten = getattr(tensor, "__tensor_flatten__", None)
+    if flatten is None:
+        return tensor.numel() * tensor.element_size()
+    return sum(_stored(getattr(tensor, name)) for name in flatten()[0])
 
 
 def peak_bytes(call: Callable[[], Any]) -> int:
