@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from noisesearch import ConfigError, RandomSearch, StoreError, ZeroOrder, score
+from noisesearch.algorithms.paths import SearchOverPaths
 from noisesearch.journal import unseal
 from noisesearch.models.protocol import Model
 from noisesearch.plan import plan
@@ -205,6 +206,15 @@ def test_winners_are_finished_at_other_steps(algorithm: Any, top: int, tmp_path:
             assert search.trajectory.steps == 4 and final.trajectory == search.trajectory.at(12)
             assert final.parts != search.parts, "scored again"
         assert live.baseline.grid.steps == 12 and live.baseline_ledger.nfe == 12
+
+
+@pytest.mark.parametrize("steps", [2, 4, 6])
+def test_a_reserve_does_not_count_on_what_winners_share(steps: int, tmp_path: Path) -> None:
+    """Paths part late or early as the scores have it, and their common legs are paid for once."""
+    of = bench(tmp_path, SearchOverPaths(), steps=steps, final_steps=12, budget=240)
+    for seed in range(4):
+        for live in of.run(f"run-{seed}", of.parts(seed=seed)).searches:
+            assert live.ledger.counted <= 240
 
 
 def outcome_budget(of: Bench) -> Any:

@@ -262,7 +262,9 @@ class Live:
         chosen = [t for t in winners or () if t.finished]
         self.settle(chosen or self.leaders())
         for trajectory in self._finals:
-            self.final_price += self.ledger.charge(trajectory)
+            self.ledger.charge(trajectory)
+            # Alone: whoever sets this aside cannot know which evaluations winners will share.
+            self.final_price += Ledger(self.ledger.rates).charge(trajectory)
         self.stage = "finishing"
         self.pending = [self._final(t) for t in self._finals]
         return self.pending
