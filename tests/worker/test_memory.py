@@ -185,6 +185,17 @@ def test_text_encoders_leave_once_prompts_are_read() -> None:
     assert of.swaps == 0 and of.present(LOOK) == [net, vae]
 
 
+def test_a_network_of_two_phases_stays_where_one_of_them_keeps_it() -> None:
+    """Catches a network that reads and denoises and is sent away with the readers."""
+    log: list[tuple[str, str]] = []
+    both, text = Part("both", log), Part("text", log)
+    of = Residence({READ: [both, text], DENOISE: [both], LOOK: []}, "cuda", (READ,))
+    for phase in (READ, DENOISE, LOOK, READ):
+        of.enter(phase)
+    assert [move for move in log if move[0] == "both"] == [("both", "cuda")]
+    assert [at for name, at in log if name == "text"] == ["cuda", "cpu", "cuda"]
+
+
 class Watched:
     """A denoiser that notes the phase in which each of its parts is called."""
 

@@ -96,15 +96,13 @@ class Residence:
         """Have the networks of a phase on the device."""
         if phase == self.phase:
             return
-        moved = False
-        mine = self._networks.get(phase, ())
-        for other in sorted(self._alone - {phase}):
-            for network in self._networks.get(other, ()):
-                if network not in mine:
-                    moved |= _move(network, torch.device("cpu"))
+        moved, staying = False, self.present(phase)
+        for network in chain.from_iterable(self._networks.values()):
+            if network not in staying:
+                moved |= _move(network, torch.device("cpu"))
         if moved:
             let_go()
-        for network in mine:
+        for network in self._networks.get(phase, ()):
             _move(network, self._device)
         # Reading prompts comes before the first yield, and is not counted.
         self.swaps += self.lean and {self.phase, phase} == {DENOISE, LOOK}

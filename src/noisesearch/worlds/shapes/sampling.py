@@ -9,7 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ...denoiser import Encoded
+from ...denoiser import DENOISE, READ, Encoded
+from ...models.footprint import peak_bytes
 from ...process import Linear
 from ...solvers import Pair, like
 from ...trajectory import Condition
@@ -38,6 +39,20 @@ class ShapesDenoiser:
         self._device = torch.device(device)
         self._half = dtype == "bfloat16"
         self.flops = self._count_flops()
+
+    @property
+    def networks(self) -> dict[str, list[nn.Module]]:
+        """One network reads and denoises; pictures need none."""
+        return {READ: [self._network], DENOISE: [self._network]}
+
+    def work(self, rows: int) -> dict[str, int]:
+        """Bytes beside the weights, by phase, in batches of ``rows``; counted on shapes alone."""
+        with torch.no_grad():
+            context = self._context([prompts.unconditional()]).to("meta")
+        network = copy.deepcopy(self._network).to("meta")
+        size = rows * self.forwards
+        x, t = (torch.zeros(size, *of, device="meta") for of in (self.shape, ()))
+        return {DENOISE: peak_bytes(lambda: network(x, t, context.expand(size, -1, -1)))}
 
     def rewired(self, change: Callable[[nn.Module], nn.Module]) -> ShapesDenoiser:
         """The same with the network that ``change`` makes of its own."""
