@@ -17,7 +17,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.models.blocks import LISTS, lists_of, twin
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.first_block import FirstBlockDenoiser
-from noisesearch.models.lora import adapted, read
+from noisesearch.models.lora import Factors, adapted, read
 from noisesearch.testing import tiny_pipeline
 from noisesearch.trajectory import Condition
 
@@ -211,6 +211,16 @@ def test_lora(name: str, form: str, tmp_path: Path) -> None:
     for mine, merged, its in zip(found, denoiser(*of), before, strict=True):
         assert torch.allclose(mine, merged, atol=1e-3, rtol=1e-4)
         assert not torch.allclose(mine, its, atol=1e-2)
+
+
+@torch.no_grad()
+def test_a_lora_goes_where_the_network_goes() -> None:
+    """Networks are moved and converted after drafts are made of them."""
+    layer, content = nn.Linear(3, 4), Factors(torch.ones(2, 3), torch.ones(4, 2), 0.5)
+    made = adapted(nn.Sequential(layer), {"0": content})
+    layer.double()
+    x = torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64)
+    assert torch.equal(made(x), layer(x) + 6)
 
 
 def test_lora_in_a_search(tmp_path: Path) -> None:

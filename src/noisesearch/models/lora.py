@@ -49,11 +49,13 @@ class Adapted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         given: Tensor = self.layer(x)
+        # To where the input is: the layer may have been moved since.
+        down, up = self.down.to(x), self.up.to(x)
         if isinstance(self.layer, nn.Conv2d):
             layer = self.layer
-            low = F.conv2d(x, self.down, None, layer.stride, layer.padding, layer.dilation)
-            return given + F.conv2d(low, self.up)
-        return given + F.linear(F.linear(x, self.down), self.up)
+            low = F.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
+            return given + F.conv2d(low, up)
+        return given + F.linear(F.linear(x, down), up)
 
 
 def read(path: Path) -> dict[str, Factors]:
