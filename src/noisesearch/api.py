@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import tempfile
@@ -19,20 +20,22 @@ from .build import Given
 from .drafts import parse
 from .driver import Watcher
 from .errors import ConfigError, unknown
-from .models.choice import as_model, placement, sized
+from .given_images import Images
+from .models.choice import as_model, furnished, placement, running, sized
 from .models.protocol import Model
 from .parts import Parts
 from .plan import Plan, plan, usual_width
 from .results import Result, Results
 from .run import Run
 from .solvers import solver
-from .spec import RunSpec
+from .spec import PIPELINE, RunSpec
 from .start import start_of
 from .trajectory import FULL, Condition
 
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
 
+LOG = logging.getLogger("noisesearch")
 ROWS = (4, 32)  # a batch is at least and at most this wide unless asked otherwise
 # Matrix products take rows by fours, and those left over otherwise: at 5 or 6 rows a row's last
 # bits depend on its slot, at multiples of four they do not.
@@ -63,6 +66,10 @@ class Request:
     solver: str | None = None
     negative: str | None = None
     size: str | None = None
+    image: Any = None  # of a black box: a file, a picture of PIL, an array uint8 [H, W, 3]
+    mask: Any = None
+    strength: float | None = None
+    call: dict[str, Any] = field(default_factory=dict)  # further arguments of its call
     device: str = "auto"
     dtype: str = "auto"
     rows: int | None = None
@@ -84,7 +91,9 @@ class Request:
                 "a budget in usd needs a verifier that costs money, and none of these does; "
                 "give the budget in nfe, candidates or seconds"
             )
-        model, algorithm = self._model(), self._algorithm()
+        images = Images.of(self.image, self.mask)
+        given_model, algorithm = self._model(), self._algorithm()
+        model = self._running(given_model, images)
         verifiers: dict[str, Verifier] = {}
         names = build.named(self.verifier, model, verifiers)
         if not names:
@@ -100,9 +109,10 @@ class Request:
         spec = self._spec(model, algorithm, names, budget)
         spec = spec.model_copy(update={"watch": watch, "guard": guard})
         given_objects = Given(
-            None if isinstance(self.model, str) else model,
+            None if isinstance(self.model, str) else given_model,
             None if isinstance(self.algorithm, str) else algorithm,
             verifiers,
+            images,
         )
         start = start_of(
             model, [Condition(**c) for c in spec.conditions], spec.device, spec.dtype,
@@ -132,6 +142,18 @@ class Request:
         model = build.model_of(self.model) if named else as_model(self.model)
         return sized(model, self.size)
 
+    @property
+    def _call(self) -> dict[str, Any]:
+        strength = {} if self.strength is None else {"strength": self.strength}
+        return {**self.call, **strength}
+
+    def _running(self, model: Model, images: Images) -> Model:
+        """As it runs, in our loop or as a black box, which is said."""
+        runs = furnished(running(model, self.solver), self._call, images)
+        if why := getattr(runs, "why", ""):
+            LOG.warning("noisesearch: %s", why)
+        return runs
+
     def _algorithm(self) -> Algorithm:
         if isinstance(self.algorithm, str):
             return build.algorithm_of(self.algorithm, self.parameters)
@@ -145,7 +167,8 @@ class Request:
         self, model: Model, algorithm: Algorithm, verifiers: list[str], budget: Budget
     ) -> RunSpec:
         name = self.solver or model.solver
-        solver(name)
+        if name != PIPELINE:
+            solver(name)
         if not self.prompts:
             raise ConfigError('no prompt was given; write one, for example "a red circle"')
         self._check_numbers()
@@ -176,7 +199,10 @@ class Request:
             drafts=[q for q in dict.fromkeys([quality, *others]) if q != FULL],
             guidance=model.guidance if self.guidance is None else self.guidance,
             solver=name,
-            size="x".join(map(str, model.size)) if hasattr(model, "sized") else "",
+            size="x".join(map(str, model.size))
+            if hasattr(model, "sized") and all(model.size)
+            else "",
+            call=self._call,
             rows=ROWS[0],
             dtype=precision,
             device=device,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import registry
 from .algorithms.problem import Algorithm, Problem
 from .errors import ConfigError
+from .given_images import Images
 from .models.choice import model_of as model_of
 from .models.protocol import Model
 from .spec import RunSpec, settings
@@ -25,6 +26,7 @@ class Given:
     model: Model | None = None
     algorithm: Algorithm | None = None
     verifiers: Mapping[str, Verifier] = field(default_factory=dict)
+    images: Images = field(default_factory=Images)
 
 
 def check_objects(spec: RunSpec, given: Given, folder: object) -> None:

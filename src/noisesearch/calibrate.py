@@ -129,7 +129,7 @@ def prepared(request: Request, candidates: int) -> Parts:
         parameters={"candidates": candidates},
     )  # fmt: skip
     parts, _ = request.resolve()
-    each = parts.candidate + sum(map(parts.price, parts.drafts))
+    each = parts.candidate + sum(map(parts.price_of, parts.drafts))
     exact = f"{math.ceil(candidates * each)}nfe/condition"
     parts.spec = parts.spec.model_copy(update={"budget": exact})
     return parts
@@ -211,7 +211,7 @@ def _row(run: Run, quality: str, measured: Mapping[str, float]) -> Row:
         )
     regret = np.array([full.max() - full[drafted.argmax()] for drafted, full in pairs])
     gain = np.array([full.max() - full.mean() for _, full in pairs])
-    nfe = parts.price(quality) / parts.candidate
+    nfe = parts.price_of(quality) / parts.candidate
     reused = measured["reused"] / measured["nfe"] if "nfe" in measured else None
     return Row(
         quality, draft.steps, nfe, mean(known), mean(regret),

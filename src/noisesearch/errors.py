@@ -16,6 +16,10 @@ class ConfigError(NoisesearchError, ValueError):
     """The request was wrong: says what was got, what is needed and what to do."""
 
 
+class Unfollowed(ConfigError):
+    """A scheduler whose steps none of our solvers takes."""
+
+
 class StoreError(NoisesearchError):
     """A run folder cannot be read, written or continued."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ class Rates:
     ``stages``: denoiser evaluations in a solver step. ``forwards``: network calls in an
     evaluation (2 under classifier-free guidance). ``flops``: of one forward of one sample.
     ``gradient_cost``: NFEs that each NFE of a gradient counts against a budget (the paper's 3).
+    ``whole``: of a black box, the NFE of a sample of so many steps; it has no other prices.
     ``verifiers``: the parts of each that the search is judged by; ``watched``: of those held out.
     ``drafts``: what an evaluation is made of in each named draft.
     """
@@ -40,6 +41,7 @@ class Rates:
     watched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gradient_cost: int = 3
     drafts: Mapping[str, Cost] = field(default_factory=dict)
+    whole: Callable[[int], int] | None = None
 
     def cost(self, quality: str) -> Cost:
         """Of one evaluation; one whose draft is not known here is full."""
@@ -56,6 +58,16 @@ class Rates:
             share *= cost.flops / self.flops
         whole, rest = divmod(max(1, round(share * PARTS)), PARTS)
         return whole + rest / PARTS if rest else whole
+
+    def evaluations(self, trajectory: Trajectory) -> dict[str, int]:
+        """The distinct evaluations of a trajectory, as {owner: bit mask}."""
+        if self.whole is None:
+            return evaluations(trajectory, self.stages)
+        return {trajectory.key: (1 << self.whole(trajectory.steps)) - 1}
+
+    def sample(self, steps: int) -> int:
+        """NFE of a whole sample of so many steps, begun at its noise."""
+        return steps * self.stages if self.whole is None else self.whole(steps)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -134,7 +146,7 @@ class Ledger:
 
     def _length(self, trajectory: Trajectory) -> int:
         """All evaluations of a trajectory, whoever else needs them."""
-        masks = evaluations(trajectory, self.rates.stages).values()
+        masks = self.rates.evaluations(trajectory).values()
         return sum(mask.bit_count() for mask in masks)
 
     def price(self, trajectories: Iterable[Trajectory]) -> float:
@@ -143,7 +155,7 @@ class Ledger:
         total: float = 0
         for trajectory in trajectories:
             weight = self.rates.weight(trajectory.quality)
-            for owner, mask in evaluations(trajectory, self.rates.stages).items():
+            for owner, mask in self.rates.evaluations(trajectory).items():
                 new = mask & ~self._masks.get(owner, 0) & ~fresh.get(owner, 0)
                 fresh[owner] = fresh.get(owner, 0) | new
                 total += new.bit_count() * weight
@@ -153,7 +165,7 @@ class Ledger:
         """Enter a trajectory that is to be scored in ``parts`` (None: all that the search is
         judged by); returns the NFE that it added."""
         added = 0
-        for owner, mask in evaluations(trajectory, self.rates.stages).items():
+        for owner, mask in self.rates.evaluations(trajectory).items():
             known = self._masks.get(owner, 0)
             added += (mask & ~known).bit_count()
             self._masks[owner] = known | mask

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from .denoiser import Denoiser
     from .parts import Parts
+    from .sampler import Sampler
     from .spec import RunSpec
     from .verifiers.protocol import Verifier
     from .worker.memory import Residence
@@ -43,7 +44,7 @@ def _in_memory(model: Model) -> bool:
     return placement(model).device is not None
 
 
-def built(model: Model, spec: RunSpec) -> Denoiser:
+def built(model: Model, spec: RunSpec) -> Denoiser | Sampler:
     """The model's denoiser as the spec wants it; in lean memory its weights wait on the host."""
     lean = spec.memory == "lean"
     device = (placement(model).device or "cpu") if lean else spec.device
@@ -103,7 +104,7 @@ def needed(parts: Parts) -> dict[str, Any]:
     }
 
 
-def _networks(denoiser: Denoiser) -> dict[str, Sequence[nn.Module]]:
+def _networks(denoiser: Denoiser | Sampler) -> dict[str, Sequence[nn.Module]]:
     return getattr(denoiser, "networks", {})
 
 

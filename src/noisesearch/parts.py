@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from . import drafts, memory, objective_forms, set_forms
 from .algorithms.problem import Algorithm, Problem, Space
@@ -16,12 +16,13 @@ from .budget import Budget
 from .build import Given, algorithm_of, model_of, place, verifier_of
 from .errors import ConfigError, StoreError
 from .fingerprint import of_file
+from .given_images import Images
 from .ledger import Cost, Ledger, Rates
 from .live import Live
-from .models.choice import sized
+from .models.choice import furnished, running, sized
 from .models.protocol import Model
 from .objectives import Objective
-from .plan import final_price
+from .plan import final_price, usual_width
 from .set_objectives import Mean, NoOrder, SetObjective
 from .spec import RunSpec
 from .start import Start
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     from .denoiser import Denoiser
     from .models.drafted import Drafted
     from .noise import Array
+    from .sampler import Sampler
     from .solvers import Solver
     from .verifiers.protocol import Verifier
     from .worker.engine import Worker
     from .worker.qualities import Qualities
+    from .worker.sampling import Sampling
     from .worker.scoring import Sink, Source
 
 TIMED = 2  # evaluations that a plan's seconds come from
@@ -54,11 +57,12 @@ class Parts:
     model: Model
     algorithm: Algorithm
     verifiers: list[Verifier]
-    denoiser: Denoiser
+    denoiser: Denoiser | Sampler
     conditions: list[Condition]
     watch: list[Verifier] = field(default_factory=list)
     drafts: Mapping[str, Drafted] = field(default_factory=dict)
     start: Start | None = None
+    images: Images = field(default_factory=Images)
 
     @classmethod
     def load(cls, spec: RunSpec, given: Given = Given()) -> Parts:
@@ -70,14 +74,18 @@ class Parts:
         if spec.device == "cpu":
             keep_buffers()
         place(spec.device)
-        model = sized(given.model or model_of(spec.model), spec.size)
+        named = sized(given.model or model_of(spec.model), spec.size)
+        model = furnished(running(named, spec.solver), spec.call, given.images)
         algorithm = given.algorithm or algorithm_of(spec.algorithm, spec.parameters)
         verifiers = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.verifiers]
         denoiser = memory.built(model, spec)
         conditions = [Condition(**c) for c in spec.conditions]
         watch = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.watch]
         loaded = drafts_of(spec, model, denoiser, conditions)
-        return cls(spec, model, algorithm, verifiers, denoiser, conditions, watch, loaded)
+        return cls(
+            spec, model, algorithm, verifiers, denoiser, conditions, watch, loaded,
+            images=given.images,
+        )  # fmt: skip
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -118,26 +126,47 @@ class Parts:
         return solver(self.spec.solver)
 
     @property
-    def stages(self) -> int:
-        return self.solver.price()
+    def sampler(self) -> Sampler | None:
+        """What makes samples as a whole, where the model is a black box."""
+        return cast("Sampler", self.denoiser) if self.space.black_box else None
+
+    @cached_property
+    def space(self) -> Space:
+        """The model's, with what solver, drafts and loaded weights say of it."""
+        space = self.model.space()
+        if space.black_box:
+            return replace(space, shape=self.denoiser.shape)
+        searched = self.drafts.get(self.spec.quality)
+        full = self.spec.steps if searched is None else self.spec.final_steps
+        smooth = space.differentiable if searched is None else searched.differentiable
+        return replace(
+            space,
+            stochastic=self.solver.stochastic,
+            differentiable=smooth,
+            qualities={FULL: full, **{name: d.steps for name, d in self.drafts.items()}},
+        )
 
     def rates(self) -> Rates:
         searched, watched = ({v.name: tuple(v.parts) for v in of}
                              for of in (self.verifiers, self.watch))  # fmt: skip
-        denoiser = self.denoiser
+        of, sampler = self.denoiser, self.sampler
+        stages, whole = (1, sampler.price) if sampler else (self.solver.price(), None)
         costs = {q: Cost(d.denoiser.forwards, d.denoiser.flops) for q, d in self.drafts.items()}
-        return Rates(
-            self.stages, denoiser.forwards, denoiser.flops, searched, watched, drafts=costs
-        )
+        return Rates(stages, of.forwards, of.flops, searched, watched, drafts=costs, whole=whole)
+
+    def price(self, steps: int, quality: str = FULL) -> float:
+        """NFE that one sample counts."""
+        rates = self.rates()
+        return rates.sample(steps) * rates.weight(quality)
+
+    def price_of(self, draft: str) -> float:
+        """NFE that one candidate of a draft counts."""
+        return self.price(self.drafts[draft].steps, draft)
 
     @property
     def candidate(self) -> float:
         """NFE of one candidate as the search has them."""
-        return self.spec.steps * self.stages * self.rates().weight(self.spec.quality)
-
-    def price(self, draft: str) -> float:
-        """NFE of one candidate of a draft."""
-        return self.drafts[draft].steps * self.stages * self.rates().weight(draft)
+        return self.price(self.spec.steps, self.spec.quality)
 
     @property
     def drafted(self) -> bool:
@@ -150,18 +179,21 @@ class Parts:
 
         from .denoiser import DENOISE, READ
 
-        rows, shape = self.spec.rows, self.denoiser.shape
+        if self.sampler is not None:
+            return self.sampler.seconds_per_nfe
+        denoiser = cast("Denoiser", self.denoiser)
+        rows, shape = self.spec.rows, denoiser.shape
         x = torch.zeros(rows, *shape, device=self.spec.device)
         t = torch.ones(rows, dtype=torch.float64, device=self.spec.device)
         of = memory.residence(self)
         with torch.inference_mode():
             of.enter(READ)
-            encoded = self.denoiser.encode([self.conditions[0]] * rows)
+            encoded = denoiser.encode([self.conditions[0]] * rows)
             of.enter(DENOISE)
-            self.denoiser(x, t, encoded)  # the first call also sets things up
+            denoiser(x, t, encoded)  # the first call also sets things up
             started = time.perf_counter()
             for _ in range(TIMED):
-                x0, _ = self.denoiser(x, t, encoded)
+                x0, _ = denoiser(x, t, encoded)
             x0.sum().item()  # waits for the device
             seconds = time.perf_counter() - started
         of.close()
@@ -191,16 +223,16 @@ class Parts:
             raise ConfigError(
                 f"budget {budget.amount:g}{budget.unit} is too small for one image: the smallest "
                 f"is {smallest:g}{budget.unit}{'/run' if budget.per == 'run' else ''} "
-                f"({self.spec.steps} steps of {candidate / self.spec.steps:g} NFE"
-                + (f" and {self.spec.final_steps} for the final one)" if reserve else ")")
+                f"({self.spec.steps} steps, {candidate:g} NFE"
+                + (f", and {self.spec.final_steps} for the final one)" if reserve else ")")
             )
         return limit
 
-    def _reserve(self, whole: float) -> int:
+    def _reserve(self, whole: float) -> float:
         """NFE set aside for the final generation; nothing where the winners are there already."""
         if not self.drafted:
             return 0
-        least = self.spec.final_steps * self.stages * self.finalists
+        least = self.price(self.spec.final_steps) * self.finalists
         if whole < least + self.candidate:
             return least
         # A trajectory that was renoised has more legs to finish than a plain one.
@@ -245,32 +277,19 @@ class Parts:
         return objective_forms.parse(self.spec.objective, scales)
 
     def _search(self, index: int, limit: float) -> Live:
-        space = self._space()
         smooth = frozenset(p for v in self.verifiers if v.differentiable for p in v.parts)
         first, *others = self._searched()[index]
         noises = self.spec.start.noises if self.spec.start else ()
         start = {c.key: key for c, key in zip(self.conditions, noises, strict=False)}
         problem = Problem(
-            first, space, self._objective(), self.spec.steps, self.algorithm.name, self.spec.seed,
-            Ledger(self.rates()), limit, smooth, self.sets, companions=tuple(others), start=start,
-            quality=self.spec.quality,
+            first, self.space, self._objective(), self.spec.steps, self.algorithm.name,
+            self.spec.seed, Ledger(self.rates()), limit, smooth, self.sets,
+            companions=tuple(others), start=start, quality=self.spec.quality,
         )  # fmt: skip
         watch = tuple(part for v in self.watch for part in v.parts)
         kind = Together if self.joint else Live
         return kind(index, problem, self.spec.final_steps, self.spec.top, problem.ledger,
                     Ledger(self.rates()), self.finalists, self.guards, watch)  # fmt: skip
-
-    def _space(self) -> Space:
-        """What the searches may ask for."""
-        searched, space = self.drafts.get(self.spec.quality), self.model.space()
-        full = self.spec.steps if searched is None else self.spec.final_steps
-        smooth = space.differentiable if searched is None else searched.differentiable
-        return replace(
-            space,
-            stochastic=self.solver.stochastic,
-            differentiable=smooth,
-            qualities={FULL: full, **{name: d.steps for name, d in self.drafts.items()}},
-        )
 
     def search(self, budget: Budget) -> Live:
         """The first of the searches, to plan with."""
@@ -295,6 +314,8 @@ class Parts:
                 f"nothing to verifier {partial[0]!r}; leave the verifier out, or choose another "
                 "algorithm"
             )
+        if self.space.black_box:  # what it asks later is refused before there is a folder too
+            usual_width(self._search(0, limit), self.algorithm)
         return [self._search(i, limit) for i in range(len(self._searched()))]
 
     def _check(self) -> None:
@@ -315,14 +336,22 @@ class Parts:
         source: Source | None = None,
         rows: int | None = None,
         narrowed: Callable[[int], None] | None = None,
-    ) -> Worker | Qualities:
+    ) -> Worker | Qualities | Sampling:
         """``rows``: fewer than the spec's, where memory ran out before; ``narrowed`` is told when
         it runs out again."""
         from .noise import Materialiser
         from .worker.engine import Worker
         from .worker.qualities import Qualities
+        from .worker.sampling import Sampling
 
+        if self.sampler is not None:
+            noises = Materialiser(self.space.shape, fetch)
+            return Sampling(
+                self.sampler, self.verifiers, noises, rows=self.spec.rows, watch=self.watch,
+                sink=sink, source=source, device=self.spec.device,
+            )  # fmt: skip
         full, residence = self.model.space(), memory.residence(self)
+        whole = cast("Denoiser", self.denoiser)
 
         def of(denoiser: Denoiser, space: Space, fold: int = 1) -> Worker:
             noises = Materialiser(full.shape, fetch, fold=fold)
@@ -334,20 +363,26 @@ class Parts:
             )  # fmt: skip
 
         if not self.drafts:
-            return of(self.denoiser, full)
+            return of(whole, full)
         drafted = {name: of(d.denoiser, d.space, d.fold) for name, d in self.drafts.items()}
-        return Qualities({FULL: of(self.denoiser, full), **drafted})
+        return Qualities({FULL: of(whole, full), **drafted})
 
 
 def drafts_of(
-    spec: RunSpec, model: Model, denoiser: Denoiser, conditions: list[Condition]
+    spec: RunSpec, model: Model, denoiser: Denoiser | Sampler, conditions: list[Condition]
 ) -> dict[str, Drafted]:
     """The drafts of a run, loaded, by their text; ConfigError for one that saves nothing."""
     if not spec.drafts:
         return {}
+    if hasattr(denoiser, "sample"):
+        raise ConfigError(
+            f"draft {spec.drafts[0]!r}: {model.name} runs in its own loop, which has no drafts; "
+            "leave the draft out"
+        )
     from .models.drafted import Full, drafted
 
-    full = Full(model, denoiser, spec.final_steps, spec.guidance, spec.size, spec.device,
+    place = "cpu" if spec.memory == "lean" else spec.device  # where weights wait
+    full = Full(model, denoiser, spec.final_steps, spec.guidance, spec.size, place,
                 spec.dtype)  # fmt: skip
     found = {}
     for text in spec.drafts:

@@ -15,25 +15,48 @@ from PIL.PngImagePlugin import PngInfo
 from .journal import replace
 
 Picture = npt.NDArray[np.uint8]
+FRAME = 125  # milliseconds that a frame of a video is shown
 SHOWN = 100  # pictures of a set that are drawn
 SET = 480  # pixels of a drawn set's side, where its pictures are small
 SEEN = 192  # pixels below which a picture is enlarged to be looked at
 
 
 def png(picture: Picture, **text: str) -> bytes:
-    """A PNG of uint8 [H, W, 3] with text fields."""
+    """A PNG of uint8 [H, W, 3], or an animated one of a video [F, H, W, 3], with text fields."""
+    video = picture.ndim == 4
     info = PngInfo()
-    for name, value in text.items():
+    for name, value in (*text.items(), *([("frames", str(len(picture)))] if video else [])):
         info.add_text(f"noisesearch:{name}", value)
+    first, *rest = (Image.fromarray(frame) for frame in (picture if video else picture[None]))
+    moving = {"save_all": True, "append_images": rest, "duration": FRAME} if video else {}
     data = io.BytesIO()
-    Image.fromarray(picture).save(data, "png", pnginfo=info, compress_level=1)
+    first.save(data, "png", pnginfo=info, compress_level=1, **moving)
     return data.getvalue()
 
 
 def read(path: Path) -> Picture:
-    """uint8 [H, W, 3] of a file."""
+    """uint8 [H, W, 3] of a file, [F, H, W, 3] of a video's."""
     with Image.open(path) as image:
-        return np.array(image.convert("RGB"))
+        count = image.info.get("noisesearch:frames")
+        if count is None:
+            return np.array(image.convert("RGB"))
+        return _frames(image, int(count))
+
+
+def _frames(image: Image.Image, count: int) -> Picture:
+    """Every frame; those that are equal to the one before are written as a longer one."""
+    found: list[Picture] = []
+    for number in range(getattr(image, "n_frames", 1)):
+        image.seek(number)
+        shown = round(image.info.get("duration", FRAME) / FRAME)
+        found += [np.array(image.convert("RGB"))] * max(1, shown)
+    # Where all are equal, what was written is one still picture.
+    return np.stack([*found, *[found[-1]] * (count - len(found))])
+
+
+def still(picture: Picture) -> Picture:
+    """uint8 [H, W, 3]: a picture itself, of a video the frame in the middle."""
+    return picture[len(picture) // 2] if picture.ndim == 4 else picture
 
 
 def enlarged(picture: Picture) -> Image.Image:

@@ -16,6 +16,8 @@ from .watch import Watched, watched
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from .store import Picture
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -33,13 +35,21 @@ class Candidate:
 
     @property
     def image(self) -> Image:
-        """The picture as the run folder holds it."""
+        """The picture as the run folder holds it; of a video the frame in the middle."""
         from PIL import Image
+
+        from .pictures import still
+
+        return Image.fromarray(still(self.pixels))
+
+    @property
+    def pixels(self) -> Picture:
+        """The picture uint8 [H, W, 3], or the whole video [F, H, W, 3]."""
+        from .pictures import read
 
         if self.path is None or not self.path.exists():
             raise FileNotFoundError(f"the picture of {self.trajectory} was not kept (--keep)")
-        with Image.open(self.path) as opened:
-            return opened.convert("RGB")
+        return read(self.path)
 
     def json(self) -> dict[str, Any]:
         content = {

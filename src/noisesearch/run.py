@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import time
@@ -18,6 +19,7 @@ from .budget import Budget
 from .build import Given, check_objects
 from .driver import Driver, Watcher
 from .errors import ConfigError, StoreError
+from .given_images import Images
 from .journal import replace
 from .keys import digest
 from .ledger import UNITS
@@ -52,6 +54,7 @@ class Run:
         store = RunStore.create(folder, parts.spec.model_dump())
         for array in parts.start.noises if parts.start else ():
             store.put(array)
+        parts.images.save(folder)
         return cls(folder, parts, store, searches, budget, owner=owner)
 
     @classmethod
@@ -146,10 +149,14 @@ class Run:
         there = trajectory.key in self.store.known and path.exists()
         return pictures.read(path) if there else None
 
+    def _still(self, trajectory: Trajectory) -> pictures.Picture | None:
+        picture = self.picture(trajectory)
+        return None if picture is None else pictures.still(picture)
+
     def select(self, ranked: list[Trajectory], count: int) -> list[Trajectory]:
         """Winners unlike each other; journalled, since their rivals' pictures may be swept."""
         choice = digest("winners", count, [t.key for t in ranked])
-        taken = self.store.chosen(choice, lambda: unlike(ranked, count, self.picture))
+        taken = self.store.chosen(choice, lambda: unlike(ranked, count, self._still))
         return [ranked[i] for i in taken]
 
     def results(self) -> Results:
@@ -205,7 +212,7 @@ def draw(results: Results, folder: Path) -> None:
             continue
         if not (r.winner.path.exists() and r.baseline.path.exists()):
             continue
-        base, winner = pictures.read(r.baseline.path), pictures.read(r.winner.path)
+        base, winner = (np.asarray(c.image) for c in (r.baseline, r.winner))
         gain = r.winner.score - r.baseline.score
         # Samples of a set have no score of their own.
         about = (f" {r.baseline.score:.2f}", f" {r.winner.score:.2f} ({gain:+.2f})")
@@ -225,7 +232,7 @@ def _draw_sets(found: Mapping[str, Any], folder: Path) -> None:
     sets = []
     for name in ("without_search", "with_search"):
         paths = [folder / "samples" / f"{key}.png" for key in found[name][: pictures.SHOWN]]
-        sets.append([pictures.read(path) for path in paths if path.exists()])
+        sets.append([pictures.still(pictures.read(path)) for path in paths if path.exists()])
     if all(sets):
         titles = (f"without search {found['baseline']:.4g}", f"with search {found['winner']:.4g}")
         replace(folder / "grid.png", pictures.sets(sets[0], titles[0], sets[1], titles[1]))
@@ -235,8 +242,10 @@ def _draw_sets(found: Mapping[str, Any], folder: Path) -> None:
 def loaded(folder: Path, given: Given | None) -> Parts:
     """The parts of a run folder, checked to be the ones that it was made with."""
     spec = RunSpec.read(read_spec(folder), folder)
-    check_objects(spec, given or Given(), folder)
-    parts = Parts.load(spec, given or Given())
+    given = dataclasses.replace(given or Given(), images=Images.read(folder))
+    check_objects(spec, given, folder)
+    given.images.check(spec.conditions[0], folder)
+    parts = Parts.load(spec, given)
     parts.check_fingerprints(folder)
     return parts
 

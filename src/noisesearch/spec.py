@@ -11,6 +11,7 @@ from .errors import ConfigError, StoreError, unknown
 from .trajectory import FULL
 
 FORMAT = 1
+PIPELINE = "pipeline"  # the solver of a run whose steps are a pipeline's own
 
 
 class StartSpec(BaseModel):
@@ -48,6 +49,7 @@ class RunSpec(BaseModel):
     guidance: float
     solver: str
     size: str = ""  # WIDTHxHEIGHT where the model has several
+    call: dict[str, Any] = Field(default_factory=dict)  # further arguments of a pipeline's call
     rows: int
     dtype: str
     device: str

@@ -25,11 +25,16 @@ FULL = "full"  # the quality of a trajectory that is no draft
 
 @dataclass(frozen=True)
 class Condition:
-    """What the image should show: a text, a class label, or nothing; and what it should not."""
+    """What the image should show: a text, a class label, or nothing; and what it should not.
+
+    ``image`` and ``mask``: hashes of what a pipeline is given to begin from or to paint into.
+    """
 
     text: str | None = None
     label: int | None = None
     negative: str | None = None
+    image: str | None = None
+    mask: str | None = None
 
     @cached_property
     def key(self) -> str:

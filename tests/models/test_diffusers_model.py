@@ -258,8 +258,8 @@ def cut(path: Path) -> None:
         (half, r"the whole FluxTransformer2DModel .* lacks 1 of its weights \(proj_out.weight\)"),
         (cut, "vae cannot be loaded"),
         (indexed(vae=[None, None]), "has no vae in its model_index.json"),
-        (indexed(_class_name="WanPipeline"), "is a WanPipeline, which is not supported; supported "
-         "are FluxPipeline, StableDiffusion3Pipeline, SanaPipeline"),
+        (indexed(_class_name="NewPipeline"), "is a NewPipeline, which is no pipeline that the "
+         "installed diffusers knows"),
         (indexed(transformer=["evil", "Net"]), "is a evil.Net, which is not in the installed"),
         (lambda path: (path / "model_index.json").write_text("{"), "cannot be read as JSON"),
         (lambda path: (path / "noisesearch.json").write_text('{"step": 3}'), "step: extra"),
@@ -296,8 +296,8 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         ConfigError, match=r"'org/name' .*name or service not known.*--model /path"
     ):
         model_of("org/name")
-    monkeypatch.setattr(kind, "load_config", lambda name: {"_class_name": "WanPipeline"})
-    with pytest.raises(ConfigError, match="org/name is a WanPipeline, which is not supported"):
+    monkeypatch.setattr(kind, "load_config", lambda name: {"_class_name": "NewPipeline"})
+    with pytest.raises(ConfigError, match="org/name is a NewPipeline, which is no pipeline"):
         model_of("org/name")
 
 
@@ -355,13 +355,6 @@ def test_prompts_without_a_third_encoder() -> None:
 def test_wrong_objects(flux: Any) -> None:
     with pytest.raises(ConfigError, match="model is a dict, but must be a name"):
         ns.search("a red circle", model={}, verifier=brightness())
-    foreign = type(
-        "ForeignPipeline", (importlib.import_module("diffusers").DiffusionPipeline,), {}
-    )
-    with pytest.raises(
-        ConfigError, match="the model is a ForeignPipeline, which is not supported"
-    ):
-        ns.search("a red circle", model=foreign(), verifier=brightness())
     bare = tiny_pipeline("flux")
     bare.register_modules(vae=None)
     with pytest.raises(ConfigError, match="the FluxPipeline has no vae"):
@@ -369,8 +362,6 @@ def test_wrong_objects(flux: Any) -> None:
     other = tiny_pipeline("flux")
     kind = importlib.import_module("diffusers").FlowMatchHeunDiscreteScheduler
     other.scheduler = kind()
-    with pytest.raises(ConfigError, match=r"FlowMatchHeun.* --solver"):
-        ns.search("a red circle", model=other, verifier=brightness())
     found = ns.search("a red circle", model=other, verifier=brightness(), solver="heun", budget=16)
     assert found.winner.score >= found.baseline.score
 

@@ -10,7 +10,11 @@ import torch
 from noisesearch import ConfigError
 from noisesearch.testing import tiny_pipeline
 
-ALL = ["flux", "flux-schnell", "sd3", "sana", "sdxl", "sd", "pixart"]
+# Some classes of diffusers use what others of it deprecate.
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:diffusers")
+ALL = ["flux", "flux-schnell", "sd3", "sana", "sdxl", "sd", "pixart",
+       "sd-pndm", "sd-inpaint", "sd-img2img", "lcm", "auraflow", "lumina2", "chroma", "kandinsky",
+       "ltx"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -204,8 +204,19 @@ class Problem:
         """The driver's: charge the asks in program order, up to the first that does not fit."""
         fit: list[Ask] = []
         for ask in asks:
+            self._check_whole(ask.trajectory)
             if self.ledger.price_of(ask) > self.budget:
                 break
             self.ledger.charge_ask(ask)
             fit.append(ask)
         return fit
+
+    def _check_whole(self, trajectory: Trajectory) -> None:
+        """ConfigError for what a black box cannot make: a preview, or a way that is renoised."""
+        whole = trajectory.finished and len(trajectory.moves) == 1
+        if self.space.black_box and not whole:
+            what = "renoises samples" if trajectory.finished else "looks at unfinished samples"
+            raise ConfigError(
+                f"algorithm {self.algorithm!r} {what}, and this model is a black box that makes "
+                "whole samples of start noises; choose random, zero-order or population"
+            )

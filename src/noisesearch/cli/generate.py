@@ -67,6 +67,15 @@ def generate(
     solver: Annotated[str | None, typer.Option(help="euler, heun or ddim.")] = None,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT.")] = None,
     negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
+    image: Annotated[str | None, typer.Option(help="Of a black box: what to begin from.")] = None,
+    mask: Annotated[str | None, typer.Option(help="Of a black box: white is painted.")] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="Of a black box: how much of the image is given up.")
+    ] = None,
+    call: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="An argument of a black box: num_frames=9."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     memory: Annotated[
@@ -93,7 +102,7 @@ def generate(
         watch=watch,
         guard=guard,
         algorithm=algorithm,
-        parameters=parameters_of(set_ or []),
+        parameters=parameters_of(set_ or [], "set"),
         budget=budget,
         seed=seed,
         start_seed=start_seed,
@@ -106,6 +115,10 @@ def generate(
         solver=solver,
         negative=negative,
         size=size,
+        image=image,
+        mask=mask,
+        strength=strength,
+        call=parameters_of(call or [], "call"),
         device=device,
         dtype=dtype,
         rows=batch,

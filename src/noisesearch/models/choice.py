@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from .. import registry
 from ..errors import ConfigError
+from ..given_images import Images
+from ..spec import PIPELINE
+from .diffusers_model import DiffusersModel, from_folder, from_object
+from .pipeline_model import PipelineModel
 from .protocol import Model
 from .sit_config import ENDINGS, NAMES
 
@@ -25,8 +30,6 @@ def model_of(name: str) -> Model:
         named: Model = registry.load("model", name)()
         return named
     if is_pipeline(name):
-        from .diffusers_model import from_folder
-
         return from_folder(name)
     if is_checkpoint(name):
         return sit(name)
@@ -39,8 +42,6 @@ def as_model(thing: Any) -> Model:
     if all(hasattr(thing, name) for name in ("space", "build", "condition")):
         return cast(Model, thing)
     if any(c.__name__ == "DiffusionPipeline" for c in type(thing).__mro__):
-        from .diffusers_model import from_object
-
         return from_object(thing)
     raise ConfigError(
         f"model is a {type(thing).__name__}, but must be a name, a folder, a pipeline of "
@@ -60,6 +61,36 @@ def sized(model: Model, size: str | None) -> Model:
     if numbers is None:
         raise ConfigError(f"size is {size!r}, but must be WIDTHxHEIGHT, such as 1024x768")
     return cast(Model, resize(int(numbers[1]), int(numbers[2])))
+
+
+def running(model: Model, solver: str | None) -> Model:
+    """The model as it runs: a pipeline is a black box where that is asked for by the solver
+    ``pipeline``, or where no solver is named and none of ours takes its scheduler's steps."""
+    if isinstance(model, DiffusersModel):
+        if solver == PIPELINE:
+            return model.black_box("that was asked for")
+        return model if solver is not None or model.followed() else model.black_box()
+    whole = isinstance(model, PipelineModel)
+    if solver is not None and whole != (solver == PIPELINE):
+        raise ConfigError(
+            f"solver {solver!r}: {model.name} "
+            + ("runs as a black box with its own scheduler" if whole else "is no pipeline")
+            + "; leave the solver out"
+        )
+    return model
+
+
+def furnished(model: Model, call: Mapping[str, Any], images: Images) -> Model:
+    """The model with what its pipeline's call takes besides; ConfigError where it takes none."""
+    given = [*call, *images.keys]
+    if isinstance(model, PipelineModel):
+        return model.given(call, images)
+    if given:
+        how = "; add --solver pipeline" if isinstance(model, DiffusersModel) else ""
+        raise ConfigError(
+            f"{given[0]} is for pipelines that run as a black box, and {model.name} does not{how}"
+        )
+    return model
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .schedules import Schedule
 
 PREFERRED = ("clipscore", "aesthetic", "pickscore")  # SDXL's and Diffusion-DPO's (Table 3)
+ENSEMBLE = ("clipscore", "aesthetic", "imagereward")  # of the text-to-image models (Table 3)
 CLIP = 77  # tokens that a text encoder of the CLIP family takes
 FLOW = "FlowMatchEulerDiscreteScheduler"
 BETAS = "DDIMScheduler"
@@ -54,7 +55,7 @@ class Family(ABC):
     usual: str
     least: int = 1
     levels: str = "block_out_channels"
-    ensemble: tuple[str, ...] = ("clipscore", "aesthetic", "imagereward")
+    ensemble: tuple[str, ...] = ENSEMBLE
     draws_as: tuple[str, ...] = ()
 
     @abstractmethod
@@ -308,11 +309,3 @@ FAMILIES: dict[str, Family] = {
     for f in (Flux(), StableDiffusion3(), Sana(), StableDiffusion(), StableDiffusionXL(),
               PixArtSigma())
 }  # fmt: skip
-
-
-def family_of(kind: str, name: str) -> Family:
-    """By the pipeline's class; ConfigError names the classes that are supported."""
-    if kind not in FAMILIES:
-        what = f"{name} is a {kind}" if name != kind else f"the model is a {kind}"
-        raise ConfigError(f"{what}, which is not supported; supported are {', '.join(FAMILIES)}")
-    return FAMILIES[kind]

@@ -9,15 +9,17 @@ from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from ..algorithms.problem import Space
 from ..drafts import usual
-from ..errors import ConfigError
+from ..errors import ConfigError, Unfollowed
 from ..spec import sentence
 from ..trajectory import Condition
-from .diffusers_families import BETAS, Family, Layout, family_of
-from .diffusers_source import Folder, InMemory, Source, package
+from .diffusers_families import BETAS, FAMILIES, Family, Layout
+from .diffusers_preset import Preset, check_dtype
+from .diffusers_source import CHECKED, Folder, InMemory, Source, package, pipeline_class
+from .pipeline_model import PipelineModel, black_box
 
 if TYPE_CHECKING:
     import torch
@@ -33,25 +35,6 @@ REFUSED = {
     "RepositoryNotFoundError": "it has none of that name, or a private one: hf auth login",
 }
 SHOWN = 80  # characters of a text that is too long
-DTYPES = ("float32", "bfloat16", "float16")
-
-
-class Preset(BaseModel):
-    """What a pipeline's maker may write into ``noisesearch.json`` beside ``model_index.json``, or
-    into the attribute ``noisesearch`` of an object: what is taken where nothing is asked for.
-
-    ``true_guidance``: of a FLUX that reads its guidance as a number, a second, classifier-free
-    guidance away from the negative prompt, at twice the price (``true_cfg_scale`` of diffusers).
-    ``drafts``: short names of drafts, {"fast": "steps:8+cache:0.1"}.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    steps: int | None = Field(None, ge=1)
-    guidance: float | None = None
-    size: tuple[int, int] | None = None
-    true_guidance: float = 1.0
-    drafts: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,6 +82,21 @@ class DiffusersModel:
         """ConfigError where none of our solvers takes the scheduler's steps."""
         width, height = self.size
         return self.family.schedule(scheduler, width * height // self.layout.unit**2)
+
+    def followed(self) -> bool:
+        """True where one of our solvers takes the steps of the pipeline's scheduler."""
+        try:
+            return bool(self.solver)
+        except Unfollowed:
+            return False
+
+    def black_box(self, because: str = "") -> PipelineModel:
+        """The same pipeline in its own loop; ``because`` it does not run in ours."""
+        kind = type(self.source.scheduler()).__name__
+        because = because or (
+            f"its {kind} is none whose steps we take (for our own loop name one with --solver)"
+        )
+        return replace(whole(self.source, self.preset, because), wanted=self.size)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -202,13 +200,7 @@ class DiffusersModel:
                 for part in self.family.needs if part != "scheduler"}  # fmt: skip
 
     def build(self, guidance: float, device: str, dtype: str) -> DiffusersDenoiser:
-        if dtype not in DTYPES:
-            raise ConfigError(f"dtype is {dtype!r}, but must be one of {', '.join(DTYPES)}")
-        if self.placed is not None and self.placed[1] != dtype:
-            raise ConfigError(
-                f"{self.name} is in {self.placed[1]} and the run is asked for in {dtype}; leave "
-                "the dtype out, or convert the pipeline first with its method to()"
-            )
+        check_dtype(self.name, dtype, self.placed)
         return self._around(self.source.pipeline(device, dtype), guidance)
 
     def beside(self, denoiser: DiffusersDenoiser, guidance: float) -> DiffusersDenoiser:
@@ -275,7 +267,7 @@ class DiffusersModel:
         return [*lines, f"pipe.scheduler = {usual}.from_config({settings})"]
 
 
-def from_folder(source: str | Path) -> DiffusersModel:
+def from_folder(source: str | Path) -> DiffusersModel | PipelineModel:
     """The model of a folder with a ``model_index.json``, or of a hub id, which is downloaded."""
     path = Path(source).expanduser()
     if path.is_dir():
@@ -288,23 +280,31 @@ def from_folder(source: str | Path) -> DiffusersModel:
     return _model(Folder(_downloaded(str(source)), str(source)))
 
 
-def from_object(pipeline: Any, **settings: Any) -> DiffusersModel:
+def from_object(pipeline: Any, **settings: Any) -> DiffusersModel | PipelineModel:
     """The model of a pipeline in memory; ``settings`` are fields of :class:`Preset`."""
     return _model(InMemory(pipeline), settings)
 
 
-def _model(source: Source, settings: Mapping[str, Any] | None = None) -> DiffusersModel:
-    family = family_of(source.kind, source.name)
+def whole(source: Source, preset: Preset, because: str) -> PipelineModel:
+    """A pipeline as a black box, with the components that its own loop uses."""
+    if isinstance(source, Folder):
+        source = replace(source, unused=CHECKED)
+        source.check()
+    return black_box(source, preset, because)
+
+
+def _model(
+    source: Source, settings: Mapping[str, Any] | None = None
+) -> DiffusersModel | PipelineModel:
+    preset = _preset(source, settings)
+    family = FAMILIES.get(source.kind)
+    if family is None:
+        return whole(source, preset, f"our own loop does not know a {source.kind}")
     if isinstance(source, Folder):
         source.check()
     for part in family.needs:
         source.config(part)
     package()
-    try:
-        preset = Preset(**{**source.settings, **(settings or {})})
-    except (ValidationError, TypeError) as error:
-        said = sentence(error) if isinstance(error, ValidationError) else str(error)
-        raise ConfigError(f"the settings for noisesearch of {source.name}: {said}") from error
     try:
         layout = family.layout(source)
         model = DiffusersModel(source, family, preset, layout.size)
@@ -315,6 +315,14 @@ def _model(source: Source, settings: Mapping[str, Any] | None = None) -> Diffuse
         ) from error
     _check_fits(source, family, layout)
     return model if preset.size is None else model.sized(*preset.size)
+
+
+def _preset(source: Source, settings: Mapping[str, Any] | None) -> Preset:
+    try:
+        return Preset(**{**source.settings, **(settings or {})})
+    except (ValidationError, TypeError) as error:
+        said = sentence(error) if isinstance(error, ValidationError) else str(error)
+        raise ConfigError(f"the settings for noisesearch of {source.name}: {said}") from error
 
 
 def _check_fits(source: Source, family: Family, layout: Layout) -> None:
@@ -336,7 +344,7 @@ def _downloaded(name: str) -> Path:
         found = str(dict(index).get("_class_name"))
     except Exception as error:  # whatever the network, the hub or its files may raise
         raise _unreachable(name, error) from error
-    family_of(found, name)
+    pipeline_class(found, name)
     try:
         return Path(kind.download(name, use_safetensors=True))
     except Exception as error:

@@ -27,6 +27,7 @@ WEIGHTS = (".safetensors",)
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 # Components that our loop has no use for: they are neither looked at nor loaded.
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
+CHECKED = ("safety_checker",)  # the only one that a pipeline's own loop can do without
 SAMPLED = 64  # numbers of each weight that the fingerprint of an object in memory looks at
 
 
@@ -44,6 +45,8 @@ class Source(Protocol):
     def settings(self) -> Mapping[str, Any]: ...
     @property
     def fingerprint(self) -> str: ...
+    @property
+    def pipeline_class(self) -> type: ...
 
     def config(self, part: str) -> Mapping[str, Any]:
         """A component's configuration; ConfigError where the pipeline has no such component."""
@@ -83,12 +86,28 @@ def package() -> Any:
         ) from error
 
 
+def pipeline_class(kind: str, name: str) -> type:
+    """A class of diffusers by its name; ConfigError for one that is none of its pipelines."""
+    found = getattr(package(), kind, None)
+    if not isinstance(found, type) or not issubclass(found, package().DiffusionPipeline):
+        raise ConfigError(
+            f"{name} is a {kind}, which is no pipeline that the installed diffusers knows; "
+            "install a newer one (pip install -U diffusers), or give the object itself"
+        )
+    return found
+
+
 @dataclass(frozen=True)
 class Folder:
     """A pipeline on disk, as ``save_pretrained`` writes it; nothing is unpickled."""
 
     path: Path
     name: str
+    unused: tuple[str, ...] = UNUSED
+
+    @property
+    def pipeline_class(self) -> type:
+        return pipeline_class(self.kind, self.name)
 
     @cached_property
     def index(self) -> Mapping[str, Any]:
@@ -110,7 +129,7 @@ class Folder:
             name: (str(value[0]), str(value[1]))
             for name, value in self.index.items()
             if isinstance(value, list) and len(value) == 2 and value[0] is not None
-            and name not in UNUSED
+            and name not in self.unused
         }  # fmt: skip
 
     @cached_property
@@ -205,11 +224,11 @@ class Folder:
         # A network is made with random weights before it gets its own.
         with torch.random.fork_rng(devices=[]):
             loaded = {part: self._load(part, precision) for part in self._models}
-        loaded |= {part: None for part in UNUSED if part in self.index}
+        loaded |= {part: None for part in self.unused if part in self.index}
         if "requires_safety_checker" in self.index:
             loaded["requires_safety_checker"] = False
         try:
-            pipeline = getattr(package(), self.kind).from_pretrained(
+            pipeline = self.pipeline_class.from_pretrained(  # type: ignore[attr-defined]
                 str(self.path), **loaded, local_files_only=True, use_safetensors=True
             )
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
@@ -268,6 +287,10 @@ class InMemory:
     @property
     def kind(self) -> str:
         return type(self.object).__name__
+
+    @property
+    def pipeline_class(self) -> type:
+        return type(self.object)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -380,4 +403,8 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 def _unreadable(path: Path, error: Exception) -> ConfigError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    if "low_cpu_mem_usage" in reason:  # of networks of which a part stays in float32
+        return ConfigError(
+            f"{path} can be loaded only with accelerate; install it with: pip install accelerate"
+        )
     return ConfigError(f"{path} cannot be loaded ({reason}); get the pipeline's files again")

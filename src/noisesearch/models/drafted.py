@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..algorithms.problem import Space
 from ..drafts import Draft
@@ -97,7 +97,13 @@ def _loaded(draft: Draft, model: Model, full: Full, guidance: float) -> Denoiser
     if beside is not None and not draft.model:
         found: Denoiser = beside(full.denoiser, guidance)
         return found
-    return model.build(guidance, full.device, full.dtype)
+    built = model.build(guidance, full.device, full.dtype)
+    if model.space().black_box:
+        raise ConfigError(
+            f"draft {str(draft)!r}: {model.name} runs in its own loop only; choose a pipeline "
+            "that runs in ours"
+        )
+    return cast("Denoiser", built)
 
 
 def _rewired(draft: Draft, denoiser: Any) -> Denoiser:

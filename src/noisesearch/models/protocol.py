@@ -10,6 +10,7 @@ from ..trajectory import Condition
 
 if TYPE_CHECKING:
     from ..denoiser import Denoiser
+    from ..sampler import Sampler
 
 
 class Model(Protocol):
@@ -20,9 +21,10 @@ class Model(Protocol):
 
     It may also have ``real(conditions, count) -> images [N, 3, H, W]`` in [0, 1]: real images of
     the conditions in turn, for objectives that compare sets; ``sized(width, height) -> Model``,
-    where it has several sizes; ``placed``, (device, dtype) of weights that are in memory already
-    and are used where and as they are; ``drafts``, short names of drafts; ``beside(denoiser,
-    guidance) -> Denoiser``, as :meth:`build` with the weights that a denoiser has loaded already.
+    where it has several sizes; ``why``, a sentence that is said before it runs; ``placed``,
+    (device, dtype) of weights that are in memory already and are used where and as they are;
+    ``drafts``, short names of drafts; ``beside(denoiser, guidance) -> Denoiser``, as :meth:`build`
+    with the weights that a denoiser has loaded already.
 
     For noise that comes from elsewhere or goes there: ``drawn(generator, dtype) -> noise``, what
     its own pipeline draws (without it, float32 normals of torch); ``native(noises [B, …])``, as
@@ -64,6 +66,7 @@ class Model(Protocol):
 
     def space(self) -> Space: ...
 
-    def build(self, guidance: float, device: str, dtype: str) -> Denoiser:
-        """Load the weights. ``dtype``: float32 or bfloat16."""
+    def build(self, guidance: float, device: str, dtype: str) -> Denoiser | Sampler:
+        """Load the weights. ``dtype``: float32 or bfloat16. A Sampler where the space is that of a
+        black box."""
         ...

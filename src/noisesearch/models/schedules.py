@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError
+from ..errors import ConfigError, Unfollowed
 from ..process import Linear, Process, VariancePreserving, partial
 from ..trajectory import Grid
 
@@ -87,14 +87,14 @@ def schedule(
     """
     kind = type(scheduler).__name__
     if kind not in KNOWN:
-        raise ConfigError(
+        raise Unfollowed(
             f"scheduler {kind} is none whose steps we take (those are {', '.join(KNOWN)}); choose "
             "one of our solvers with --solver, or let the pipeline run as a black box"
         )
     config = scheduler.config
     for setting, values in FOLLOWED.items():
         if setting in config and config[setting] not in values:
-            raise ConfigError(
+            raise Unfollowed(
                 f"{kind} is set to {setting}={config[setting]!r}, which our loop does not follow; "
                 f"set it to {values[0]!r}, or let the pipeline run as a black box"
             )
@@ -188,7 +188,7 @@ def _table(scheduler: Any, kind: str) -> Schedule:
     if kind == "DPMSolverMultistepScheduler":
         squared = config["beta_schedule"] == "squaredcos_cap_v2"
         if named and (named != ["karras"] or squared):
-            raise ConfigError(
+            raise Unfollowed(
                 f"{kind} is set to use_{named[0]}_sigmas, which our loop does not follow with "
                 "these settings; use_karras_sigmas without the cosine schedule is followed"
             )

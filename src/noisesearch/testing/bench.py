@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..algorithms.problem import Algorithm
 from ..api import Request
@@ -20,6 +20,9 @@ from ..parts import Parts
 from ..store import RunStore
 from ..trajectory import Trajectory
 from .mixture_model import MixtureModel
+
+if TYPE_CHECKING:
+    from ..worker.engine import Worker
 
 
 class Released:
@@ -151,7 +154,7 @@ class Bench:
         folder = self.folder / name
         known = (folder / "spec.json").exists()
         store = RunStore(folder) if known else RunStore.create(folder, parts.spec.model_dump())
-        worker = parts.worker(None, store.get)
+        worker = cast("Worker", parts.worker(None, store.get))
         executor = wrap(worker)
         try:
             Driver(searches, parts.algorithm, executor, store, budget, **driver).run()

@@ -28,22 +28,28 @@ DEFAULTS = {"steps": 4, "size": [32, 32]}
 def tiny_pipeline(name: str, folder: str | Path | None = None) -> Any:
     """A pipeline of the real class with random weights, the same at every call.
 
-    ``name``: flux, flux-schnell, sd3, sana, sdxl, sd or pixart. With ``folder`` it is saved there
-    and loaded again from there. It is in float32 on the CPU, makes 32×32 pixels by default and
-    takes other sizes in steps of 8 (sana: of 32); nothing is downloaded, and the state of torch's
-    generator stays as it is.
+    ``name``: flux, flux-schnell, sd3, sana, sdxl, sd or pixart, and black boxes: sd-pndm,
+    sd-inpaint, sd-img2img, lcm, auraflow, lumina2, chroma, kandinsky, and of videos wan and ltx.
+    With ``folder`` it is saved there and loaded again from there. It is in float32 on the CPU,
+    makes 32×32 pixels by default and takes other sizes in steps of 8 (sana, videos: of 32);
+    nothing is downloaded, and the state of torch's generator stays as it is.
     """
-    if name not in _BUILDERS:
-        raise unknown("tiny pipeline", name, _BUILDERS)
+    from . import more_pipelines
+
+    builders = {**_BUILDERS, **more_pipelines.BUILDERS}
+    if name not in builders:
+        raise unknown("tiny pipeline", name, builders)
     import torch
+
+    defaults = {**DEFAULTS, **more_pipelines.DEFAULTS.get(name, {})}
 
     diffusers = importlib.import_module("diffusers")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        pipeline = _BUILDERS[name](diffusers, importlib.import_module("transformers"))
+        pipeline = builders[name](diffusers, importlib.import_module("transformers"))
         if folder is not None:
             pipeline.save_pretrained(str(folder), safe_serialization=True)
-            (Path(folder) / "noisesearch.json").write_text(json.dumps(DEFAULTS) + "\n")
+            (Path(folder) / "noisesearch.json").write_text(json.dumps(defaults) + "\n")
             pipeline = type(pipeline).from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True
             )
@@ -51,7 +57,7 @@ def tiny_pipeline(name: str, folder: str | Path | None = None) -> Any:
         if isinstance(part, torch.nn.Module):
             part.eval()
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.noisesearch = dict(DEFAULTS)
+    pipeline.noisesearch = defaults
     return pipeline
 
 
@@ -75,9 +81,11 @@ def _t5(transformers: Any, tokenizer: Any) -> Any:
     return transformers.T5EncoderModel(config)
 
 
-def _vae(diffusers: Any, channels: int, scale: float, shift: float | None = None) -> Any:
+def _vae(
+    diffusers: Any, channels: int, scale: float, shift: float | None = None, levels: int = LEVELS
+) -> Any:
     """An AutoencoderKL; FLUX's and SD3's latents are shifted and have no quantising layers."""
-    blocks = LEVELS
+    blocks = levels
     return diffusers.AutoencoderKL(
         down_block_types=["DownEncoderBlock2D"] * blocks, norm_num_groups=4,
         up_block_types=["UpDecoderBlock2D"] * blocks, block_out_channels=[8] * blocks,

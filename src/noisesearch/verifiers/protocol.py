@@ -14,7 +14,11 @@ from ..trajectory import Condition
 
 @dataclass(frozen=True)
 class Views:
-    """What verifiers look at: images [B, 3, H, W] in [0, 1], as the 8-bit file holds them."""
+    """What verifiers look at: images [B, 3, H, W] in [0, 1], as the 8-bit file holds them.
+
+    Of a model of videos they are [B, F, 3, H, W] for a verifier that says ``video = True``; others
+    are shown single frames (:mod:`verifiers.video`).
+    """
 
     images: Tensor
     conditions: Sequence[Condition]
@@ -32,7 +36,8 @@ class Verifier(Protocol):
 
     It may also have ``features(views) -> [B, d]``, what it sees in an image, for objectives that
     compare sets; ``whole_only = True``, which says that the preview of an unfinished sample means
-    nothing to it; and ``networks``, its modules, which are then moved to where the images are.
+    nothing to it; ``video = True``, which says that it looks at whole videos; and ``networks``,
+    its modules, which are then moved to where the images are.
     """
 
     @property
@@ -72,6 +77,11 @@ class FunctionVerifier:
     differentiable: bool = False
     batch: int | None = None
     whole_only: bool = False
+
+    @property
+    def video(self) -> bool:
+        """The function's own word for it."""
+        return bool(getattr(self.function, "video", False))
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class Worker:
         self.residence = residence or Residence()
         self.solver = solver
         self.counted = Counted(denoiser, rows)
-        self.scorer = Scorer(denoiser, verifiers, rows, sink, watch, source)
+        self.scorer = Scorer(denoiser.decode, verifiers, rows, sink, watch, source)
         self.cache = EdgeCache(cache_bytes)
         self.device = torch.device(device)
         self.usage: Usage = {}

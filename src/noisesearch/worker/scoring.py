@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from ..ask import Ask, Features, Reply
-from ..denoiser import Denoiser, fill
+from ..denoiser import fill
 from ..errors import BackendError
 from ..noise import Array
 from ..trajectory import Trajectory
-from ..verifiers.protocol import Verifier, Views, features_of
+from ..verifiers.protocol import Verifier, Views
+from ..verifiers.video import features, scores
 from .memory import out_of_memory
 
 Picture = npt.NDArray[np.uint8]
@@ -34,33 +35,35 @@ def quantise(images: Tensor) -> Tensor:
 
 
 def pictures(images: Tensor) -> list[Picture]:
-    """uint8 [H, W, 3] of images [B, 3, H, W]."""
-    whole = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    """uint8 [H, W, 3] of images [B, 3, H, W], [F, H, W, 3] of videos [B, F, 3, H, W]."""
+    whole = (images * 255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()
     return list(whole)
 
 
 def from_pictures(pictures: Sequence[Picture]) -> Tensor:
-    """Images [N, 3, H, W] in [0, 1] of uint8 [H, W, 3]: what verifiers saw in the run."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    """Images [N, 3, H, W] in [0, 1] of uint8 [H, W, 3], or videos: what verifiers saw in the
+    run."""
+    return torch.from_numpy(np.stack(pictures)).movedim(-1, -3).float() / 255
 
 
 class Scorer:
     """Decodes and scores at fixed numbers of rows; counts what ran.
 
+    ``decode`` makes images of clean samples (None: they are images, or videos, already).
     ``verifiers`` look at every sample, those of ``watch`` only where they are asked for. ``sink``
     keeps the picture of a whole sample and ``source`` gives it back, None where it has none.
     """
 
     def __init__(
         self,
-        denoiser: Denoiser,
+        decode: Callable[[Tensor], Tensor] | None,
         verifiers: Sequence[Verifier],
         rows: int,
         sink: Sink | None,
         watch: Sequence[Verifier] = (),
         source: Source | None = None,
     ) -> None:
-        self.denoiser, self.rows, self.sink, self.source = denoiser, rows, sink, source
+        self.decode, self.rows, self.sink, self.source = decode, rows, sink, source
         self.verifiers = [*verifiers, *watch]
         self.parts = tuple(part for v in verifiers for part in v.parts)
         self.decodes = 0
@@ -73,7 +76,10 @@ class Scorer:
     def images(self, items: Sequence[tuple[Trajectory, Tensor]]) -> Tensor:
         """Images [N, 3, H, W] of (trajectory, x0 [1, …]), at most ``rows``, as the file has them;
         whole samples are kept."""
-        images = quantise(self.denoiser.decode(fill([x[0] for _, x in items], self.rows)))
+        if self.decode is None:
+            images = quantise(torch.cat([x for _, x in items]))
+        else:
+            images = quantise(self.decode(fill([x[0] for _, x in items], self.rows)))
         self.decodes += len(items)
         if self.sink is not None:
             for (trajectory, _), picture in zip(items, pictures(images), strict=False):
@@ -163,7 +169,7 @@ class Scorer:
         try:
             views = _views(images, of, size)
             with torch.inference_mode():
-                scored = verifier(views)
+                scored = scores(verifier, views)
             return {p: numbers(scored, p, size, verifier.name)[: len(of)] for p in verifier.parts}
         except Exception as error:  # a user's code: anything may come out, and it is only a reply
             if out_of_memory(error):
@@ -176,7 +182,7 @@ def _seen(verifier: Verifier, views: Views) -> Array:
     one of its samples is another set."""
     try:
         with torch.inference_mode():
-            seen: Array = features_of(verifier)(views).float().cpu().numpy()
+            seen: Array = features(verifier, views).float().cpu().numpy()
     except Exception as error:  # a user's code
         if out_of_memory(error):
             raise

@@ -1,0 +1,100 @@
+"""Images that a pipeline is to begin from or to paint into; part of the recipe by content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ConfigError, StoreError
+from .keys import digest
+
+Picture = npt.NDArray[np.uint8]
+FOLDER = "inputs"  # of a run, where they are kept
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Each uint8 [H, W, 3], or None; of a mask white is what is painted."""
+
+    image: Picture | None = None
+    mask: Picture | None = None
+
+    @classmethod
+    def of(cls, image: Any, mask: Any) -> Images:
+        """From files, pictures of PIL or arrays uint8 [H, W, 3]."""
+        return cls(_picture("image", image), _picture("mask", mask))
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """The hash of each that is there, by name."""
+        there = {"image": self.image, "mask": self.mask}
+        return {name: digest("picture", list(p.shape), p.tobytes().hex())
+                for name, p in there.items() if p is not None}  # fmt: skip
+
+    def pil(self) -> tuple[Any, Any]:
+        """As pipelines take them: the image in colour, the mask in grey."""
+        from PIL import Image
+
+        image = None if self.image is None else Image.fromarray(self.image)
+        return image, None if self.mask is None else Image.fromarray(self.mask).convert("L")
+
+    def save(self, folder: Path) -> None:
+        """Into a run folder, so that it can go on without the user's files."""
+        from .journal import replace
+        from .pictures import png
+
+        for name in self.keys:
+            (folder / FOLDER).mkdir(exist_ok=True)
+            replace(folder / FOLDER / f"{name}.png", png(getattr(self, name)))
+
+    @classmethod
+    def read(cls, folder: Path) -> Images:
+        """Those of a run folder; none where it has none."""
+        from .pictures import read
+
+        found = {}
+        for name in ("image", "mask"):
+            path = folder / FOLDER / f"{name}.png"
+            if path.is_file():
+                found[name] = read(path)
+        return cls(**found)
+
+    def check(self, condition: dict[str, Any], folder: object) -> None:
+        """StoreError where these are not the images that a condition was made with."""
+        for name in ("image", "mask"):
+            if self.keys.get(name) != condition.get(name):
+                raise StoreError(
+                    f"{folder}/{FOLDER}/{name}.png is not the {name} that the run was made with; "
+                    "restore it from a copy"
+                )
+
+
+def _picture(name: str, given: Any) -> Picture | None:
+    """uint8 [H, W, 3] of what was given; ConfigError where it is no picture."""
+    from PIL import Image, UnidentifiedImageError
+
+    if given is None:
+        return None
+    if isinstance(given, str | Path):
+        try:
+            with Image.open(given) as opened:
+                return np.array(opened.convert("RGB"))
+        except (OSError, UnidentifiedImageError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it is no picture"
+            raise ConfigError(
+                f"{name} {str(given)!r} cannot be read ({why.lower()}); give a PNG or JPEG"
+            ) from error
+    if isinstance(given, Image.Image):
+        return np.array(given.convert("RGB"))
+    array = np.asarray(given)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
+        raise ConfigError(
+            f"{name} is a {type(given).__name__}, but must be a file, a picture of PIL or an "
+            "array uint8 [H, W, 3]"
+        )
+    return np.ascontiguousarray(array)

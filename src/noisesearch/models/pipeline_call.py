@@ -1,0 +1,133 @@
+"""What a pipeline's call takes, read from its signature, and what it is given besides rows."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import ConfigError, unknown
+from ..keys import digest
+
+# The numbers that a guidance is read as, the first that has one.
+GUIDANCES = ("guidance_scale", "true_cfg_scale")
+# What is ours to set, and the word that it is asked for with.
+OURS = {
+    "prompt": "the prompt", "negative_prompt": "negative", "latents": "none: it is the search's",
+    "generator": "seed", "num_inference_steps": "steps", "height": "size", "width": "size",
+    "image": "image", "mask_image": "mask", "output_type": "none", "return_dict": "none",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arguments of a pipeline class's call, with their defaults."""
+
+    kind: str
+    defaults: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, kind: type) -> Signature:
+        found = inspect.signature(kind.__call__).parameters
+        names = [n for n in found if n != "self"]
+        return cls(kind.__name__, {n: found[n].default for n in names})
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.defaults
+
+    def number(self, name: str) -> float | None:
+        """The default of an argument, where it is a number."""
+        found = self.defaults.get(name)
+        return found if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Arguments without a default."""
+        return tuple(n for n, d in self.defaults.items() if d is inspect.Parameter.empty)
+
+    @property
+    def guidance(self) -> str | None:
+        """The argument that guidance is, None where the pipeline has none."""
+        return next((n for n in GUIDANCES if self.number(n) is not None), None)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) where the signature says them, else (0, 0): the pipeline's own."""
+        width, height = (self.number(n) or 0 for n in ("width", "height"))
+        return int(width), int(height)
+
+    def check(self, call: Mapping[str, Any]) -> None:
+        """ConfigError for an argument that the pipeline does not have, or that is ours."""
+        for name in call:
+            if name not in self.defaults:
+                raise unknown(f"argument of {self.kind}", name, self.defaults)
+            if name in OURS or name == self.guidance:
+                word = OURS.get(name, "guidance")
+                raise ConfigError(
+                    f"call has {name!r}, which a run sets itself; leave it out (its own word for "
+                    f"it: {word})"
+                )
+
+
+@dataclass(frozen=True)
+class Call:
+    """All of a pipeline's arguments that are the same for every row.
+
+    ``guidance``: the scale, None where the pipeline takes none. ``size``: (width, height), None
+    for the pipeline's own. ``image`` and ``mask``: of PIL. ``extra``: whatever else it takes.
+    """
+
+    signature: Signature
+    guidance: float | None = None
+    size: tuple[int, int] | None = None
+    image: Any = None
+    mask: Any = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def strength(self) -> float:
+        """The share of the way down from noise; 1 where there is no image to begin from."""
+        if self.image is None or "strength" not in self.signature:
+            return 1.0
+        return float(self.extra.get("strength", self.signature.number("strength") or 1.0))
+
+    def arguments(self, steps: int, image: Any, mask: Any) -> dict[str, Any]:
+        given = dict(self.extra)
+        if "num_inference_steps" in self.signature:
+            given["num_inference_steps"] = steps
+        if self.signature.guidance is not None:
+            given[self.signature.guidance] = self.guidance
+        if self.size is not None:
+            given["width"], given["height"] = self.size
+        if image is not None:
+            given["image"] = image
+        if mask is not None:
+            given["mask_image"] = mask
+        if "output_type" in self.signature:
+            given["output_type"] = "np"
+        return given
+
+
+def described(value: Any) -> Any:
+    """An argument as JSON, by its content where it has one: for fingerprints."""
+    if isinstance(value, Mapping):
+        return {str(name): described(of) for name, of in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [described(of) for of in value]
+    if hasattr(value, "tobytes"):  # a picture of PIL, an array
+        return hashlib.sha256(value.tobytes()).hexdigest()
+    if hasattr(value, "numpy"):  # a tensor
+        return hashlib.sha256(value.detach().float().cpu().numpy().tobytes()).hexdigest()
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return f"{type(value).__module__}.{type(value).__qualname__}"
+    return value
+
+
+def fingerprint(weights: str, call: Mapping[str, Any]) -> str:
+    """Of the weights, and of the arguments where there are some."""
+    return digest(weights, described(call))[:16] if call else weights
