@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import shutil
 import tempfile
@@ -35,7 +34,6 @@ from .trajectory import FULL, Condition
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
 
-LOG = logging.getLogger("noisesearch")
 ROWS = (4, 32)  # a batch is at least and at most this wide unless asked otherwise
 # Matrix products take rows by fours, and those left over otherwise: at 5 or 6 rows a row's last
 # bits depend on its slot, at multiples of four they do not.
@@ -131,7 +129,7 @@ class Request:
             "scales": parts.scales,
             "fingerprints": parts.fingerprints,
             "steps": drafted.steps if (drafted := parts.drafts.get(spec.quality)) else spec.steps,
-            "rows": -(-(self.rows or self._rows(parts, budget)) // ROWS_STEP) * ROWS_STEP,
+            "rows": self._rows(parts, budget),
             "objects": _objects(spec, given_objects),
         })  # fmt: skip
         return parts, given_objects
@@ -148,11 +146,8 @@ class Request:
         return {**self.call, **strength}
 
     def _running(self, model: Model, images: Images) -> Model:
-        """As it runs, in our loop or as a black box, which is said."""
-        runs = furnished(running(model, self.solver), self._call, images)
-        if why := getattr(runs, "why", ""):
-            LOG.warning("noisesearch: %s", why)
-        return runs
+        """In our loop or as a black box, with what is given to it."""
+        return furnished(running(model, self.solver), self._call, images)
 
     def _algorithm(self) -> Algorithm:
         if isinstance(self.algorithm, str):
@@ -226,7 +221,13 @@ class Request:
             raise ConfigError(f"keep is {self.keep!r}, but must be all or winners")
 
     def _rows(self, parts: Parts, budget: Budget) -> int:
-        """As wide as the algorithm's usual yield over all conditions, within reason."""
+        """As wide as the algorithm's usual yield over all conditions, within reason; a black box
+        promises no bits, and says what is usual for it."""
+        if parts.sampler is not None:
+            return self.rows or parts.sampler.rows
+        return -(-(self.rows or self._usual_rows(parts, budget)) // ROWS_STEP) * ROWS_STEP
+
+    def _usual_rows(self, parts: Parts, budget: Budget) -> int:
         searches = 1 if parts.joint else len(parts.conditions)
         width = usual_width(parts.search(budget), parts.algorithm) * searches
         return min(ROWS[1], max(ROWS[0], width))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ from .store import RunStore, read_spec
 from .together import Together
 from .trajectory import Condition, Trajectory
 
+LOG = logging.getLogger("noisesearch")  # to stderr, where nobody says otherwise
+
 
 @dataclass
 class Run:
@@ -55,6 +58,8 @@ class Run:
         for array in parts.start.noises if parts.start else ():
             store.put(array)
         parts.images.save(folder)
+        if why := getattr(parts.model, "why", ""):
+            LOG.warning(why)
         return cls(folder, parts, store, searches, budget, owner=owner)
 
     @classmethod

@@ -15,8 +15,8 @@ class Sampler(Protocol):
 
     ``shape``: of one noise, in the layout that the pipeline takes. ``forwards``: network calls in
     an evaluation of one sample. ``flops``: of one forward. ``together``: rows may share a call;
-    where not, each call has one. ``seconds_per_nfe``: measured when it was loaded, for plans.
-    ``nfe``: evaluations of the rows that were meant, as they ran.
+    where not, each call has one. ``rows``: of a call, unless asked otherwise.
+    ``seconds_per_nfe``: measured when it was loaded, for plans.
 
     Contract: a row depends on its own noise, seed and condition, up to the rounding of a batch.
     """
@@ -29,6 +29,8 @@ class Sampler(Protocol):
     def flops(self) -> int: ...
     @property
     def together(self) -> bool: ...
+    @property
+    def rows(self) -> int: ...
     @property
     def seconds_per_nfe(self) -> float: ...
 

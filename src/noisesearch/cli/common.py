@@ -87,14 +87,14 @@ def texts_of(prompts: str, model: str) -> list[str]:
     return texts
 
 
-def parameters_of(pairs: list[str], option: str) -> dict[str, Any]:
+def parameters_of(pairs: list[str], option: str, example: str) -> dict[str, Any]:
     """Values as JSON where they are (numbers, true, null), else as text."""
     parameters: dict[str, Any] = {}
     for pair in pairs:
         key, mark, value = pair.partition("=")
         if not mark or not key:
             raise ConfigError(
-                f"--{option} {pair!r} cannot be read; write it as --{option} KEY=VALUE"
+                f"--{option} {pair!r} cannot be read; write it as --{option} {example}"
             )
         try:
             parameters[key.strip()] = json.loads(value)

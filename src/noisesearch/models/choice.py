@@ -68,7 +68,7 @@ def running(model: Model, solver: str | None) -> Model:
     ``pipeline``, or where no solver is named and none of ours takes its scheduler's steps."""
     if isinstance(model, DiffusersModel):
         if solver == PIPELINE:
-            return model.black_box("that was asked for")
+            return model.black_box()
         return model if solver is not None or model.followed() else model.black_box()
     whole = isinstance(model, PipelineModel)
     if solver is not None and whole != (solver == PIPELINE):

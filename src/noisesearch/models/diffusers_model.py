@@ -90,11 +90,13 @@ class DiffusersModel:
         except Unfollowed:
             return False
 
-    def black_box(self, because: str = "") -> PipelineModel:
-        """The same pipeline in its own loop; ``because`` it does not run in ours."""
+    def black_box(self) -> PipelineModel:
+        """The same pipeline in its own loop."""
         kind = type(self.source.scheduler()).__name__
-        because = because or (
-            f"its {kind} is none whose steps we take (for our own loop name one with --solver)"
+        because = (
+            "that was asked for"
+            if self.followed()
+            else f"its {kind} is none whose steps we take (for our own loop name a --solver)"
         )
         return replace(whole(self.source, self.preset, because), wanted=self.size)
 

@@ -94,6 +94,15 @@ class Call:
             return 1.0
         return float(self.extra.get("strength", self.signature.number("strength") or 1.0))
 
+    @property
+    def lacking(self) -> str:
+        """What to do where a call fails: what the pipeline takes and was not given comes first."""
+        if "image" in self.signature and self.image is None:
+            return "it takes an image, give one with --image FILE"
+        if "mask_image" in self.signature and self.mask is None:
+            return "it takes a mask, give one with --mask FILE"
+        return "what it needs beside a prompt is given by --size and --call NAME=VALUE"
+
     def arguments(self, steps: int, image: Any, mask: Any) -> dict[str, Any]:
         given = dict(self.extra)
         if "num_inference_steps" in self.signature:

@@ -18,6 +18,8 @@ from .pipeline_copy import double, networks
 from .pipeline_draws import Draws, Replace, instead
 from .pipeline_watch import Watch
 
+ROWS = 4  # of a call that makes pictures; a video alone is much
+
 
 @dataclass(frozen=True)
 class Start:
@@ -140,14 +142,15 @@ class PipelineSampler:
     """The sampler of a pipeline; :func:`models.pipeline_trial.tried` finds its start."""
 
     def __init__(
-        self, name: str, caller: Caller, start: Start, together: bool, first: Watch, seconds: float
+        self, name: str, caller: Caller, start: Start, together: bool, first: Ran, seconds: float
     ) -> None:
         self._name, self._caller, self._start = name, caller, start
-        self._first = first
+        self._first = first.watch
         self.together = together
+        self.rows = ROWS if together and first.images.ndim == 4 else 1
         self.shape = start.shape
-        self.forwards = max(1, first.forwards)
-        self.flops = first.flops()
+        self.forwards = max(1, first.watch.forwards)
+        self.flops = first.watch.flops()
         self.seconds_per_nfe = seconds
         self._prices: dict[int, int] = {}
 

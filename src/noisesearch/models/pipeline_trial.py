@@ -37,9 +37,7 @@ def tried(name: str, pipeline: Any, call: Call) -> PipelineSampler:
     trial.check_image(start)
     caller = trial.shared(start)
     together = caller is not None
-    return PipelineSampler(
-        name, caller or trial.caller, start, together, trial.own.watch, trial.seconds
-    )
+    return PipelineSampler(name, caller or trial.caller, start, together, trial.own, trial.seconds)
 
 
 class _Trial:
@@ -61,9 +59,7 @@ class _Trial:
             raise
         except Exception as error:  # the pipeline's own code
             raise ConfigError(
-                f"{name} cannot be called with what it is given ({reason(error)}); what it needs "
-                "beside a prompt is given by image, mask, size or call, such as --call "
-                "num_frames=9"
+                f"{name} cannot be called with what it is given ({reason(error)}); {call.lacking}"
             ) from error
         if self.own.watch.steps == 0:
             raise ConfigError(
