@@ -113,8 +113,8 @@ def test_a_run_of_videos(tmp_path: Path) -> None:
     between = np.abs(np.diff(own.astype(float), axis=0)).mean() / 255
     assert found.winner.parts["motion"] == pytest.approx(between, rel=1e-4)
     assert (tmp_path / "run" / "grid.png").exists() and (tmp_path / "run" / "best.png").exists()
-    known = Given(model=as_model(pipeline),
-                  verifiers={"brightness": brightness(), "motion": FunctionVerifier(motion, "motion")})  # fmt: skip # noqa: E501
+    verifiers = {"brightness": brightness(), "motion": FunctionVerifier(motion, "motion")}
+    known = Given(model=as_model(pipeline), verifiers=verifiers)
     again = rerank(tmp_path / "run", "part(motion)", given=known).results[0]
     assert again.winner.parts["motion"] == max(c.parts["motion"] for c in found.candidates)
     file = tmp_path / "even.py"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import tempfile
@@ -34,6 +35,7 @@ from .trajectory import FULL, Condition
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
 
+LOG = logging.getLogger("noisesearch")  # goes to stderr, where nobody says otherwise
 ROWS = (4, 32)  # a batch is at least and at most this wide unless asked otherwise
 # Matrix products take rows by fours, and those left over otherwise: at 5 or 6 rows a row's last
 # bits depend on its slot, at multiples of four they do not.
@@ -289,6 +291,8 @@ def search(
     owner = None if out is not None else Temporary()
     folder = Path(out) if out is not None else Path(owner.name)  # type: ignore[union-attr]
     run = Run.create(folder, parts, owner)
+    if parts.notice:
+        LOG.warning(parts.notice)
     try:
         results = run.execute(watcher, seconds)
     finally:

@@ -88,6 +88,11 @@ class Parts:
         )  # fmt: skip
 
     @property
+    def notice(self) -> str:
+        """What is to be said of the model before it runs, in one sentence."""
+        return str(getattr(self.model, "why", ""))
+
+    @property
     def fingerprints(self) -> dict[str, str]:
         prints = {f"verifier {v.name}": v.fingerprint for v in (*self.verifiers, *self.watch)}
         if (form := set_forms.parse(self.spec.objective)) and form.reference is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import math
 import time
 from collections.abc import Mapping
@@ -34,8 +33,6 @@ from .store import RunStore, read_spec
 from .together import Together
 from .trajectory import Condition, Trajectory
 
-LOG = logging.getLogger("noisesearch")  # to stderr, where nobody says otherwise
-
 
 @dataclass
 class Run:
@@ -58,8 +55,6 @@ class Run:
         for array in parts.start.noises if parts.start else ():
             store.put(array)
         parts.images.save(folder)
-        if why := getattr(parts.model, "why", ""):
-            LOG.warning(why)
         return cls(folder, parts, store, searches, budget, owner=owner)
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from black_boxes import GIVEN, IMAGE, snapshot
 
 import noisesearch as ns
+from noisesearch.__main__ import main
 from noisesearch.algorithms.initial_noise import RandomSearch
 from noisesearch.api import Request
 from noisesearch.build import Given
@@ -180,3 +182,35 @@ def test_a_family_of_ours_as_a_black_box() -> None:
     found = ns.search("a red circle", model=pipeline, verifier=brightness(), solver="pipeline",
                       budget="4candidates")  # fmt: skip
     assert found.winner.score >= found.baseline.score
+
+
+def test_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_pipeline("sd-img2img", tmp_path / "pipe")
+    IMAGE.save(tmp_path / "mine.png")
+    (tmp_path / "mine.py").write_text("def vivid(images, c):\n    return images.std((1, 2, 3))\n")
+    monkeypatch.chdir(tmp_path)
+
+    def told(*words: str) -> tuple[Any, str]:
+        monkeypatch.setattr(sys, "argv", ["noisesearch", *words, "--json"])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert not end.value.code
+        out, err = capsys.readouterr()
+        return json.loads(out), err
+
+    asked = ("generate", "a red circle", "--model", "pipe", "--verifier", "mine.py:vivid",
+             "--image", "mine.png", "--strength", "0.5", "--call", "eta=0.3", "--dtype",
+             "float32", "--algorithm", "random", "--budget", "3candidates")  # fmt: skip
+    planned, _ = told(*asked, "--plan")
+    assert planned["exact"] and planned["ledger"]["nfe"] == 6 and planned["ledger"]["flops"] > 0
+    found, err = told(*asked, "--out", "run")
+    assert "runs as a black box, since our own loop does not know a StableDiffusionImg2Img" in err
+    assert found["searches"][0]["ledger"]["nfe"] == 3 * 2
+    assert json.loads(Path("run/spec.json").read_text())["call"] == {"eta": 0.3, "strength": 0.5}
+    more, err = told("resume", "run", "--budget", "4candidates")
+    assert more["searches"][0]["ledger"]["nfe"] == 4 * 2 and "black box" not in err
+    shown, _ = told("show", "run", "--verify")
+    assert shown["verify"]["pixels"] <= LEVEL

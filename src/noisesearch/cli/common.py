@@ -112,15 +112,16 @@ def created(out: Path | None, parts: Parts) -> Run:
     """A new run in ``out`` or in a fresh folder, which goes again if nothing comes of it."""
     from ..run import Run
 
-    if out is not None:
-        return Run.create(out, parts)
-    folder = fresh_folder()
+    folder = fresh_folder() if out is None else out
     try:
-        return Run.create(folder, parts)
+        run = Run.create(folder, parts)
     except NoisesearchError:
-        if not (folder / "spec.json").exists():
+        if out is None and not (folder / "spec.json").exists():
             shutil.rmtree(folder)
         raise
+    if parts.notice:
+        say(parts.notice)
+    return run
 
 
 def fresh_folder() -> Path:
