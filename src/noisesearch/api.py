@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import shutil
@@ -145,7 +146,16 @@ class Request:
     @property
     def _call(self) -> dict[str, Any]:
         strength = {} if self.strength is None else {"strength": self.strength}
-        return {**self.call, **strength}
+        call = {**self.call, **strength}
+        for name, value in call.items():
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise ConfigError(
+                    f"call has {name}, a {type(value).__name__}, which no spec can hold; give it "
+                    "with the pipeline: models.diffusers_model.from_object(pipe, call={...})"
+                ) from error
+        return call
 
     def _running(self, model: Model, images: Images) -> Model:
         """In our loop or as a black box, with what is given to it."""

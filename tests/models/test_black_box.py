@@ -184,6 +184,26 @@ def test_a_family_of_ours_as_a_black_box() -> None:
     assert found.winner.score >= found.baseline.score
 
 
+def test_a_search_for_a_set() -> None:
+    """Population Search asks for whole samples alone, and for what a verifier sees in them."""
+    found = ns.search(
+        ["a red circle", "two blue squares"], model=tiny_pipeline("lcm"), algorithm="population",
+        verifier=brightness(), budget="12candidates/run",
+    )  # fmt: skip
+    assert len(found) == 2 and found.population is not None
+    paid = sum(r.ledger["nfe"] for r in found)
+    assert paid == sum(r.ledger["physical"]["nfe"] for r in found)
+
+
+def test_defaults_of_a_family_of_ours() -> None:
+    """FLUX.1-schnell is made for four steps, whatever its class says."""
+    pipeline = tiny_pipeline("flux-schnell")
+    del pipeline.noisesearch
+    model = running(from_object(pipeline), "pipeline")
+    assert (model.steps, model.guidance, model.size) == (4, 1.0, (512, 512))
+    assert running(from_object(tiny_pipeline("sdxl")), "pipeline").ensemble[-1] == "pickscore"
+
+
 def test_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

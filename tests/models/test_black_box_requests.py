@@ -142,6 +142,7 @@ def test_pipelines_that_are_none() -> None:
         ({"mask": MASK}, "StableDiffusionPipeline takes no mask"),
         ({"strength": 0.5}, "unknown argument of StableDiffusionPipeline 'strength'"),
         ({"call": {"eta_": 1}}, "did you mean 'eta'"),
+        ({"call": {"timesteps": torch.zeros(2)}}, "call has timesteps, a Tensor, which no spec"),
         ({"call": {"latents": 1}}, "'latents', which a run sets itself"),
         ({"call": {"guidance_scale": 3.0}}, "own word for it: guidance"),
         ({"size": "31x32"}, "must be multiples of 8"),
@@ -158,6 +159,12 @@ def test_wrong_requests(plain: Any, settings: dict[str, Any], said: str, tmp_pat
         ns.search("a red circle", **request)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_prompts_that_are_too_long(plain: Any) -> None:
+    """Known of the families of ours, however they run."""
+    with pytest.raises(ConfigError, match="takes 77, so"):
+        ns.search("q" * 100, model=plain, verifier=brightness())
 
 
 def test_previews_that_are_asked_for_later(plain: Any, tmp_path: Path) -> None:

@@ -91,14 +91,16 @@ class DiffusersModel:
             return False
 
     def black_box(self) -> PipelineModel:
-        """The same pipeline in its own loop."""
+        """The same pipeline in its own loop, with what is known of its family."""
         kind = type(self.source.scheduler()).__name__
         because = (
             "that was asked for"
             if self.followed()
             else f"its {kind} is none whose steps we take (for our own loop name a --solver)"
         )
-        return replace(whole(self.source, self.preset, because), wanted=self.size)
+        known = {"steps": self.steps, "guidance": self.guidance}
+        model = whole(self.source, self.preset.model_copy(update=known), because)
+        return replace(model, wanted=self.size, ensemble=self.ensemble, check=self._check_length)
 
     @cached_property
     def schedule(self) -> Schedule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,8 @@ class PipelineModel:
     """A pipeline that is called as a whole: start noise in, picture or video out.
 
     ``why``: the sentence that says so to the user. ``call``: arguments beside those that every
-    run sets; ``images``: what it is to begin from or to paint into.
+    run sets; ``images``: what it is to begin from or to paint into. ``check``: what is known to
+    be wrong with a prompt, as a ConfigError.
     """
 
     source: Source
@@ -35,6 +36,8 @@ class PipelineModel:
     call: Mapping[str, Any] = field(default_factory=dict)
     images: Images = field(default_factory=Images)
     wanted: tuple[int, int] | None = None
+    ensemble: tuple[str, ...] = ENSEMBLE
+    check: Callable[[str], None] | None = None
     verifiers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -75,10 +78,6 @@ class PipelineModel:
         return self.wanted or self.preset.size or self.signature.size
 
     @property
-    def ensemble(self) -> tuple[str, ...]:
-        return ENSEMBLE
-
-    @property
     def fingerprint(self) -> str:
         return fingerprint(self.source.fingerprint, self.call)
 
@@ -116,6 +115,8 @@ class PipelineModel:
                     f"{self.name} takes no {word}, got {value!r}; leave it out"
                     + (" and say --unconditional (in Python None)" if word == "prompt" else "")
                 )
+            if value is not None and self.check is not None:
+                self.check(value)
         keys = self.images.keys
         return Condition(text, negative=negative, image=keys.get("image"), mask=keys.get("mask"))
 

@@ -151,6 +151,7 @@ class PipelineSampler:
         self.shape = start.shape
         self.forwards = max(1, first.watch.forwards)
         self.flops = first.watch.flops()
+        self._first.inputs = ((), {})  # not needed any longer, and they may be large
         self.seconds_per_nfe = seconds
         self._prices: dict[int, int] = {}
 

@@ -78,8 +78,9 @@ class Watch:
         if self.network is None:
             return 0
         args, kwargs = self.inputs
+        plain = getattr(self.network, "_orig_mod", self.network)  # of one that was compiled
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            self.network(*args, **kwargs)
+            plain(*args, **kwargs)
         return int(counter.get_total_flops()) // max(1, _rows(args, kwargs))
 
 

@@ -74,8 +74,7 @@ class Sampling:
         """Samples whose pictures are there: nothing is made again."""
         found: list[tuple[Trajectory, Picture]] = []
         for trajectory in waiting:
-            picture = self.scorer.stored(trajectory)
-            if picture is not None and len(found) < self.rows:
+            if len(found) < self.rows and (picture := self.scorer.stored(trajectory)) is not None:
                 found.append((trajectory, picture))
         if not found:
             return None
