@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -119,6 +120,25 @@ def test_an_image_to_begin_from(tmp_path: Path) -> None:
     assert np.abs(alone[0].movedim(0, -1).numpy() - own).max() < 1e-5
     both, _ = sampler.sample(torch.cat([noise, -noise]), [11, 12], [of, of], 5)
     assert (both[0] - alone[0]).abs().max() < 1e-4 and (both[1] - both[0]).abs().max() > 1e-2
+
+
+def test_a_video_of_an_image() -> None:
+    """LTX puts the image into what it draws, which then is latents: ours is in its place."""
+    whole = tiny_pipeline("ltx")
+    kind = importlib.import_module("diffusers").LTXImageToVideoPipeline
+    pipeline = kind(**whole.components)
+    model = from_object(pipeline, size=(32, 32), call={"num_frames": 5})
+    sampler = model.given({}, ns.api.Images.of(IMAGE, None)).build(3.0, "cpu", "float32")
+    generator = torch.Generator().manual_seed(8)
+    torch.randn(1, 8, 1, 8, 8, generator=generator)  # the autoencoder's own
+    noise = torch.randn(1, *sampler.shape, generator=generator)
+    made, _ = sampler.sample(noise, [8], [Condition(text="a red circle")], 3)
+    own = pipeline(
+        prompt="a red circle", image=IMAGE, num_frames=5, width=32, height=32, output_type="np",
+        num_inference_steps=3, generator=torch.Generator().manual_seed(8),
+    ).frames[0]  # fmt: skip
+    assert np.abs(made[0].movedim(1, -1).numpy() - own).max() < 1e-5
+    assert sampler.rows == 1
 
 
 def test_a_run_keeps_the_images_that_it_was_given(tmp_path: Path) -> None:

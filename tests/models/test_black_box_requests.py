@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:diffusers")
+
+CALLS = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,13 @@ def blind(call: Any, given: dict[str, Any]) -> Any:
     return call(**{**given, "image": Image.new("RGB", (32, 32))})
 
 
+def wayward(call: Any, given: dict[str, Any]) -> Any:
+    """Another picture at each call, as of a pipeline that draws where no generator is named."""
+    found = call(**given)
+    found.images = found.images * 0.9 ** (next(CALLS) % 5)
+    return found
+
+
 def shapely(call: Any, given: dict[str, Any]) -> Any:
     """Takes latents of another shape than those that it draws."""
     if given.get("latents") is not None:
@@ -94,6 +104,7 @@ def shapely(call: Any, given: dict[str, Any]) -> Any:
     [
         (deaf, "what MyPipeline makes does not follow from the latents that it is given"),
         (constant, "what MyPipeline makes does not follow from the latents that it is given"),
+        (wayward, "what MyPipeline makes does not follow from the latents that it is given"),
         (shapely, "MyPipeline refuses as latents= .* draws itself .latents must be 99 wide"),
     ],
 )
@@ -106,6 +117,12 @@ def test_a_pipeline_that_does_not_look_at_its_image() -> None:
     pipeline = behaving(blind, "StableDiffusionInpaintPipeline", "sd-inpaint")
     with pytest.raises(ConfigError, match="does not follow from the image"):
         made(pipeline, IMAGE, MASK)
+
+
+def test_a_wayward_pipeline_that_begins_at_its_image() -> None:
+    pipeline = behaving(wayward, "StableDiffusionImg2ImgPipeline", "sd-img2img")
+    with pytest.raises(ConfigError, match="does not follow from the noise"):
+        made(pipeline, IMAGE)
 
 
 def test_a_pipeline_of_one_row_a_call() -> None:

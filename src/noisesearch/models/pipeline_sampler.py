@@ -26,8 +26,8 @@ class Start:
     """How a noise becomes the start of a pipeline's loop.
 
     ``draw`` is None where it is the argument ``latents``; else it is that draw of a row's
-    generator in whose place the pipeline gets it, and which its own scheduler then mixes into the
-    image that it encoded.
+    generator in whose place the pipeline gets it, and which it then mixes into the image that it
+    encoded.
     """
 
     shape: tuple[int, ...]

@@ -74,7 +74,18 @@ class _Trial:
         return ran
 
     def start(self) -> Start:
-        return self._mixed() if self.from_image else self._argument()
+        """ConfigError where no noise of ours can be given."""
+        if self.from_image:
+            return self._drawn(self._mixed())
+        try:
+            return self._argument()
+        except ConfigError:
+            # Of an image to video, what it draws may be mixed with the image before it is latents.
+            sizes = [laid.numel() for laid in self._prepared()]
+            found = [i for i, drawn in enumerate(self.own.drawn) if drawn.numel() in sizes]
+            if self.call.image is None or len(found) != 1:
+                raise
+            return self._drawn(found[0])
 
     def _argument(self) -> Start:
         """Of a pipeline whose loop begins at noise: its ``latents``."""
@@ -105,12 +116,16 @@ class _Trial:
         for index, drawn in enumerate(self.own.drawn[:MOST]):
             if drawn.ndim > 1 and len(drawn) == 1:
                 yield index, drawn
-                for given in self.own.prepared:
-                    laid = given[0] if isinstance(given, tuple | list) else given
-                    if isinstance(laid, Tensor) and same_numbers(laid, drawn):
+                for laid in self._prepared():
+                    if same_numbers(laid, drawn):
                         yield index, laid.cpu()
 
-    def _mixed(self) -> Start:
+    def _prepared(self) -> list[Tensor]:
+        """The latents that ``prepare_latents`` gave: all that it gave, or the first of it."""
+        firsts = (g[0] if isinstance(g, tuple | list) else g for g in self.own.prepared)
+        return [laid for laid in firsts if isinstance(laid, Tensor)]
+
+    def _mixed(self) -> int:
         """Of a pipeline whose loop begins between its image and noise: the draw that its
         scheduler mixes into the image."""
         mixed = self.own.watch.mixed
@@ -121,14 +136,19 @@ class _Trial:
                 f"{self.name} begins at strength {self.call.strength:g} from its image, in a way "
                 "that no noise can be given to; set strength to 1"
             )
-        index, drawn = found[0], self.own.drawn[found[0]]
-        start = Start(tuple(drawn.shape[1:]), drawn.dtype, index)
-        self.same = self.own.images
-        others = instead(another(drawn), index, self.own.drawn)
-        self.other = self._run(replace=others).images
-        if away(self.same, self.other) <= NOTHING:
+        return found[0]
+
+    def _drawn(self, index: int) -> Start:
+        """A start that is one of the pipeline's own draws, ours in its place."""
+        drawn = self.own.drawn[index]
+        self.same, self.other = (
+            self._run(replace=instead(noise, index, self.own.drawn)).images
+            for noise in (drawn, another(drawn))
+        )
+        spread = away(self.same, self.other)
+        if spread <= NOTHING or away(self.same, self.own.images) > max(NOTHING, SAME * spread):
             raise self._ignored("noise")
-        return start
+        return Start(tuple(drawn.shape[1:]), drawn.dtype, index)
 
     def check_image(self, start: Start) -> None:
         """Another image must make another picture."""
