@@ -184,6 +184,22 @@ def test_prompts_that_are_too_long(plain: Any) -> None:
         ns.search("q" * 100, model=plain, verifier=brightness())
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"strength": 0.1}, "takes none of 4 steps at that strength"),
+        ({"strength": 1.5}, "strength is 1.5, but must be above 0 and at most 1"),
+        ({"strength": 0.0}, "strength is 0.0, but must be"),
+        ({"call": {"strength": "half"}}, "strength is 'half', but must be"),
+        ({"size": "64x64"}, "takes no width and height"),
+    ],
+)
+def test_wrong_requests_of_an_image(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        ns.search("a", model=tiny_pipeline("sd-img2img"), image=IMAGE, verifier=brightness(),
+                  **settings)  # fmt: skip
+
+
 def test_previews_that_are_asked_for_later(plain: Any, tmp_path: Path) -> None:
     """An algorithm whose first asks are whole samples is refused before there is a folder too."""
 

@@ -64,7 +64,9 @@ def generate(
         str | None, typer.Option(help="Search cheaper samples, finish winners in full: steps:8.")
     ] = None,
     guidance: Annotated[float | None, typer.Option(help="Scale; 1 is none.")] = None,
-    solver: Annotated[str | None, typer.Option(help="euler, heun or ddim.")] = None,
+    solver: Annotated[
+        str | None, typer.Option(help="euler, heun, ddim, …; pipeline: its own loop.")
+    ] = None,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT.")] = None,
     negative: Annotated[str | None, typer.Option(help="What not to show.")] = None,
     image: Annotated[str | None, typer.Option(help="Of a black box: what to begin from.")] = None,

@@ -92,7 +92,10 @@ class Call:
         """The share of the way down from noise; 1 where there is no image to begin from."""
         if self.image is None or "strength" not in self.signature:
             return 1.0
-        return float(self.extra.get("strength", self.signature.number("strength") or 1.0))
+        given = self.extra.get("strength", self.signature.number("strength") or 1.0)
+        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= 1:
+            raise ConfigError(f"strength is {given!r}, but must be above 0 and at most 1")
+        return float(given)
 
     @property
     def lacking(self) -> str:

@@ -165,6 +165,11 @@ class PipelineSampler:
                 raise ConfigError(
                     f"{self._name} refuses {steps} steps ({reason(error)}); give another --steps"
                 ) from error
+            if ran.watch.steps == 0:
+                raise ConfigError(
+                    f"{self._name} takes none of {steps} steps at that strength, so its image "
+                    "would stay as it is; give more --steps or more --strength"
+                )
             self._prices[steps] = ran.watch.steps
         return self._prices[steps]
 
