@@ -37,7 +37,7 @@ class PipelineModel:
     images: Images = field(default_factory=Images)
     wanted: tuple[int, int] | None = None
     ensemble: tuple[str, ...] = ENSEMBLE
-    check: Callable[[str], None] | None = None
+    check: Callable[[str, str], None] | None = None
     verifiers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -116,7 +116,7 @@ class PipelineModel:
                     + (" and say --unconditional (in Python None)" if word == "prompt" else "")
                 )
             if value is not None and self.check is not None:
-                self.check(value)
+                self.check(word, value)
         keys = self.images.keys
         return Condition(text, negative=negative, image=keys.get("image"), mask=keys.get("mask"))
 
