@@ -34,6 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:diffusers")
 FAMILIES = ["sd-pndm", "sd-inpaint", "lcm", "auraflow", "lumina2", "chroma", "kandinsky", "wan",
             "ltx"]  # fmt: skip
 LEVEL = 1.01  # of 255: a row of a batch is rounded otherwise than alone
+ROUNDED = {"kandinsky": 0.5}  # levels by which that may show, where it is more than 0.01
 # Further arguments, as a user would give them.
 CALLS = {"kandinsky": {"prior_num_inference_steps": 2}, "wan": {"num_frames": 5},
          "ltx": {"num_frames": 5}}  # fmt: skip
@@ -76,7 +77,7 @@ def test_a_search(name: str, tmp_path: Path) -> None:
     sampler = request.resolve()[0].denoiser
     latents = torch.tensor(Materialiser(sampler.shape)(noise))[None]
     own = by_hand(pipeline, name, latents, seed_of("injected", noise.key))
-    assert np.abs(own * 255 - found.winner.pixels).max() <= 0.5 + LEVEL
+    assert np.abs(own * 255 - found.winner.pixels).max() <= 0.5 + ROUNDED.get(name, 0.01)
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,12 @@ from ..keys import digest
 
 # The numbers that a guidance is read as, the first that has one.
 GUIDANCES = ("guidance_scale", "true_cfg_scale")
-# What is ours to set, and the word that it is asked for with.
+# What a run sets itself, and how it is asked for where it can be.
 OURS = {
-    "prompt": "the prompt", "negative_prompt": "negative", "latents": "none: it is the search's",
-    "generator": "seed", "num_inference_steps": "steps", "height": "size", "width": "size",
-    "image": "image", "mask_image": "mask", "output_type": "none", "return_dict": "none",
+    "prompt": "as the condition", "negative_prompt": "as negative", "latents": "",
+    "generator": "as seed", "num_inference_steps": "as steps", "height": "as size",
+    "width": "as size", "image": "as image", "mask_image": "as mask", "output_type": "",
+    "return_dict": "",
 }  # fmt: skip
 
 
@@ -65,10 +66,10 @@ class Signature:
             if name not in self.defaults:
                 raise unknown(f"argument of {self.kind}", name, self.defaults)
             if name in OURS or name == self.guidance:
-                word = OURS.get(name, "guidance")
+                how = OURS.get(name, "as guidance")
                 raise ConfigError(
-                    f"call has {name!r}, which a run sets itself; leave it out (its own word for "
-                    f"it: {word})"
+                    f"call has {name!r}, which a run sets itself; "
+                    + (f"give it {how}" if how else "leave it out")
                 )
 
 
