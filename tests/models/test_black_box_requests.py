@@ -161,7 +161,7 @@ def test_pipelines_that_are_none() -> None:
         ({"call": {"eta_": 1}}, "did you mean 'eta'"),
         ({"call": {"timesteps": torch.zeros(2)}}, "call has timesteps, a Tensor, which no spec"),
         ({"call": {"latents": 1}}, "'latents', which a run sets itself; leave it out"),
-        ({"call": {"guidance_scale": 3.0}}, "'guidance_scale', which a run sets itself; give it as guidance"),
+        ({"call": {"guidance_scale": 3.0}}, "which a run sets itself; give it as guidance"),
         ({"size": "31x32"}, "must be multiples of 8"),
         ({"solver": "pipelin"}, "unknown solver 'pipelin'"),
         ({"dtype": "bfloat16"}, "is in float32 and the run is asked for in bfloat16"),
@@ -221,6 +221,8 @@ def test_what_other_models_do_not_take() -> None:
     with pytest.raises(ConfigError, match=r"eta is for pipelines .* add --solver pipeline"):
         ns.search("a red circle", model=tiny_pipeline("sd"), verifier=brightness(),
                   call={"eta": 0.5})  # fmt: skip
+    with pytest.raises(ConfigError, match=r"eta is for pipelines .* add --solver pipeline"):
+        ns.search("a", model=from_object(tiny_pipeline("sd"), call={"eta": 0.5}))
     with pytest.raises(ConfigError, match="solver 'pipeline': shapes is no pipeline"):
         ns.search("a red circle", solver="pipeline")
     with pytest.raises(ConfigError, match="solver 'euler': ChromaPipeline runs as a black box"):

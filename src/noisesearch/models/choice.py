@@ -82,11 +82,12 @@ def running(model: Model, solver: str | None) -> Model:
 
 def furnished(model: Model, call: Mapping[str, Any], images: Images) -> Model:
     """The model with what its pipeline's call takes besides; ConfigError where it takes none."""
-    given = [*call, *images.keys]
     if isinstance(model, PipelineModel):
         return model.given(call, images)
+    given, how = [*call, *images.keys], ""
+    if isinstance(model, DiffusersModel):
+        given, how = [*given, *model.preset.call], "; add --solver pipeline"
     if given:
-        how = "; add --solver pipeline" if isinstance(model, DiffusersModel) else ""
         raise ConfigError(
             f"{given[0]} is for pipelines that run as a black box, and {model.name} does not{how}"
         )
