@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from . import drafts, memory, objective_forms, set_forms
+from . import memory, objective_forms, set_forms
 from .algorithms.problem import Algorithm, Problem, Space
 from .ask import Gradient
 from .budget import Budget
@@ -81,7 +81,11 @@ class Parts:
         denoiser = memory.built(model, spec)
         conditions = [Condition(**c) for c in spec.conditions]
         watch = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.watch]
-        loaded = drafts_of(spec, model, denoiser, conditions)
+        loaded = {}
+        if spec.drafts:
+            from .models import drafted
+
+            loaded = drafted.loaded(spec, model, denoiser, conditions)
         return cls(
             spec, model, algorithm, verifiers, denoiser, conditions, watch, loaded,
             images=given.images,
@@ -371,33 +375,3 @@ class Parts:
             return of(whole, full)
         drafted = {name: of(d.denoiser, d.space, d.fold) for name, d in self.drafts.items()}
         return Qualities({FULL: of(whole, full), **drafted})
-
-
-def drafts_of(
-    spec: RunSpec, model: Model, denoiser: Denoiser | Sampler, conditions: list[Condition]
-) -> dict[str, Drafted]:
-    """The drafts of a run, loaded, by their text; ConfigError for one that saves nothing."""
-    if not spec.drafts:
-        return {}
-    if hasattr(denoiser, "sample"):
-        raise ConfigError(
-            f"draft {spec.drafts[0]!r}: {model.name} runs in its own loop, which has no drafts; "
-            "leave the draft out"
-        )
-    from .models.drafted import Full, drafted
-
-    place = "cpu" if spec.memory == "lean" else spec.device  # where weights wait
-    full = Full(model, denoiser, spec.final_steps, spec.guidance, spec.size, place,
-                spec.dtype)  # fmt: skip
-    found = {}
-    for text in spec.drafts:
-        made = drafted(drafts.parse(text), full, conditions)
-        cost = Cost(made.denoiser.forwards, made.denoiser.flops)
-        weight = Rates(1, denoiser.forwards, denoiser.flops, drafts={text: cost}).weight(text)
-        if made.steps * weight > full.steps:
-            raise ConfigError(
-                f"draft {text!r} costs as much as {made.steps * weight:g} evaluations of the full "
-                f"sample, which needs {full.steps}; leave it out, or give it fewer steps"
-            )
-        found[text] = made
-    return found

@@ -17,8 +17,10 @@ from ..errors import ConfigError, Unfollowed
 from ..spec import sentence
 from ..trajectory import Condition
 from .diffusers_families import BETAS, FAMILIES, Family, Layout
+from .diffusers_folder import Folder
+from .diffusers_object import InMemory
 from .diffusers_preset import Preset, check_dtype
-from .diffusers_source import CHECKED, Folder, InMemory, Source, package, pipeline_class
+from .diffusers_source import CHECKED, Source, package, pipeline_class
 from .pipeline_model import PipelineModel, black_box
 
 if TYPE_CHECKING:

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..algorithms.problem import Space
-from ..drafts import Draft
+from ..drafts import Draft, parse
 from ..errors import ConfigError
 from ..fingerprint import of_file
+from ..ledger import Cost, Rates
+from ..spec import RunSpec
 from ..trajectory import Condition
 from .choice import model_of, sized
 from .protocol import Model
 
 if TYPE_CHECKING:
     from ..denoiser import Denoiser
+    from ..sampler import Sampler
 
 
 @dataclass(frozen=True)
@@ -153,3 +156,29 @@ def _fold(draft: Draft, model: Model, full: Full) -> int:
 
 def _text(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
+
+
+def loaded(
+    spec: RunSpec, model: Model, denoiser: Denoiser | Sampler, conditions: list[Condition]
+) -> dict[str, Drafted]:
+    """The drafts of a run, loaded, by their text; ConfigError for one that saves nothing."""
+    if model.space().black_box:
+        raise ConfigError(
+            f"draft {spec.drafts[0]!r}: {model.name} runs in its own loop, which has no drafts; "
+            "leave the draft out"
+        )
+    place = "cpu" if spec.memory == "lean" else spec.device  # where weights wait
+    ours = cast("Denoiser", denoiser)
+    full = Full(model, ours, spec.final_steps, spec.guidance, spec.size, place, spec.dtype)
+    found = {}
+    for text in spec.drafts:
+        made = drafted(parse(text), full, conditions)
+        cost = Cost(made.denoiser.forwards, made.denoiser.flops)
+        weight = Rates(1, denoiser.forwards, denoiser.flops, drafts={text: cost}).weight(text)
+        if made.steps * weight > full.steps:
+            raise ConfigError(
+                f"draft {text!r} costs as much as {made.steps * weight:g} evaluations of the full "
+                f"sample, which needs {full.steps}; leave it out, or give it fewer steps"
+            )
+        found[text] = made
+    return found

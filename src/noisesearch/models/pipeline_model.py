@@ -13,8 +13,9 @@ from ..given_images import Images
 from ..spec import PIPELINE
 from ..trajectory import Condition
 from .diffusers_families import ENSEMBLE
+from .diffusers_object import InMemory
 from .diffusers_preset import Preset, check_dtype
-from .diffusers_source import InMemory, Source
+from .diffusers_source import Source
 from .pipeline_call import Call, Signature, fingerprint
 
 if TYPE_CHECKING:
