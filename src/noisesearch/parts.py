@@ -356,8 +356,9 @@ class Parts:
         if self.sampler is not None:
             noises = Materialiser(self.space.shape, fetch)
             return Sampling(
-                self.sampler, self.verifiers, noises, rows=self.spec.rows, watch=self.watch,
-                sink=sink, source=source, device=self.spec.device,
+                self.sampler, self.verifiers, noises, rows=rows or self.spec.rows,
+                watch=self.watch, sink=sink, source=source, device=self.spec.device,
+                narrowed=narrowed,
             )  # fmt: skip
         full, residence = self.model.space(), memory.residence(self)
         whole = cast("Denoiser", self.denoiser)

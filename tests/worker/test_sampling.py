@@ -91,3 +91,22 @@ def test_whatever_else_is_drawn_is_named_after_the_noise() -> None:
         pass
     (one,), (same,), (other,) = (seeds for seeds, _, _ in sampler.calls)
     assert one == same != other
+
+
+def test_out_of_memory_halves_the_call_and_goes_on() -> None:
+    class Tight(Squashed):
+        def sample(self, noises: Tensor, *others: Any) -> tuple[Tensor, int]:
+            if len(noises) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return super().sample(noises, *others)
+
+    sampler, told = Tight(), list[int]()
+    executor = Sampling(sampler, [brightness()], Materialiser(SHAPE), rows=8,
+                        narrowed=told.append)  # fmt: skip
+    for index in range(5):
+        executor.submit(score(whole(index)))
+    found = {}
+    while answers := executor.wait():
+        found |= {ask.key: reply.parts["brightness"] for ask, reply in answers}
+    assert told == [4, 2] and len(found) == 5 and len(sampler.calls) == 3
+    assert executor.usage[Condition().key]["nfe"] == 5 * STEPS

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ..ask import Ask, Gradient, Reply
 from ..denoiser import DENOISE, LOOK, READ, Counted, Denoiser, Live
-from ..errors import BackendError
 from ..ledger import REUSED, UNITS
 from ..noise import Materialiser
 from ..solvers import Pair, Solver
@@ -20,7 +19,7 @@ from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
 from .gradient import Differentiator, alike
 from .jobs import Job, Levels, Planner, injected, row, stacked
-from .memory import Residence, let_go, out_of_memory
+from .memory import Residence, within_memory
 from .scoring import Picture, Scorer, Sink, Source, from_pictures
 
 Usage = dict[str, dict[str, int]]
@@ -149,30 +148,16 @@ class Worker:
 
     def wait(self) -> list[tuple[Ask, Reply]]:
         """Work until something is answered; empty when nothing is asked."""
-        while True:
-            try:
-                return self._work()
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                reason = str(error).strip().partition("\n")[0]
-            # Out here nothing holds the tensors of the batch that failed.
-            self._narrow(reason)
+        return within_memory(self._work, lambda: self.rows, self._narrow)
 
-    def _narrow(self, reason: str) -> None:
-        """Half the rows from here on; BackendError where one row is too much."""
-        let_go()
-        if self.rows == 1:
-            raise BackendError(
-                f"there is not enough memory for one sample ({reason}); use --memory lean, "
-                "--tiling, --dtype bfloat16 or a smaller --size"
-            )
-        self.rows = self.counted.rows = self.scorer.rows = self.rows // 2
+    def _narrow(self, rows: int) -> None:
+        """Go on with fewer rows."""
+        self.rows = self.counted.rows = self.scorer.rows = rows
         self._batch = ((), {})
         active, self._active = self._active, []
         self._planner.queue.extendleft(reversed(active))
         if self._narrowed is not None:
-            self._narrowed(self.rows)
+            self._narrowed(rows)
 
     def _work(self) -> list[tuple[Ask, Reply]]:
         if self._pulls:

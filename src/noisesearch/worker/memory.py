@@ -5,13 +5,17 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from ..denoiser import DENOISE, LOOK, PHASES
+from ..errors import BackendError
+
+Answers = TypeVar("Answers")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 KEPT = 2**30
@@ -45,6 +49,28 @@ def let_go() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def within_memory(
+    work: Callable[[], Answers], rows: Callable[[], int], narrow: Callable[[int], None]
+) -> Answers:
+    """What ``work()`` gives; where memory runs out in it, ``narrow`` is told half of the ``rows``
+    and the work is done again. BackendError where one row is too much."""
+    while True:
+        try:
+            return work()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            reason = str(error).strip().partition("\n")[0]
+        # Out here nothing holds the tensors of the batch that failed.
+        let_go()
+        if rows() == 1:
+            raise BackendError(
+                f"there is not enough memory for one sample ({reason}); use --memory lean, "
+                "--tiling, --dtype bfloat16 or a smaller --size"
+            )
+        narrow(rows() // 2)
 
 
 def free_memory(device: str) -> int | None:

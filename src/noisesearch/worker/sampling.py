@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from ..sampler import Sampler
 from ..trajectory import Condition, Trajectory
 from ..verifiers.protocol import Verifier
 from .engine import Usage
+from .memory import within_memory
 from .scoring import Picture, Scorer, Sink, Source, from_pictures
 
 
@@ -37,13 +38,14 @@ class Sampling:
         sink: Sink | None = None,
         source: Source | None = None,
         device: str = "cpu",
+        narrowed: Callable[[int], None] | None = None,
     ) -> None:
         self.rows = rows
         self.scorer = Scorer(None, verifiers, rows, sink, watch, source)
         self.device = torch.device(device)
         self.usage: Usage = {}
         self._sampler, self._noises = sampler, noises
-        self._width = rows if sampler.together else 1
+        self._narrowed = narrowed
         self._asked: dict[str, dict[str, Ask]] = {}  # by trajectory, then by the ask's own key
 
     def submit(self, ask: Ask) -> None:
@@ -61,14 +63,30 @@ class Sampling:
 
     def wait(self) -> list[tuple[Ask, Reply]]:
         """Work until something is answered; empty when nothing is asked."""
+        return within_memory(self._work, lambda: self.rows, self._narrow)
+
+    def _narrow(self, rows: int) -> None:
+        """Go on with fewer rows."""
+        self.rows = self.scorer.rows = rows
+        if self._narrowed is not None:
+            self._narrowed(rows)
+
+    def _work(self) -> list[tuple[Ask, Reply]]:
         waiting = [next(iter(about.values())).trajectory for about in self._asked.values()]
         if not waiting:
             return []
         with torch.no_grad():
             looked = self._stored(waiting)
             of, images = looked if looked is not None else self._made(waiting)
-            about = [self._asked.pop(t.key) for t in of]
-            return self.scorer.answers(of, images, [each.values() for each in about])
+            answers = self.scorer.answers(of, images, [self._asked[t.key].values() for t in of])
+        for trajectory in of:
+            del self._asked[trajectory.key]
+        return answers
+
+    @property
+    def _width(self) -> int:
+        """Rows of a call of the pipeline."""
+        return self.rows if self._sampler.together else 1
 
     def _stored(self, waiting: list[Trajectory]) -> tuple[list[Trajectory], Tensor] | None:
         """Samples whose pictures are there: nothing is made again."""
