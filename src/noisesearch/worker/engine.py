@@ -378,3 +378,4 @@ class Worker:
         self._planner.clear()
         self._asked.clear()
         self.residence.close()
+        self.scorer.close()

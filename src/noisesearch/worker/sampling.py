@@ -127,3 +127,4 @@ class Sampling:
     def close(self) -> None:
         """Drop what is in flight."""
         self._asked.clear()
+        self.scorer.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,7 @@ Picture = npt.NDArray[np.uint8]
 Sink = Callable[[Trajectory, Picture], None]
 Source = Callable[[Trajectory], Picture | None]
 Column = dict[str, list[float | str]]
+SAVERS = 8  # threads that write pictures
 
 
 def quantise(images: Tensor) -> Tensor:
@@ -52,6 +54,7 @@ class Scorer:
     ``decode`` makes images of clean samples (None: they are images, or videos, already).
     ``verifiers`` look at every sample, those of ``watch`` only where they are asked for. ``sink``
     keeps the picture of a whole sample and ``source`` gives it back, None where it has none.
+    Pictures are kept in threads while verifiers look; they are there before their replies are.
     """
 
     def __init__(
@@ -67,6 +70,8 @@ class Scorer:
         self.verifiers = [*verifiers, *watch]
         self.parts = tuple(part for v in verifiers for part in v.parts)
         self.decodes = 0
+        self._pool = ThreadPoolExecutor(SAVERS) if sink is not None else None
+        self._saving: list[Future[None]] = []
         self.samples = {v.name: 0 for v in self.verifiers}
 
     def stored(self, trajectory: Trajectory) -> Picture | None:
@@ -81,10 +86,11 @@ class Scorer:
         else:
             images = quantise(self.decode(fill([x[0] for _, x in items], self.rows)))
         self.decodes += len(items)
-        if self.sink is not None:
+        if self._pool is not None and self.sink is not None:
+            self._saved()  # of a batch that failed later on, and is made again
             for (trajectory, _), picture in zip(items, pictures(images), strict=False):
                 if trajectory.finished:
-                    self.sink(trajectory, picture)
+                    self._saving.append(self._pool.submit(self.sink, trajectory, picture))
         return images[: len(items)]
 
     def answers(
@@ -124,7 +130,19 @@ class Scorer:
             for place, i in enumerate(rows):
                 costs[i][verifier.name] = cost
                 numbers[i] |= {part: values[place] for part, values in columns.items()}
+        self._saved()
         return [Reply.of(t, n, c) for t, n, c in zip(of, numbers, costs, strict=True)]
+
+    def _saved(self) -> None:
+        """Wait until the pictures are there; what went wrong with one is raised."""
+        saving, self._saving = self._saving, []
+        for picture in saving:
+            picture.result()
+
+    def close(self) -> None:
+        """Wait for what is being kept."""
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def _features(
         self, of: Sequence[Trajectory], images: Tensor, asks: Sequence[Collection[Ask]]
