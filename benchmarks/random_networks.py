@@ -138,8 +138,12 @@ class WordlessFlux(FluxBackbone):
 
     def __init__(self, network: Any, size: tuple[int, int], words: int) -> None:
         super().__init__(
-            SimpleNamespace(transformer=network, vae_scale_factor=FACTOR), size, GUIDANCE
-        )
+            SimpleNamespace(
+                transformer=network, vae=torch.nn.Identity(), vae_scale_factor=FACTOR,
+                components={},
+            ),
+            size, GUIDANCE,
+        )  # fmt: skip
         self._words = words
 
     def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:

@@ -370,3 +370,10 @@ def test_without_diffusers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(ConfigError, match=r"pip install 'noisesearch\[diffusers\]'"):
         model_of(str(folder))
+
+
+def test_an_ensemble_that_is_not_there_is_named() -> None:
+    """Catches a sentence about a verifier that the user never named."""
+    with pytest.raises(ConfigError) as caught:
+        ns.search("a cat", model=tiny_pipeline("flux"), budget=16)
+    assert "the ensemble of FluxPipeline is clipscore, aesthetic, imagereward" in str(caught.value)

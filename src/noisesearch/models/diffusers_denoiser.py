@@ -31,6 +31,7 @@ class Backbone(Protocol):
     ``prediction``, a key of PREDICTIONS, says what that is. Nothing of the pipeline is changed.
     """
 
+    pipeline: Any
     network: Any
     size: tuple[int, int]
     prediction: str
@@ -93,22 +94,21 @@ class DiffusersDenoiser:
     """
 
     def __init__(
-        self,
-        backbone: Backbone,
-        schedule: Schedule,
-        shape: tuple[int, ...],
-        scale: float,
-        pipeline: Any,
+        self, backbone: Backbone, schedule: Schedule, shape: tuple[int, ...], scale: float
     ) -> None:
         self.process = schedule.process
         self.shape = shape
         self.scale = scale
         self.forwards = 2 if scale > 1 else 1
         self._timestep = schedule.timestep
-        self.pipeline = pipeline
         self._backbone = backbone
         self._network: Callable[..., Any] = backbone.network
         self._change: Callable[[Any], Any] = lambda network: network
+
+    @property
+    def pipeline(self) -> Any:
+        """Whose weights these are."""
+        return self._backbone.pipeline
 
     @property
     def networks(self) -> dict[str, list[nn.Module]]:

@@ -218,7 +218,7 @@ class DiffusersModel:
 
         backbone = self._backbone(pipeline, self.size, guidance)
         shape = self.layout.shape(*self.size)
-        return DiffusersDenoiser(backbone, self.schedule, shape, self._scale(guidance), pipeline)
+        return DiffusersDenoiser(backbone, self.schedule, shape, self._scale(guidance))
 
     @property
     def _backbone(self) -> Any:
