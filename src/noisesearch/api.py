@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import shutil
@@ -11,6 +10,7 @@ import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -23,6 +23,7 @@ from .driver import Watcher
 from .errors import ConfigError, unknown
 from .given_images import Images
 from .models.choice import as_model, furnished, placement, running, sized
+from .models.pipeline_call import plain
 from .models.protocol import Model
 from .parts import Parts
 from .plan import Plan, plan, usual_width
@@ -115,15 +116,19 @@ class Request:
             verifiers,
             images,
         )
-        start = start_of(
-            model, [Condition(**c) for c in spec.conditions], spec.device, spec.dtype,
+        first = partial(
+            start_of, model, [Condition(**c) for c in spec.conditions], spec.device, spec.dtype,
             self.start_seed, self.start_latents,
         )  # fmt: skip
-        spec = spec.model_copy(update={"start": start and start.spec})
+        whole = model.space().black_box
+        start = None if whole else first()  # what is wrong with it is said before weights load
         if like is None:
             parts = Parts.load(spec, given_objects)
         else:
             parts = replace(like, spec=spec, algorithm=algorithm)
+        if whole:
+            start = first(sampler=parts.sampler)
+        spec = parts.spec = spec.model_copy(update={"start": start and start.spec})
         parts.start = start
         clash = [p for i, p in enumerate(parts.parts) if p in parts.parts[:i]]
         if clash:
@@ -148,13 +153,11 @@ class Request:
         strength = {} if self.strength is None else {"strength": self.strength}
         call = {**self.call, **strength}
         for name, value in call.items():
-            try:
-                json.dumps(value, allow_nan=False)
-            except (TypeError, ValueError) as error:
+            if not plain(value):
                 raise ConfigError(
                     f"call has {name}, a {type(value).__name__}, which no spec can hold; give it "
                     "with the pipeline: models.diffusers_model.from_object(pipe, call={...})"
-                ) from error
+                )
         return call
 
     def _running(self, model: Model, images: Images) -> Model:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .models.protocol import Model
+    from .sampler import Sampler
 
 LATENTS = "latents"  # what our own files call them
 NAMES = (LATENTS, "latent_tensor")  # the latter is ComfyUI's
@@ -67,22 +68,25 @@ def start_of(
     dtype: str,
     seed: int | str | None = None,
     latents: Any = None,
+    sampler: Sampler | None = None,
 ) -> Start | None:
     """The noises of a seed or of latents; None where neither is given. ConfigError otherwise.
 
     ``seed``: a number, drawn from on ``device``, or ``cpu:`` and a number; every condition gets
     the noise of a generator of its own. ``latents``: a file, array or tensor, [C, H, W] for all
     conditions or [N, C, H, W] for each of N, or both as the pipeline's ``latents=`` has them.
+    ``sampler``: of a black box, which alone knows its noises.
     """
     if seed is not None and latents is not None:
         raise ConfigError("start-seed and start-latents are both given; choose one of them")
+    shape = model.space().shape if sampler is None else sampler.shape
     if seed is not None:
-        drawn = _drawn(model, _generator(seed, device), dtype)
+        drawn = _drawn(sampler or model, shape, _generator(seed, device), dtype)
         return Start(f"start-seed {seed}", (drawn,) * len(conditions))
     if latents is None:
         return None
     of = f"start-latents {latents}" if isinstance(latents, str | Path) else "start-latents"
-    found = _fitted(_floats(_given(latents), of), of, model, len(conditions))
+    found = _fitted(_floats(_given(latents), of), of, model, shape, len(conditions))
     known: dict[str, Array] = {}
     for condition, noise in zip(conditions, found, strict=True):
         if not np.array_equal(known.setdefault(condition.key, noise), noise):
@@ -105,14 +109,16 @@ def _generator(seed: int | str, device: str) -> torch.Generator:
     return torch.Generator(place or device).manual_seed(int(number))
 
 
-def _drawn(model: Model, generator: torch.Generator, dtype: str) -> Array:
+def _drawn(
+    of: Model | Sampler, shape: tuple[int, ...], generator: torch.Generator, dtype: str
+) -> Array:
     import torch
 
-    own = getattr(model, "drawn", None)
+    own = getattr(of, "drawn", None)
     if own is not None:
         noise: Tensor = own(generator, dtype)
     else:
-        noise = torch.randn(model.space().shape, generator=generator, device=generator.device)
+        noise = torch.randn(shape, generator=generator, device=generator.device)
     return noise.float().cpu().numpy()
 
 
@@ -211,17 +217,19 @@ def _floats(found: Tensor, of: str) -> Tensor:
     return numbers
 
 
-def _fitted(found: Tensor, of: str, model: Model, count: int) -> list[Array]:
+def _fitted(
+    found: Tensor, of: str, model: Model, shape: tuple[int, ...], count: int
+) -> list[Array]:
     """One noise for each of ``count`` conditions, in the shape of the model's."""
     import torch
 
-    shape = model.space().shape
     native = getattr(model, "native", None)
     # A pipeline's own layout only puts the numbers elsewhere: where each goes tells the way back.
     order = torch.arange(math.prod(shape)).reshape(1, *shape)
     order = order[0] if native is None else native(order)[0]
     own, given = tuple(order.shape), tuple(found.shape)
-    size = "x".join(map(str, model.size))
+    width, height = model.size
+    size = f" at {width}x{height}" if width else ""  # of a black box it may not be known
     for layout in (shape, own):
         if given == layout:
             found, given = found[None], (1, *given)
@@ -241,6 +249,6 @@ def _fitted(found: Tensor, of: str, model: Model, count: int) -> list[Array]:
     also = "" if own == shape else f" or {list(own)}"
     resize = ", or choose their size with --size" if hasattr(model, "sized") else ""
     raise ConfigError(
-        f"{of} has the shape {list(given)}, but {model.name} at {size} needs {list(shape)}{also}, "
+        f"{of} has the shape {list(given)}, but {model.name}{size} needs {list(shape)}{also}, "
         f"or one such for each prompt; give latents of this model{resize}"
     )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from black_boxes import GIVEN
 from own_noise import ALL, PROMPTS, differ, search
 
 from noisesearch import ConfigError
+from noisesearch.api import Request
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.flux import pack
 from noisesearch.testing import tiny_pipeline
+from noisesearch.testing.mixture_model import brightness
 from noisesearch.trajectory import Condition
 
 # Of a scheduler, written for an older numpy.
@@ -82,3 +86,32 @@ def test_packed_latents_are_taken() -> None:
     assert alone.baseline.trajectory == keys[0][0]
     with pytest.raises(ConfigError, match=r"needs \[16, 8, 8\] or \[16, 64\], or one such .*--si"):
         search(PROMPTS, pipeline, start_latents=places)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("sd-pndm", (4, 8, 8)), ("auraflow", (4, 8, 8)), ("flux", (16, 64))]
+)
+def test_a_black_box_begins_at_its_own_noise(name: str, shape: tuple[int, ...]) -> None:
+    """Of a seed what it draws, from latents what was given: also where it packs its noise."""
+    pipeline = tiny_pipeline(name)
+    settings = {"steps": 4, **({"solver": "pipeline"} if name == "flux" else {})}
+    latents = torch.randn(1, *shape, generator=torch.Generator().manual_seed(5))
+    told = {"prompt": PROMPTS[0], "num_inference_steps": 4, "width": 32, "height": 32}
+    for start, own in (
+        ({"start_seed": 1234}, {"generator": torch.Generator().manual_seed(1234)}),
+        ({"start_latents": latents}, {"latents": latents}),
+    ):
+        found = search(PROMPTS[0], pipeline, **start, **settings)
+        assert differ(pipeline(**told, **own).images[0], found.baseline.image) <= 1
+    with pytest.raises(ConfigError, match=r"shape \[3, 9, 9\], but .* needs \["):
+        search(PROMPTS[0], pipeline, start_latents=torch.randn(3, 9, 9), **settings)
+
+
+def test_what_a_black_box_mixes_into_its_image_is_drawn_of_the_seed() -> None:
+    """After the draw of its autoencoder, which is none of the start."""
+    given = {"verifier": brightness(), "start_seed": 1234, **GIVEN["sd-img2img"]}
+    parts, _ = Request(PROMPTS[:1], model=tiny_pipeline("sd-img2img"), **given).resolve()
+    generator = torch.Generator().manual_seed(1234)
+    draws = [torch.randn(1, *parts.space.shape, generator=generator) for _ in range(2)]
+    assert parts.start is not None
+    assert np.array_equal(parts.start.noises[0], draws[1][0].numpy())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,6 +100,11 @@ class Call:
         return float(given)
 
     @property
+    def few_steps(self) -> int:
+        """So many that two are taken, for trials: of few steps, a small strength takes none."""
+        return math.ceil(2 / max(self.strength, 0.01))
+
+    @property
     def lacking(self) -> str:
         """What to do where a call fails: what the pipeline takes and was not given comes first."""
         if "image" in self.signature and self.image is None:
@@ -107,20 +113,13 @@ class Call:
             return "it takes a mask, give one with --mask FILE"
         return "what it needs beside a prompt is given by --size and --call NAME=VALUE"
 
-    def arguments(self, steps: int, image: Any, mask: Any) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
+        """What is the same for every row and at any steps, beside the pictures."""
         given = dict(self.extra)
-        if "num_inference_steps" in self.signature:
-            given["num_inference_steps"] = steps
         if self.signature.guidance is not None:
             given[self.signature.guidance] = self.guidance
         if self.size is not None:
             given["width"], given["height"] = self.size
-        if image is not None:
-            given["image"] = image
-        if mask is not None:
-            given["mask_image"] = mask
-        if "output_type" in self.signature:
-            given["output_type"] = "np"
         return given
 
 
@@ -134,11 +133,16 @@ def described(value: Any) -> Any:
         return hashlib.sha256(value.tobytes()).hexdigest()
     if hasattr(value, "numpy"):  # a tensor
         return hashlib.sha256(value.detach().float().cpu().numpy().tobytes()).hexdigest()
+    return value if plain(value) else f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def plain(value: Any) -> bool:
+    """True of what JSON, and so a spec, can hold."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
-        return f"{type(value).__module__}.{type(value).__qualname__}"
-    return value
+        return False
+    return True
 
 
 def fingerprint(weights: str, call: Mapping[str, Any]) -> str:

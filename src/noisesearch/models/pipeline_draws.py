@@ -65,3 +65,10 @@ def instead(noises: Tensor, index: int, recorded: Sequence[Tensor] = ()) -> Repl
         return recorded[number] if number < len(recorded) else drawn
 
     return replace
+
+
+def same_numbers(one: Tensor, other: Tensor) -> bool:
+    """True where two tensors hold the same numbers in any order, as where one is packed."""
+    if one.numel() != other.numel():
+        return False
+    return torch.equal(*(x.detach().cpu().float().flatten().sort().values for x in (one, other)))

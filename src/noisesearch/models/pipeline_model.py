@@ -16,7 +16,7 @@ from .diffusers_families import ENSEMBLE
 from .diffusers_object import InMemory
 from .diffusers_preset import Preset, check_dtype
 from .diffusers_source import Source
-from .pipeline_call import Call, Signature, fingerprint
+from .pipeline_call import Call, Signature, described, fingerprint, plain
 
 if TYPE_CHECKING:
     from .pipeline_sampler import PipelineSampler
@@ -120,6 +120,23 @@ class PipelineModel:
                 self.check(word, value)
         keys = self.images.keys
         return Condition(text, negative=negative, image=keys.get("image"), mask=keys.get("mask"))
+
+    def arguments(self, condition: Condition, guidance: float) -> dict[str, Any]:
+        """What the pipeline is told by hand, beside latents and steps, for the same picture."""
+        given = Call(self.signature, guidance, self.wanted or self.preset.size, extra=self.call)
+        texts = {"prompt": condition.text or "", "negative_prompt": condition.negative}
+        told = {n: t for n, t in texts.items() if n in self.signature and t is not None}
+        return {**told, **described(given.arguments())}
+
+    def opened(self, solver: str, device: str, dtype: str) -> list[str]:
+        """Lines of Python that make ``pipe``; ConfigError where lines do not make the picture."""
+        if self.images.keys:
+            raise ConfigError(f"{self.name} was given images")
+        if "num_frames" in self.signature:
+            raise ConfigError(f"{self.name} makes videos")
+        if not plain(self.call):
+            raise ConfigError(f"{self.name} was given what no line can hold")
+        return self.source.opened(device, dtype)
 
     def words(self) -> tuple[str, ...]:
         return ()

@@ -15,7 +15,7 @@ from ..errors import BackendError, ConfigError
 from ..trajectory import Condition
 from .pipeline_call import Call
 from .pipeline_copy import double, networks
-from .pipeline_draws import Draws, Replace, instead
+from .pipeline_draws import Draws, Replace, instead, same_numbers
 from .pipeline_watch import Watch
 
 ROWS = 4  # of a call that makes pictures; a video alone is much
@@ -25,14 +25,15 @@ ROWS = 4  # of a call that makes pictures; a video alone is much
 class Start:
     """How a noise becomes the start of a pipeline's loop.
 
-    ``draw`` is None where it is the argument ``latents``; else it is that draw of a row's
-    generator in whose place the pipeline gets it, and which it then mixes into the image that it
-    encoded.
+    ``draw``: which draw of a row's generator it is when the pipeline draws for itself. With
+    ``argument`` ours is given as ``latents``; else in the place of that draw, which the pipeline
+    then mixes into the image that it encoded.
     """
 
     shape: tuple[int, ...]
     dtype: torch.dtype
-    draw: int | None = None
+    draw: int
+    argument: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,17 @@ class Ran:
     watch: Watch
     drawn: list[Tensor]
     prepared: list[Any]
+
+    @property
+    def laid(self) -> list[Tensor]:
+        """The latents that ``prepare_latents`` gave: all that it gave, or the first of it."""
+        firsts = (g[0] if isinstance(g, tuple | list) else g for g in self.prepared)
+        return [laid for laid in firsts if isinstance(laid, Tensor)]
+
+    def layouts(self, draw: int) -> list[Tensor]:
+        """A draw as it is, and as ``prepare_latents`` laid it out."""
+        drawn = self.drawn[draw]
+        return [drawn, *(laid.cpu() for laid in self.laid if same_numbers(laid, drawn))]
 
 
 class Caller:
@@ -60,7 +72,7 @@ class Caller:
     def __call__(
         self,
         conditions: Sequence[Condition],
-        seeds: Sequence[int],
+        seeds: Sequence[int | Generator],
         steps: int,
         *,
         latents: Tensor | None = None,
@@ -69,11 +81,15 @@ class Caller:
         tried: bool = False,
         decoded: bool = True,
     ) -> Ran:
-        """One call for all rows. ``tried``: its draws and the calls of its networks are seen."""
+        """One call for all rows, each with a seed or a generator.
+
+        ``tried``: its draws and the calls of its networks are seen.
+        """
         watch = Watch()
         prepared: list[Any] = []
         pipeline = double(self.pipeline, watch.told)
-        generators = [Generator().manual_seed(seed) for seed in seeds]
+        generators = [s if isinstance(s, Generator) else Generator().manual_seed(s)
+                      for s in seeds]  # fmt: skip
         given = self._arguments(conditions, steps, image)
         given["generator"] = generators if len(seeds) > 1 else generators[0]
         if latents is not None:
@@ -101,7 +117,11 @@ class Caller:
         def each(thing: Any) -> Any:
             return [thing] * rows if many and thing is not None else thing
 
-        given = of.arguments(steps, each(image), each(of.mask))
+        given = of.arguments()
+        run = {"num_inference_steps": steps, "output_type": "np"}
+        given |= {name: value for name, value in run.items() if name in of.signature}
+        shown = {"image": each(image), "mask_image": each(of.mask)}
+        given |= {name: value for name, value in shown.items() if value is not None}
         texts = {"prompt": [c.text or "" for c in conditions]}
         if conditions[0].negative is not None:
             texts["negative_prompt"] = [c.negative or "" for c in conditions]
@@ -173,6 +193,13 @@ class PipelineSampler:
             self._prices[steps] = ran.watch.steps
         return self._prices[steps]
 
+    def drawn(self, generator: Generator, dtype: str) -> Tensor:
+        """The noise that the pipeline, in its own precision, draws of a generator by itself."""
+        ran = self._caller([Condition(text="")], [generator], self._caller.call.few_steps,
+                           tried=True)  # fmt: skip
+        found = ran.layouts(self._start.draw)
+        return next(laid[0] for laid in found if laid.shape[1:] == self.shape)
+
     def alike(self, one: Condition, other: Condition) -> bool:
         return (one.negative is None) == (other.negative is None)
 
@@ -181,7 +208,7 @@ class PipelineSampler:
     ) -> tuple[Tensor, int]:
         start, given = self._start, noises.to(self._start.dtype)
         try:
-            if start.draw is None:
+            if start.argument:
                 ran = self._caller(conditions, seeds, steps, latents=given)
             else:
                 replace = instead(given, start.draw)

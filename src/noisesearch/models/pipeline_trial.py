@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from ..errors import ConfigError
 from ..trajectory import Condition
 from .pipeline_call import Call
-from .pipeline_draws import instead, without
+from .pipeline_draws import instead, same_numbers, without
 from .pipeline_sampler import Caller, PipelineSampler, Ran, Start, reason
 
 TRIED = Condition(text="a photo")
@@ -45,8 +45,7 @@ class _Trial:
 
     def __init__(self, name: str, caller: Caller, call: Call) -> None:
         self.name, self.caller, self.call = name, caller, call
-        # Of few steps, a small strength takes none.
-        self.steps = math.ceil(2 / max(call.strength, 0.01))
+        self.steps = call.few_steps
         self.from_image = call.strength < 1
         if "latents" not in call.signature and not self.from_image:
             raise ConfigError(
@@ -81,7 +80,7 @@ class _Trial:
             return self._argument()
         except ConfigError:
             # Of an image to video, what it draws may be mixed with the image before it is latents.
-            sizes = [laid.numel() for laid in self._prepared()]
+            sizes = [laid.numel() for laid in self.own.laid]
             found = [i for i, drawn in enumerate(self.own.drawn) if drawn.numel() in sizes]
             if self.call.image is None or len(found) != 1:
                 raise
@@ -103,7 +102,7 @@ class _Trial:
                 if spread <= NOTHING:
                     raise self._ignored("latents")
                 self.other, self.same, self.latents, self.rest = other, same, latents, rest
-                return Start(tuple(latents.shape[1:]), latents.dtype)
+                return Start(tuple(latents.shape[1:]), latents.dtype, index, argument=True)
         if refused:
             raise ConfigError(
                 f"{self.name} refuses as latents= the noise that it draws itself ({refused}); "
@@ -115,15 +114,8 @@ class _Trial:
         """What ``latents`` may be: a draw as it is, or as ``prepare_latents`` laid it out."""
         for index, drawn in enumerate(self.own.drawn[:MOST]):
             if drawn.ndim > 1 and len(drawn) == 1:
-                yield index, drawn
-                for laid in self._prepared():
-                    if same_numbers(laid, drawn):
-                        yield index, laid.cpu()
-
-    def _prepared(self) -> list[Tensor]:
-        """The latents that ``prepare_latents`` gave: all that it gave, or the first of it."""
-        firsts = (g[0] if isinstance(g, tuple | list) else g for g in self.own.prepared)
-        return [laid for laid in firsts if isinstance(laid, Tensor)]
+                for laid in self.own.layouts(index):
+                    yield index, laid
 
     def _mixed(self) -> int:
         """Of a pipeline whose loop begins between its image and noise: the draw that its
@@ -157,7 +149,7 @@ class _Trial:
         if self.call.image is None:
             return
         given: dict[str, Any] = {"image": ImageOps.invert(self.call.image)}
-        if start.draw is None:
+        if start.argument:
             given["latents"] = torch.zeros(1, *start.shape, dtype=start.dtype)
             before = self._run(latents=given["latents"]).images
         else:
@@ -181,7 +173,7 @@ class _Trial:
 
     def _two(self, caller: Caller, start: Start) -> Tensor:
         """Pictures of two rows, the one of the pipeline's own noise and the other."""
-        if start.draw is None:
+        if start.argument:
             pair = torch.cat([self.latents, another(self.latents)])
             given: dict[str, Any] = {"latents": pair, "replace": self.rest}
         else:
@@ -206,10 +198,3 @@ def another(noise: Tensor) -> Tensor:
 def away(one: Tensor, other: Tensor) -> float:
     """The largest difference; infinite between shapes."""
     return float((one - other).abs().max()) if one.shape == other.shape else math.inf
-
-
-def same_numbers(one: Tensor, other: Tensor) -> bool:
-    """True where two tensors hold the same numbers in any order, as where one is packed."""
-    if one.numel() != other.numel():
-        return False
-    return torch.equal(*(x.detach().cpu().float().flatten().sort().values for x in (one, other)))
