@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__
+from . import __version__, memory
 from .errors import ConfigError
+from .given_images import Images
 from .journal import replace
-from .models.choice import as_model, model_of, sized
+from .keys import seed_of
+from .models.choice import as_model, furnished, model_of, running, sized
 from .models.protocol import Model
 from .noise import Materialiser
 from .run import stored_results
@@ -31,8 +33,10 @@ with safe_open({file!r}, framework="pt") as stored:
     winners = json.loads(stored.metadata()["winners"])
 for i, winner in enumerate(winners):
     noise = latents[i : i + 1].to({device!r}, torch.{dtype})
-    image = pipe(**winner["arguments"], latents=noise).images[0]
+    image = pipe(**winner["arguments"], latents=noise{drawn}).images[0]
     image.save(f"winner-{{i + 1}}.png")"""
+# What a black box draws besides, which our own loop injects itself.
+DRAWN = ', generator=torch.Generator().manual_seed(winner["seed"])'
 
 
 @dataclass(frozen=True)
@@ -67,20 +71,21 @@ def export(
     ``out``: a safetensors file with the tensor ``latents`` [N, …] and, in its metadata,
     ``winners`` (JSON); by default latents.safetensors in the run folder. ``model``: the object
     that the run was made with, if it was. ``comfyui``: also a .latent file beside it, with noises
-    [N, C, H, W]. No weights are loaded.
+    [N, C, H, W]. Weights are loaded of black boxes only, since only they know their latents.
     """
     import torch
 
     folder = Path(run)
     content = stored_results(folder)
     spec = RunSpec.read(read_spec(folder), folder)
-    known = sized(_model(spec, model, folder), spec.size)
+    known = running(sized(_model(spec, model, folder), spec.size), spec.solver)
+    known = furnished(known, spec.call, Images.read(folder))
     file = Path(out) if out is not None else folder / f"{LATENTS}{ENDING}"
     if file.suffix != ENDING:
         raise ConfigError(f"out is {file}, but the latents are written as {ENDING}; name it so")
     store = RunStore(folder, write=False)
     kept, remarks = _kept(store, content)
-    array = Materialiser(known.space().shape, store.get)
+    array = Materialiser(_shape(known, spec, comfyui), store.get)
     noises = torch.stack([torch.tensor(array(trajectory.noise)) for trajectory, _ in kept])
     winners = [_about(*each, known, spec) for each in kept]
     native = getattr(known, "native", None)
@@ -108,11 +113,29 @@ def _model(spec: RunSpec, given: Any, folder: Path) -> Model:
     return model_of(spec.model)
 
 
+def _shape(model: Model, spec: RunSpec, places: bool) -> tuple[int, ...]:
+    """Of one noise; ConfigError where it has to be ``places`` [C, H, W] and is none."""
+    space = model.space()
+    if not space.black_box:
+        return space.shape
+    shape = memory.built(model, spec).shape
+    if places and len(shape) != 3:
+        raise ConfigError(
+            f"the latents of {model.name} have the shape {list(shape)} and not [C, H, W], as "
+            "ComfyUI has them; leave out --comfyui"
+        )
+    return shape
+
+
 Winner = tuple[Trajectory, Mapping[str, Any]]
 
 
 def _kept(store: RunStore, content: Mapping[str, Any]) -> tuple[list[Winner], list[str]]:
     """The winners that a start noise alone makes, and a sentence for each of the others."""
+    if not any(search["winners"] for search in content["searches"]):
+        raise ConfigError(
+            f"{store.folder} has no winners yet; go on with: noisesearch resume {store.folder}"
+        )
     graph = store.graph()
     kept: list[Winner] = []
     left_out: list[str] = []
@@ -146,11 +169,13 @@ def _about(
 ) -> dict[str, Any]:
     """What is known of a winner; ``arguments`` are those of its pipeline's own call."""
     condition, steps = trajectory.condition, trajectory.steps
-    about = {
+    about: dict[str, Any] = {
         "prompt": str(condition), "negative": condition.negative, "steps": steps,
         "guidance": spec.guidance, "solver": spec.solver, "score": winner["score"],
         "size": "x".join(map(str, model.size)), "trajectory": trajectory.key,
     }  # fmt: skip
+    if model.space().black_box:
+        about["seed"] = seed_of("injected", trajectory.noise.key)
     told = getattr(model, "arguments", None)
     if told is None:
         return about
@@ -175,6 +200,7 @@ def _lines(model: Model, spec: RunSpec, file: Path) -> tuple[str, list[str]]:
         pipe = opened(spec.solver, spec.device, spec.dtype)
     except ConfigError as error:
         return "", [f"there are no lines for diffusers, since {error}; {again}"]
-    draw = DRAW.format(file=str(file.resolve()), device=spec.device, dtype=spec.dtype)
+    drawn = DRAWN if model.space().black_box else ""
+    draw = DRAW.format(drawn=drawn, file=str(file.resolve()), device=spec.device, dtype=spec.dtype)
     first = "import json\n\nimport diffusers\nimport torch\nfrom safetensors import safe_open\n"
     return "\n".join([first, *pipe, draw]), []

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from black_boxes import GIVEN
 from own_noise import ALL, PROMPTS, differ, search
 from PIL import Image
 from safetensors import safe_open
@@ -124,6 +125,48 @@ def test_no_lines_for_steps_that_the_pipeline_does_not_take(
     (remark,) = exported.remarks
     assert "solver is heun, whose steps the FlowMatchEulerDiscreteScheduler" in remark
     assert f"--start-latents {exported.file}" in remark
+
+
+@pytest.mark.parametrize("name", ["sd-pndm", "lcm", "flux"])
+def test_black_boxes(name: str, tmp_path: Path) -> None:
+    """With their own scheduler, what they draw on the way, and in their own layout."""
+    tiny_pipeline(name, tmp_path / "pipeline")
+    solver = {"solver": "pipeline"} if name == "flux" else {"negative": "blurry"}
+    settings = {} if name == "lcm" else solver
+    found = search(PROMPTS, str(tmp_path / "pipeline"), steps=4, budget="6candidates",
+                   out=tmp_path / "run", **settings)  # fmt: skip
+    exported = ns.export(tmp_path / "run")
+    images = made_by(exported.lines, tmp_path)
+    for image, each in zip(images, found, strict=True):
+        assert differ(image, each.winner.image) <= 1
+    assert differ(*images) > 1, "another noise would be seen"
+    again = search(PROMPTS, str(tmp_path / "pipeline"), steps=4, start_latents=exported.file,
+                   **settings)  # fmt: skip
+    if name != "lcm":  # what else it draws is named after the noise
+        assert [a.baseline.score for a in again] == [f.winner.score for f in found]
+    if name == "flux":
+        with pytest.raises(ConfigError, match=r"have the shape \[16, 64\] and not \[C, H, W\]"):
+            ns.export(tmp_path / "run", comfyui=True)
+
+
+@pytest.mark.parametrize(("name", "why"), [("sd-img2img", "was given images"),
+                                           ("ltx", "makes videos")])  # fmt: skip
+def test_black_boxes_that_lines_do_not_call(name: str, why: str, tmp_path: Path) -> None:
+    pipeline = tiny_pipeline(name)
+    search(PROMPTS[0], pipeline, steps=4, out=tmp_path / "run", **GIVEN.get(name, {}))
+    exported = ns.export(tmp_path / "run", model=pipeline)
+    assert exported.lines == "" and exported.file.exists()
+    assert why in exported.remarks[0] and "\n" not in exported.remarks[0]
+
+
+def test_a_run_without_winners(tmp_path: Path) -> None:
+    found = ns.search("x", model=MixtureModel(), out=tmp_path / "run", budget="2candidates")
+    path = found.run / "winners.json"
+    content = json.loads(path.read_text())
+    content["searches"] = []  # as it is written while nothing is finished
+    path.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match="no winners yet; go on with: noisesearch resume"):
+        ns.export(tmp_path / "run", model=MixtureModel())
 
 
 def test_a_pipeline_in_memory(tmp_path: Path) -> None:
