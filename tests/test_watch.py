@@ -122,6 +122,21 @@ def test_what_the_watch_looked_at_is_in_the_ledger_and_made_once(tmp_path: Path)
         assert result.ledger["physical"]["decodes"] == 12, "it looks at the stored picture"
 
 
+@pytest.mark.parametrize("finish", [{"final_steps": 6}, {"draft": "steps:2"}])
+def test_looking_at_the_baseline_takes_nothing_from_the_budget(
+    finish: dict[str, Any], tmp_path: Path
+) -> None:
+    """It is made outside of the budget, and elsewhere than the search's own candidates."""
+    settings = {"budget": "40nfe", "steps": 4, "algorithm": "zero-order", **finish}
+    found = [ran(tmp_path / str(i), watch, **settings) for i, watch in enumerate(((), [dark]))]
+    for without, result in zip(*found, strict=True):
+        assert len(result.candidates) == len(without.candidates)
+        assert result.ledger["nfe"] == without.ledger["nfe"]
+        assert result.ledger["decodes"] == without.ledger["decodes"]
+        looked = len(result.watched.trajectories)
+        assert result.ledger["verifiers"]["dark"]["samples"] == looked
+
+
 @pytest.mark.parametrize("deaths", range(0, 28, 3))
 def test_killed_and_resumed_it_has_watched_the_same(deaths: int, tmp_path: Path) -> None:
     """The bests are those in the order of asking, whenever the answers came."""

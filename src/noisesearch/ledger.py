@@ -173,12 +173,16 @@ class Ledger:
         if trajectory.key not in self._decoded:
             self._decoded.add(trajectory.key)
             self.decodes += 1
+        self.look(trajectory, parts)
+        return added
+
+    def look(self, trajectory: Trajectory, parts: Iterable[str] | None = None) -> None:
+        """Enter verifiers that look at a sample which is there, or paid for elsewhere."""
         wanted = set(self.rates.parts if parts is None else parts)
         for name, of in (*self.rates.verifiers.items(), *self.rates.watched.items()):
             if not wanted.isdisjoint(of) and (name, trajectory.key) not in self._judged:
                 self._judged.add((name, trajectory.key))
                 self.samples[name] = self.samples.get(name, 0) + 1
-        return added
 
     def recount(self, replies: Iterable[Reply]) -> None:
         """Start again with these alone: what was asked and never answered is not paid for."""

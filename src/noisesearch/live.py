@@ -218,7 +218,7 @@ class Live:
         want = Score(self.watch)
         asks = [Ask((r.trajectory,), want, {"role": "watch"}) for r in replies]
         for ask in asks:
-            self.ledger.charge_ask(ask)
+            self.ledger.look(ask.trajectory, self.watch)
         self._watches += asks
         return asks
 
@@ -241,7 +241,7 @@ class Live:
         _, fresh = self._take()
         self.ledger.recount(self.replies)
         for ask in self._watches:
-            self.ledger.charge_ask(ask)
+            self.ledger.look(ask.trajectory, self.watch)
         self.cut = True
         return [*fresh, *self._finish(self._cut_off())]
 
