@@ -12,6 +12,7 @@ import noisesearch as ns
 from noisesearch import pictures
 from noisesearch.build import Given
 from noisesearch.rerank import Reranked, rerank
+from noisesearch.run import verify
 from noisesearch.testing import MixtureModel
 
 VIVID = "def vivid(images, conditions):\n    return images.amax((1, 2, 3))\n"
@@ -49,6 +50,18 @@ def test_the_runs_own_objective_gives_the_runs_own_winners(tmp_path: Path) -> No
     results = made(tmp_path / "run")
     found = again(tmp_path / "run").results
     assert [r.winner.trajectory for r in found] == [r.winner.trajectory for r in results]
+
+
+def test_added_parts_do_not_look_like_another_score_to_verify(tmp_path: Path) -> None:
+    """What the run's own verifiers do not give is not compared."""
+    made(tmp_path / "run", budget="3candidates")
+
+    def vivid(images: Any, conditions: Any) -> Any:
+        return images.amax((1, 2, 3))
+
+    found = again(tmp_path / "run", "part(vivid)", vivid).results
+    assert "vivid" in found[0].winner.parts
+    assert verify(tmp_path / "run", Given(MixtureModel()))["parts"] == 0
 
 
 def test_functions_and_lists_rank_too(tmp_path: Path) -> None:
