@@ -86,7 +86,7 @@ def residence(parts: Parts) -> Residence:
 def needed(parts: Parts) -> dict[str, Any]:
     """Bytes by phase: the weights that are on the device then, and what is beside them.
 
-    Counted on shapes; of text encoders and verifiers the weights alone are known.
+    Counted on shapes; of text encoders, verifiers and black boxes the weights alone are known.
     """
     from .denoiser import PHASES
     from .models.footprint import weight_bytes
@@ -94,7 +94,11 @@ def needed(parts: Parts) -> dict[str, Any]:
     of = residence(parts)
     work = getattr(parts.denoiser, "work", None)
     beside = work(parts.spec.rows) if work is not None else {}
-    phases = {phase: weight_bytes(of.present(phase)) + beside.get(phase, 0) for phase in PHASES}
+    always: list[nn.Module] = getattr(parts.denoiser, "resident", [])
+    phases = {
+        phase: weight_bytes([*always, *of.present(phase)]) + beside.get(phase, 0)
+        for phase in PHASES
+    }
     most = max(phases, key=lambda phase: phases[phase])
     return {
         "mode": parts.spec.memory,

@@ -21,6 +21,7 @@ from noisesearch.build import Given
 from noisesearch.keys import seed_of
 from noisesearch.models.choice import as_model, furnished, running
 from noisesearch.models.diffusers_model import from_object
+from noisesearch.models.pipeline_copy import networks
 from noisesearch.noise import Materialiser
 from noisesearch.run import verify
 from noisesearch.store import RunStore
@@ -261,6 +262,9 @@ def test_the_command_line(
              "float32", "--algorithm", "random", "--budget", "3candidates")  # fmt: skip
     planned, _ = told(*asked, "--plan")
     assert planned["exact"] and planned["ledger"]["nfe"] == 6 and planned["ledger"]["flops"] > 0
+    weights = [p for n in networks(tiny_pipeline("sd-img2img")) for p in n.parameters()]
+    least = sum(p.numel() * p.element_size() for p in weights)
+    assert all(phase >= least for phase in planned["memory"]["bytes"].values())
     found, err = told(*asked, "--out", "run")
     assert "runs as a black box, since our own loop does not know a StableDiffusionImg2Img" in err
     assert found["searches"][0]["ledger"]["nfe"] == 3 * 2

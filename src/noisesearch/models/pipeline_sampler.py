@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from ..errors import BackendError, ConfigError
 from ..trajectory import Condition
@@ -174,6 +174,11 @@ class PipelineSampler:
         self._first.inputs = ((), {})  # not needed any longer, and they may be large
         self.seconds_per_nfe = seconds
         self._prices: dict[int, int] = {}
+
+    @property
+    def resident(self) -> list[nn.Module]:
+        """Its networks, which stay where they are in every phase of a run."""
+        return list(networks(self._caller.pipeline))
 
     def price(self, steps: int) -> int:
         """Counted by running the pipeline's loop, its networks giving again what they gave."""
