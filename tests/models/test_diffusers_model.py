@@ -17,6 +17,7 @@ import noisesearch as ns
 from noisesearch import ConfigError
 from noisesearch.__main__ import main
 from noisesearch.build import model_of
+from noisesearch.denoiser import DENOISE
 from noisesearch.models.diffusers_denoiser import PIXELS, DiffusersDenoiser
 from noisesearch.models.diffusers_model import DiffusersModel, from_folder, from_object
 from noisesearch.run import verify
@@ -168,6 +169,19 @@ def test_half_precision_files(flux: Any, tmp_path: Path) -> None:
     flux.save_pretrained(str(tmp_path), variant="fp16")
     denoiser = from_folder(tmp_path).sized(32, 32).build(3.5, "cpu", "float32")
     assert denoiser.forwards == 1
+
+
+@pytest.mark.parametrize("name", ["sd3", "sana", "pixart", "sdxl", "sd"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_every_family_in_half_precision(name: str, dtype: str, tmp_path: Path) -> None:
+    """From files in float32: every network comes in the precision that is asked for."""
+    tiny_pipeline(name, tmp_path)
+    model = from_folder(tmp_path)
+    denoiser = model.build(model.guidance, "cpu", dtype)
+    words = denoiser.encode([Condition(text="a red circle")])
+    x0, eps = denoiser(torch.zeros(1, *denoiser.shape), torch.full((1,), 0.5), words)
+    assert x0.isfinite().all() and eps.isfinite().all()
+    assert {n.dtype for n in denoiser.networks[DENOISE]} == {getattr(torch, dtype)}
 
 
 def test_in_half_precision(folder: Path) -> None:

@@ -199,6 +199,11 @@ class Folder:
         except Exception as error:  # truncated files: each library has its own
             raise _unreadable(self.path / part, error) from error
         check_whole(self.path / part, name, info, strict=library == "diffusers")
+        mixed = getattr(model, "_keep_in_fp32_modules", None) or hasattr(model, "hf_quantizer")
+        if model.dtype != dtype and not mixed:
+            # Without accelerate, diffusers leaves some as they are in their files (SD3's, whose
+            # first weight is a table of places in float32).
+            model = model.to(dtype)
         return model.eval().requires_grad_(False)
 
 
