@@ -155,10 +155,12 @@ class Folder:
         loaded |= {part: None for part in self.unused if part in self.index}
         if "requires_safety_checker" in self.index:
             loaded["requires_safety_checker"] = False
+        kind: Any = self.pipeline_class
         try:
-            pipeline = self.pipeline_class.from_pretrained(  # type: ignore[attr-defined]
-                str(self.path), **loaded, local_files_only=True, use_safetensors=True
-            )
+            with quiet(LIBRARIES):
+                pipeline = kind.from_pretrained(
+                    str(self.path), **loaded, local_files_only=True, use_safetensors=True
+                )
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             raise _unreadable(self.path, error) from error
         return pipeline.to(device)
@@ -203,7 +205,8 @@ class Folder:
         if model.dtype != dtype and not mixed:
             # Without accelerate, diffusers leaves some as they are in their files (SD3's, whose
             # first weight is a table of places in float32).
-            model = model.to(dtype)
+            with quiet(LIBRARIES):
+                model = model.to(dtype)
         return model.eval().requires_grad_(False)
 
 

@@ -13,7 +13,7 @@ from ..errors import ConfigError, first_of
 
 @contextmanager
 def quiet(libraries: Sequence[str]) -> Iterator[None]:
-    """Without the libraries' own reports on weights that do not fit."""
+    """Without the libraries' own reports on weights that do not fit, and advice on loading."""
     logs = [importlib.import_module(f"{library}.utils.logging") for library in libraries]
     levels = [log.get_verbosity() for log in logs]
     try:
