@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.ledger import Cost, Ledger, Rates
 from noisesearch.noise import Materialiser, gaussian
 from noisesearch.run import verify
+from noisesearch.testing import MixtureModel
 from noisesearch.testing.bench import Bench, Released
 from noisesearch.trajectory import FULL, Condition, Trajectory
 
@@ -171,6 +173,26 @@ def test_qualities_side_by_side(tmp_path: Path) -> None:
                 of = live.problem.sample(live.problem.noise(i))
                 named = Trajectory.begin(of.condition, of.noise, steps, quality).denoise()
                 assert replies[named.key] == live.answers[of.key].parts
+
+
+def test_what_no_run_has_loaded_is_a_sentence(tmp_path: Path) -> None:
+    """Qualities that an algorithm asks for, and drafts that are given as what they are not."""
+
+    def half(problem: Problem) -> Search:
+        replies = yield [score(problem.sample(problem.noise(0), quality="steps:2"))]
+        return [r.trajectory for r in replies]
+
+    def refused(**settings: Any) -> str:
+        with pytest.raises(ConfigError) as error:
+            ns.search("x", model=MixtureModel(), out=tmp_path / "run", **settings)
+        return str(error.value)
+
+    said = refused(algorithm=half, draft="steps:3")
+    assert said.startswith("algorithm 'half' asks for samples at 'steps:2', which are not loaded")
+    assert "full, steps:3" in said and "drafts=" in said
+    assert refused(draft=["steps:2"]).startswith("draft is ['steps:2'], but must be text")
+    assert refused(drafts="steps:2").startswith("drafts is 'steps:2', but must be a list")
+    assert not (tmp_path / "run").exists()
 
 
 def test_shapes_draft_of_another_network(tmp_path: Path) -> None:

@@ -189,6 +189,8 @@ class Request:
         dtype = (at.dtype if self.dtype == "auto" else None) or self.dtype
         precision = build.precision(dtype, device)
         dump = getattr(algorithm, "model_dump", dict)
+        if isinstance(self.drafts, str):
+            raise ConfigError(f"drafts is {self.drafts!r}, but must be a list of such")
         named = getattr(model, "drafts", {})
         quality = FULL if self.draft is None else str(parse(self.draft, named))
         others = [str(parse(text, named)) for text in self.drafts]

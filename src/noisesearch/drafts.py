@@ -55,6 +55,8 @@ class Draft:
 
 def parse(text: str, named: Mapping[str, str] | None = None) -> Draft:
     """A draft from its text, or from the name that a model has for it (``named``)."""
+    if not isinstance(text, str):
+        raise ConfigError(f"draft is {text!r}, but must be text such as steps:8")
     named = named or {}
     text = named.get(text, text).strip()
     found: dict[str, Any] = {}

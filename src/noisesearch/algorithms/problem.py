@@ -143,6 +143,12 @@ class Problem:
         """
         seed = seed_of("injected", noise.key) if self.space.stochastic else None
         of, at = condition or self.condition, quality or self.quality
+        if at != self.quality and at not in self.space.qualities:
+            known = ", ".join(self.space.qualities) or FULL
+            raise ConfigError(
+                f"algorithm {self.algorithm!r} asks for samples at {at!r}, which are not loaded "
+                f"(there are {known}); name the draft when the run is made: drafts=[{at!r}]"
+            )
         steps = steps or (self.steps if at == self.quality else self.space.qualities[at])
         return Trajectory.begin(of, noise, steps, at).denoise(seed=seed)
 
