@@ -131,6 +131,13 @@ def from_flow() -> Any:
     return pipe
 
 
+def test_a_black_box_is_no_draft(tmp_path: Path) -> None:
+    """Said before its weights are loaded and before its noises, which it alone knows, are met."""
+    tiny_pipeline("lcm", tmp_path)
+    with pytest.raises(ConfigError, match=r"draft 'model:.*': .* runs in its own loop only"):
+        search(tiny_pipeline("sd"), f"model:{tmp_path}")
+
+
 def test_named_in_a_folder(tmp_path: Path) -> None:
     tiny_pipeline("pixart", tmp_path)
     preset = json.loads((tmp_path / "noisesearch.json").read_text())

@@ -60,6 +60,11 @@ class Drafted:
 def drafted(draft: Draft, full: Full, conditions: Sequence[Condition]) -> Drafted:
     """Load what a draft needs; ConfigError where it cannot be a draft of this model."""
     model = model_of(draft.model) if draft.model else full.model
+    if model.space().black_box:
+        raise ConfigError(
+            f"draft {str(draft)!r}: {model.name} runs in its own loop only; choose a pipeline "
+            "that runs in ours"
+        )
     if draft.size or (draft.model and hasattr(model, "sized")):
         model = sized(model, draft.size or full.size)
     fold = _fold(draft, model, full)
@@ -100,13 +105,7 @@ def _loaded(draft: Draft, model: Model, full: Full, guidance: float) -> Denoiser
     if beside is not None and not draft.model:
         found: Denoiser = beside(full.denoiser, guidance)
         return found
-    built = model.build(guidance, full.device, full.dtype)
-    if model.space().black_box:
-        raise ConfigError(
-            f"draft {str(draft)!r}: {model.name} runs in its own loop only; choose a pipeline "
-            "that runs in ours"
-        )
-    return cast("Denoiser", built)
+    return cast("Denoiser", model.build(guidance, full.device, full.dtype))
 
 
 def _rewired(draft: Draft, denoiser: Any) -> Denoiser:
