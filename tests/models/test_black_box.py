@@ -260,7 +260,8 @@ def test_the_command_line(
     asked = ("generate", "a red circle", "--model", "pipe", "--verifier", "mine.py:vivid",
              "--image", "mine.png", "--strength", "0.5", "--call", "eta=0.3", "--dtype",
              "float32", "--algorithm", "random", "--budget", "3candidates")  # fmt: skip
-    planned, _ = told(*asked, "--plan")
+    planned, err = told(*asked, "--plan")
+    assert "runs as a black box" in err
     assert planned["exact"] and planned["ledger"]["nfe"] == 6 and planned["ledger"]["flops"] > 0
     weights = [p for n in networks(tiny_pipeline("sd-img2img")) for p in n.parameters()]
     least = sum(p.numel() * p.element_size() for p in weights)

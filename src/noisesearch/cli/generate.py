@@ -136,6 +136,8 @@ def generate(
     if plan:
         from ..tables import planned
 
+        if parts.notice:
+            say(parts.notice)
         write(planned(request, parts), json_)
         return
     run = created(out, parts)
