@@ -3,7 +3,8 @@
     python training/fashion_measure.py --samples 2000
 
 Prints JSON: the accuracy of each network on the real test set; for each generator the share of
-unsearched samples, at the model's own steps and guidance, whose class each network finds; and the
+unsearched samples, at the model's own steps, with its guidance and without, whose class each
+network finds; and the
 scores' standard deviations within a class, averaged over the classes, which are the SCALES of
 ``worlds/fashion/verifiers.py``.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -81,10 +83,13 @@ def main() -> None:
     }
     for make in GENERATORS:
         model = make()
-        images, labels = samples(model, arguments.samples, arguments.seed)
-        result[model.name] = {"samples": arguments.samples, "right": right(images, labels)}
-        if make is GENERATORS[0]:
-            result["scales"] = scales(images, labels)
+        for guidance in (model.guidance, 1.0):
+            of = replace(model, guidance=guidance)
+            images, labels = samples(of, arguments.samples, arguments.seed)
+            name = f"{model.name}, guidance {guidance:g}"
+            result[name] = {"samples": arguments.samples, "right": right(images, labels)}
+            if make is GENERATORS[0] and guidance == model.guidance:
+                result["scales"] = scales(images, labels)
     print(json.dumps(result, indent=2))
 
 

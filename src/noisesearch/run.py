@@ -45,6 +45,7 @@ class Run:
     budget: Budget
     driver: Driver | None = None
     owner: object = None
+    swaps: int = 0  # of networks, in lean memory
 
     @classmethod
     def create(cls, folder: Path, parts: Parts, owner: object = None) -> Run:
@@ -127,6 +128,7 @@ class Run:
             self.driver.run()
         finally:
             worker.close()
+            self.swaps = getattr(worker, "swaps", 0)
             results = self.write()
         self._sweep(results)
         return results

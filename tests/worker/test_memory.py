@@ -270,7 +270,7 @@ def test_second_looks_wait_for_the_network_in_lean_memory(tmp_path: Path) -> Non
         opened.close()
     assert opened.driver is not None
     executor = opened.driver.executor
-    assert isinstance(executor, Worker)
+    assert isinstance(executor, Worker) and opened.swaps == executor.residence.swaps
     yields = executor.counted.nfe / (4 * parts.candidate)  # of four candidates
     assert 4 < executor.residence.swaps <= 2 * yields
 

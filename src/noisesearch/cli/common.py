@@ -173,7 +173,9 @@ def _say_what(run: Run) -> None:
 
 
 def _say_failures(run: Run) -> None:
-    """Where memory ran out, and how many scores are missing, and why the first is."""
+    """How memory was lived with, and how many scores are missing, and why the first is."""
+    if run.parts.spec.memory == "lean":
+        say(f"lean memory: networks made room for others {run.swaps} times")
     if run.store.rows is not None:
         say(f"memory ran out at {run.parts.spec.rows} samples at once, so the run went on with "
             f"{run.store.rows}; start the next one with --batch {run.store.rows}")  # fmt: skip

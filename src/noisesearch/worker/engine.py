@@ -96,6 +96,11 @@ class Worker:
         """States that were dropped for want of room."""
         return self.cache.evictions
 
+    @property
+    def swaps(self) -> int:
+        """How often networks made room for others, so far."""
+        return self.residence.swaps
+
     def submit(self, ask: Ask) -> None:
         """Take an ask; the same again while it is in flight is one."""
         trajectory = ask.trajectory

@@ -64,6 +64,11 @@ class Qualities:
     def evictions(self) -> int:
         return sum(worker.evictions for worker in self.workers.values())
 
+    @property
+    def swaps(self) -> int:
+        """How often networks made room for others; all workers have them in one place."""
+        return max(worker.swaps for worker in self.workers.values())
+
     def _of(self, ask: Ask) -> Worker:
         return self.workers[ask.trajectory.quality]
 
