@@ -353,14 +353,15 @@ class Parts:
         from .worker.qualities import Qualities
         from .worker.sampling import Sampling
 
+        residence = memory.residence(self)
         if self.sampler is not None:
             noises = Materialiser(self.space.shape, fetch)
             return Sampling(
                 self.sampler, self.verifiers, noises, rows=rows or self.spec.rows,
                 watch=self.watch, sink=sink, source=source, device=self.spec.device,
-                narrowed=narrowed,
+                residence=residence, narrowed=narrowed,
             )  # fmt: skip
-        full, residence = self.model.space(), memory.residence(self)
+        full = self.model.space()
         whole = cast("Denoiser", self.denoiser)
 
         def of(denoiser: Denoiser, space: Space, fold: int = 1) -> Worker:

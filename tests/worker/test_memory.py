@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from moved import Part
+from torch import Tensor
 
 import noisesearch as ns
 from noisesearch.ask import score
@@ -137,26 +138,6 @@ def test_the_narrower_batch_is_journalled_and_kept_by_a_resume(tmp_path: Path) -
     more = (tmp_path / "run" / "journal.jsonl").read_text().splitlines()
     assert sum('"rows"' in line for line in more) == 2, "the old width was not tried again"
     assert again[0].ledger["nfe"] > first.ledger["nfe"]
-
-
-class Part(nn.Module):
-    """A network that says it is where it was moved to; nothing can be moved here."""
-
-    def __init__(self, name: str, log: list[tuple[str, str]]) -> None:
-        super().__init__()
-        self.name, self.log, self.at = name, log, torch.device("cpu")
-
-    def parameters(self, recurse: bool = True) -> Any:
-        yield self
-
-    @property
-    def device(self) -> torch.device:
-        return self.at
-
-    def to(self, device: torch.device) -> Part:  # type: ignore[override]
-        self.at = device
-        self.log.append((self.name, device.type))
-        return self
 
 
 def test_lean_networks_make_room_for_each_other_and_go_home() -> None:

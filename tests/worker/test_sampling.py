@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from moved import Part
 from torch import Tensor
 
 from noisesearch.ask import Gradient, score
+from noisesearch.denoiser import LOOK
 from noisesearch.noise import Materialiser, gaussian
 from noisesearch.testing import ExecutorContract
 from noisesearch.testing.executor import STEPS
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.trajectory import Condition, Trajectory
+from noisesearch.worker.memory import Residence
 from noisesearch.worker.sampling import Sampling
 
 SHAPE = (3, 4, 4)
@@ -110,3 +113,15 @@ def test_out_of_memory_halves_the_call_and_goes_on() -> None:
         found |= {ask.key: reply.parts["brightness"] for ask, reply in answers}
     assert told == [4, 2] and len(found) == 5 and len(sampler.calls) == 3
     assert executor.usage[Condition().key]["nfe"] == 5 * STEPS
+
+
+def test_verifiers_are_moved_to_the_pictures() -> None:
+    """Catches a network that waits on the host while the pipeline's pictures are on a device."""
+    log: list[tuple[str, str]] = []
+    judge = Part("judge", log)
+    residence = Residence({LOOK: [judge]}, "cuda")
+    executor = Sampling(Squashed(), [brightness()], Materialiser(SHAPE), residence=residence)
+    executor.submit(score(whole(0)))
+    executor.wait()
+    executor.close()
+    assert log == [("judge", "cuda"), ("judge", "cpu")]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..ask import Ask, Gradient, Reply
+from ..denoiser import LOOK
 from ..keys import seed_of
 from ..ledger import UNITS
 from ..noise import Materialiser
@@ -16,7 +17,7 @@ from ..sampler import Sampler
 from ..trajectory import Condition, Trajectory
 from ..verifiers.protocol import Verifier
 from .engine import Usage
-from .memory import within_memory
+from .memory import Residence, within_memory
 from .scoring import Picture, Scorer, Sink, Source, from_pictures
 
 
@@ -38,6 +39,7 @@ class Sampling:
         sink: Sink | None = None,
         source: Source | None = None,
         device: str = "cpu",
+        residence: Residence | None = None,
         narrowed: Callable[[int], None] | None = None,
     ) -> None:
         self.rows = rows
@@ -45,7 +47,7 @@ class Sampling:
         self.device = torch.device(device)
         self.usage: Usage = {}
         self._sampler, self._noises = sampler, noises
-        self._narrowed = narrowed
+        self._narrowed, self._residence = narrowed, residence or Residence()
         self._asked: dict[str, dict[str, Ask]] = {}  # by trajectory, then by the ask's own key
 
     def submit(self, ask: Ask) -> None:
@@ -75,6 +77,7 @@ class Sampling:
         waiting = [next(iter(about.values())).trajectory for about in self._asked.values()]
         if not waiting:
             return []
+        self._residence.enter(LOOK)  # verifiers look where the pictures are
         with torch.no_grad():
             looked = self._stored(waiting)
             of, images = looked if looked is not None else self._made(waiting)
@@ -127,4 +130,5 @@ class Sampling:
     def close(self) -> None:
         """Drop what is in flight."""
         self._asked.clear()
+        self._residence.close()
         self.scorer.close()
