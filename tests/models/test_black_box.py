@@ -35,7 +35,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:diffusers")
 FAMILIES = ["sd-pndm", "sd-inpaint", "lcm", "auraflow", "lumina2", "chroma", "kandinsky", "wan",
             "ltx"]  # fmt: skip
 LEVEL = 1.01  # of 255: a row of a batch is rounded otherwise than alone
-ROUNDED = {"kandinsky": 0.5}  # levels by which that may show, where it is more than 0.01
+# Rows of a call by hand: one, or as many as the run's calls have, where networks make much of how
+# another batch is rounded.
+ROWS = {"kandinsky": 4}
 # Further arguments, as a user would give them.
 CALLS = {"kandinsky": {"prior_num_inference_steps": 2}, "wan": {"num_frames": 5},
          "ltx": {"num_frames": 5}}  # fmt: skip
@@ -45,10 +47,13 @@ def by_hand(pipeline: Any, name: str, latents: Any = None, seed: int = 0) -> np.
     """What a user gets who calls the pipeline."""
     given = GIVEN.get(name, {})
     image = {"image": given["image"], "mask_image": given["mask"]} if given else {}
+    rows = ROWS.get(name, 1)
+    if latents is not None:
+        latents = latents.expand(rows, *latents.shape[1:]).clone()
     out = pipeline(
-        prompt="a red circle", latents=latents, height=32, width=32, output_type="np",
+        prompt=["a red circle"] * rows, latents=latents, height=32, width=32, output_type="np",
         num_inference_steps=pipeline.noisesearch["steps"], **image, **CALLS.get(name, {}),
-        generator=torch.Generator().manual_seed(seed),
+        generator=[torch.Generator().manual_seed(seed) for _ in range(rows)],
     )  # fmt: skip
     found: np.ndarray = (out.images if hasattr(out, "images") else out.frames)[0]
     return found
@@ -78,7 +83,7 @@ def test_a_search(name: str, tmp_path: Path) -> None:
     sampler = request.resolve()[0].denoiser
     latents = torch.tensor(Materialiser(sampler.shape)(noise))[None]
     own = by_hand(pipeline, name, latents, seed_of("injected", noise.key))
-    assert np.abs(own * 255 - found.winner.pixels).max() <= 0.5 + ROUNDED.get(name, 0.01)
+    assert np.abs(own * 255 - found.winner.pixels).max() <= 0.51
 
 
 @pytest.mark.parametrize(
