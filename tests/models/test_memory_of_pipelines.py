@@ -82,6 +82,14 @@ def test_weights_are_known_before_they_are_loaded(name: str, tmp_path: Path) -> 
         assert size == pytest.approx(real, rel=0.02), part
 
 
+def test_weights_that_are_cut_off_are_said(tmp_path: Path) -> None:
+    tiny_pipeline("flux", tmp_path)
+    (path,) = (tmp_path / "vae").glob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(ConfigError, match=r"safetensors cannot be loaded .*get the pipeline's"):
+        model_of(str(tmp_path)).weigh("float32")  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_lean_run_is_the_same_run(name: str, tmp_path: Path) -> None:
     pipeline = tiny_pipeline(name)

@@ -92,8 +92,11 @@ class Folder:
         whole = [p for p in files if ".fp16" not in p.name]
         count = 0
         for path in whole or files:
-            with safe_open(path, framework="pt") as weights:
-                shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+            try:
+                with safe_open(path, framework="pt") as weights:
+                    shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+            except Exception as error:  # a truncated head: the package has its own
+                raise _unreadable(path, error) from error
             count += sum(math.prod(shape) for shape in shapes)
         return count
 
