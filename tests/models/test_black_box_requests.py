@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from black_boxes import IMAGE, MASK
+from black_boxes import GIVEN, IMAGE, MASK
 from PIL import Image
 
 import noisesearch as ns
@@ -244,3 +244,16 @@ def test_prompts_of_a_pipeline_that_reads_none() -> None:
     assert found.winner.score >= found.baseline.score
     other = from_object(pipeline, call={"image_embeds": embeds + 1})
     assert other.fingerprint != model.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("name", "length"),
+    [("lcm", 77), ("sd-inpaint", 77), ("lumina2", 256), ("chroma", 512), ("ltx", 128),
+     ("kandinsky", 77)],
+)  # fmt: skip
+def test_a_prompt_that_would_be_cut_is_said(name: str, length: int) -> None:
+    """Of classes that nothing is known of: what its tokenizers and its call say."""
+    pipeline = tiny_pipeline(name)
+    given = GIVEN.get(name, {})
+    with pytest.raises(ConfigError, match=rf"takes {length}, so \d+ would be cut \('.*word"):
+        ns.search("word " * 600, model=pipeline, verifier=brightness(), budget=8, **given)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from .diffusers_source import Source, package
+from .prompt_length import CLIP
 
 if TYPE_CHECKING:
     from .schedules import Schedule
 
 PREFERRED = ("clipscore", "aesthetic", "pickscore")  # SDXL's and Diffusion-DPO's (Table 3)
 ENSEMBLE = ("clipscore", "aesthetic", "imagereward")  # of the text-to-image models (Table 3)
-CLIP = 77  # tokens that a text encoder of the CLIP family takes
 FLOW = "FlowMatchEulerDiscreteScheduler"
 BETAS = "DDIMScheduler"
 # What a scheduler says of the network, and our word for it.

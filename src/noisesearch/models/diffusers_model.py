@@ -22,6 +22,7 @@ from .diffusers_object import InMemory
 from .diffusers_preset import Preset, check_dtype
 from .diffusers_source import CHECKED, Source, package, pipeline_class
 from .pipeline_model import PipelineModel, black_box
+from .prompt_length import check_length
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,6 @@ REFUSED = {
     "there: hf auth login",
     "RepositoryNotFoundError": "it has none of that name, or a private one: hf auth login",
 }
-SHOWN = 80  # characters of a text that is too long
 
 
 @dataclass(frozen=True)
@@ -172,21 +172,8 @@ class DiffusersModel:
         part, length = self.family.reader(self.source)
         return self.source.tokenizer(part), length
 
-    def _check_length(self, name: str, text: str) -> None:
-        tokenizer, length = self._reader
-        # A token is a byte at least, and two may be added.
-        if tokenizer is None or len(text.encode()) + 2 <= length:
-            return
-        tokens = tokenizer(text).input_ids
-        if len(tokens) > length:
-            # Where the last token ends the text, it is kept in place of one of the text's.
-            ended = tokens[-1] == tokenizer.eos_token_id
-            cut = tokenizer.decode(tokens[length - 1 : -1] if ended else tokens[length:]).strip()
-            cut = cut if len(cut) <= SHOWN else cut[: SHOWN - 1] + "…"
-            raise ConfigError(
-                f"the {name} has {len(tokens)} tokens and {self.name} takes {length}, so "
-                f"{len(tokens) - length} would be cut ({cut!r}); shorten it"
-            )
+    def _check_length(self, what: str, text: str) -> None:
+        check_length(*self._reader, self.name, what, text)
 
     def words(self) -> tuple[str, ...]:
         return ()

@@ -17,6 +17,7 @@ from .diffusers_object import InMemory
 from .diffusers_preset import Preset, check_dtype
 from .diffusers_source import Source
 from .pipeline_call import Call, Signature, described, fingerprint, plain
+from .prompt_length import check_length, longest_reader
 
 if TYPE_CHECKING:
     from .pipeline_sampler import PipelineSampler
@@ -27,8 +28,8 @@ class PipelineModel:
     """A pipeline that is called as a whole: start noise in, picture or video out.
 
     ``why``: the sentence that says so to the user. ``call``: arguments beside those that every
-    run sets; ``images``: what it is to begin from or to paint into. ``check``: what is known to
-    be wrong with a prompt, as a ConfigError.
+    run sets; ``images``: what it is to begin from or to paint into. ``check``: what is known of
+    a family's prompts, which raises ConfigError.
     """
 
     source: Source
@@ -52,6 +53,10 @@ class PipelineModel:
     @cached_property
     def signature(self) -> Signature:
         return Signature.of(self.source.pipeline_class)
+
+    @cached_property
+    def _reader(self) -> tuple[Any, int]:
+        return longest_reader(self.source, self.signature)
 
     @property
     def steps(self) -> int:
@@ -118,6 +123,8 @@ class PipelineModel:
                 )
             if value is not None and self.check is not None:
                 self.check(word, value)
+            elif value is not None:
+                check_length(*self._reader, self.name, word, value)
         keys = self.images.keys
         return Condition(text, negative=negative, image=keys.get("image"), mask=keys.get("mask"))
 
