@@ -1,12 +1,11 @@
 """Measure the world fashion: how right its networks and its unsearched samples are.
 
-    python training/fashion_measure.py --samples 2000
+    python training/fashion_measure.py --samples 1000
 
 Prints JSON: the accuracy of each network on the real test set; for each generator the share of
 unsearched samples, at the model's own steps, with its guidance and without, whose class each
-network finds; and the
-scores' standard deviations within a class, averaged over the classes, which are the SCALES of
-``worlds/fashion/verifiers.py``.
+network finds; and the scores' standard deviations within a class, averaged over the classes, which
+are the SCALES of ``worlds/fashion/verifiers.py``.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ def scales(images: Tensor, labels: Tensor) -> dict[str, float]:
 def main() -> None:
     """Read the options and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=5)
     arguments = parser.parse_args()
     result: dict[str, Any] = {

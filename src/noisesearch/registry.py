@@ -16,6 +16,9 @@ TABLES: dict[str, dict[str, str]] = {
     "model": {
         "shapes": "noisesearch.worlds.shapes.model:shapes",
         "shapes-small": "noisesearch.worlds.shapes.model:shapes_small",
+        "fashion": "noisesearch.worlds.fashion.model:fashion",
+        "fashion-medium": "noisesearch.worlds.fashion.model:fashion_medium",
+        "fashion-small": "noisesearch.worlds.fashion.model:fashion_small",
     },
     "verifier": {},
     "set objective": {},

@@ -21,10 +21,6 @@ from noisesearch.worlds.fashion.verifiers import SCALES
 
 MODELS = ("fashion", "fashion-medium", "fashion-small")
 ROLES = ("oracle-is", "dino-linear", "clip-zeroshot", "checker")
-pytestmark = pytest.mark.skipif(
-    not all(networks.path_of(name).is_file() for name in (*MODELS, *networks.KINDS)),
-    reason="the weights of the world fashion are not trained to their end yet",
-)
 there = pytest.mark.skipif(
     not (data.FOLDER / "train-images-idx3-ubyte.gz").is_file(),
     reason="Fashion-MNIST (Debian's dataset-fashion-mnist) is not installed",

@@ -47,7 +47,7 @@ def _idx(path: Path) -> Bytes:
         data = gzip.decompress(path.read_bytes())
     except (OSError, EOFError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); install the data again") from error
-    axes = data[3] if data[:3] == b"\0\0\x08" else 0
+    axes = data[3] if data[:3] == b"\0\0\x08" and len(data) >= 4 + 4 * data[3] else 0
     shape = np.frombuffer(data, ">u4", axes, 4).astype(int) if axes else np.zeros(1, int)
     if len(data) != 4 + 4 * axes + int(shape.prod()) or not axes:
         raise ConfigError(f"{path} is not an idx file of bytes; install the data again")
