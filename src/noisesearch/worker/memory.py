@@ -103,6 +103,8 @@ class Residence:
         self._before = {
             network: _place(network) for network in chain.from_iterable(self._networks.values())
         }
+        # Kept here, since to ask a large network where it is takes a walk through its modules.
+        self._at = dict(self._before)
 
     @property
     def lean(self) -> bool:
@@ -125,11 +127,11 @@ class Residence:
         moved, staying = False, self.present(phase)
         for network in chain.from_iterable(self._networks.values()):
             if network not in staying:
-                moved |= _move(network, torch.device("cpu"))
+                moved |= self._move(network, torch.device("cpu"))
         if moved:
             let_go()
         for network in self._networks.get(phase, ()):
-            _move(network, self._device)
+            self._move(network, self._device)
         # Reading prompts comes before the first yield, and is not counted.
         self.swaps += self.lean and {self.phase, phase} == {DENOISE, LOOK}
         self.phase = phase
@@ -138,8 +140,17 @@ class Residence:
         """Everything where it was."""
         for network, device in self._before.items():
             if device is not None:
-                _move(network, device)
+                self._move(network, device)
         self.phase = ""
+
+    def _move(self, network: nn.Module, device: torch.device) -> bool:
+        """True where it was elsewhere."""
+        at = self._at[network]
+        if at is None or (at.type == device.type and (at.index or 0) == (device.index or 0)):
+            return False
+        network.to(device)
+        self._at[network] = device
+        return True
 
 
 def _place(network: nn.Module) -> torch.device | None:
@@ -150,12 +161,3 @@ def _place(network: nn.Module) -> torch.device | None:
         return None
     first = next(chain(network.parameters(), network.buffers()), None)
     return None if first is None else first.device
-
-
-def _move(network: nn.Module, device: torch.device) -> bool:
-    """True where it was elsewhere."""
-    at = _place(network)
-    if at is None or (at.type == device.type and (at.index or 0) == (device.index or 0)):
-        return False
-    network.to(device)
-    return True
