@@ -54,13 +54,12 @@ def built(model: Model, spec: RunSpec) -> Denoiser | Sampler:
             f"memory is 'lean', but {model.name} has no parts that could make room for each "
             "other; leave it out"
         )
-    for wanted, name in ((spec.compile, "compile"), (spec.tiling, "tile")):
-        change = getattr(denoiser, name, None)
-        if wanted and change is None:
-            option = {"compile": "--compile", "tile": "--tiling"}[name]
+    options = (("--compile", spec.compile, "compile"), ("--tiling", spec.tiling, "tile"))
+    for option, wanted, method in options:
+        if wanted and not hasattr(denoiser, method):
             raise ConfigError(f"{model.name} cannot be had with {option}; leave it out")
-        if wanted and change is not None:
-            change()
+        if wanted:
+            getattr(denoiser, method)()
     return denoiser
 
 

@@ -13,14 +13,13 @@ from torch import Tensor
 class PipelineBackbone:
     """Network, text encoders and autoencoder of a pipeline, used as they are and left so.
 
-    ``network``: what is called, which may be compiled; ``tiling``: the autoencoder decodes large
-    pictures in tiles that overlap.
+    ``tiling``: the autoencoder decodes large pictures in tiles that overlap.
     """
 
-    def __init__(
-        self, pipeline: Any, network: Any, size: tuple[int, int], tiling: bool = False
-    ) -> None:
-        self.pipeline, self.network, self.size, self.tiling = pipeline, network, size, tiling
+    tiling = False
+
+    def __init__(self, pipeline: Any, network: Any, size: tuple[int, int]) -> None:
+        self.pipeline, self.network, self.size = pipeline, network, size
 
     @property
     def vae(self) -> Any:

@@ -241,16 +241,25 @@ class Sana(Family):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StableDiffusion(Family):
-    """Stable Diffusion 1.x and 2.x. The safety checker is not run: a loop scores what it makes."""
+class TrainedOnBetas(Family):
+    """What the families with a table of betas have in common."""
 
-    kind: str = "StableDiffusionPipeline"
     summary: str = "text to image, trained on betas"
-    needs: tuple[str, ...] = ("unet", "vae", "scheduler", "text_encoder")
-    backbone: str = "sd:StableDiffusionBackbone"
     usual: str = BETAS
     least: int = 8
     draws_as: tuple[str, ...] = ("text_encoder",)
+
+    def schedule(self, scheduler: Any, tokens: int) -> Schedule:
+        return of_betas(scheduler)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StableDiffusion(TrainedOnBetas):
+    """Stable Diffusion 1.x and 2.x. The safety checker is not run: a loop scores what it makes."""
+
+    kind: str = "StableDiffusionPipeline"
+    needs: tuple[str, ...] = ("unet", "vae", "scheduler", "text_encoder")
+    backbone: str = "sd:StableDiffusionBackbone"
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 50, 7.5
@@ -260,9 +269,6 @@ class StableDiffusion(Family):
 
     def reader(self, source: Source) -> tuple[str, int]:
         return "tokenizer", CLIP
-
-    def schedule(self, scheduler: Any, tokens: int) -> Schedule:
-        return of_betas(scheduler)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,25 +286,18 @@ class StableDiffusionXL(StableDiffusion):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PixArtSigma(Family):
+class PixArtSigma(TrainedOnBetas):
     """PixArt-Sigma; the size is taken as it is, without the pipeline's bins of sizes."""
 
     kind: str = "PixArtSigmaPipeline"
-    summary: str = "text to image, trained on betas"
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder")
     backbone: str = "pixart:PixArtBackbone"
-    usual: str = BETAS
-    least: int = 8
-    draws_as: tuple[str, ...] = ("text_encoder",)
 
     def defaults(self, source: Source) -> tuple[int, float]:
         return 30, 4.5
 
     def reader(self, source: Source) -> tuple[str, int]:
         return "tokenizer", longest(self.kind)
-
-    def schedule(self, scheduler: Any, tokens: int) -> Schedule:
-        return of_betas(scheduler)
 
     def arguments(self, guidance: float, scale: float) -> dict[str, Any]:
         return {"guidance_scale": guidance, "use_resolution_binning": False}

@@ -31,10 +31,8 @@ class FluxBackbone(PipelineBackbone):
 
     prediction = "flow"
 
-    def __init__(
-        self, pipeline: Any, size: tuple[int, int], guidance: float, tiling: bool = False
-    ) -> None:
-        super().__init__(pipeline, pipeline.transformer, size, tiling)
+    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
+        super().__init__(pipeline, pipeline.transformer, size)
         self._guidance = guidance if self.network.config.guidance_embeds else None
         factor = pipeline.vae_scale_factor
         self._places = size[1] // factor, size[0] // factor

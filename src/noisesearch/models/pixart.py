@@ -17,10 +17,8 @@ from .diffusers_source import package
 class PixArtBackbone(PipelineBackbone):
     """T5 reads the prompt; the network gives a variance beside its prediction."""
 
-    def __init__(
-        self, pipeline: Any, size: tuple[int, int], guidance: float, tiling: bool = False
-    ) -> None:
-        super().__init__(pipeline, pipeline.transformer, size, tiling)
+    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
+        super().__init__(pipeline, pipeline.transformer, size)
         self.prediction = predicted(pipeline.scheduler)
         self._channels = self.network.config.in_channels
         utils = package().utils

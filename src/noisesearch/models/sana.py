@@ -17,10 +17,8 @@ class SanaBackbone(PipelineBackbone):
 
     prediction = "flow"
 
-    def __init__(
-        self, pipeline: Any, size: tuple[int, int], guidance: float, tiling: bool = False
-    ) -> None:
-        super().__init__(pipeline, pipeline.transformer, size, tiling)
+    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
+        super().__init__(pipeline, pipeline.transformer, size)
         self._channels = self.network.config.in_channels
         call = inspect.signature(pipeline.__call__).parameters
         self._instruction = call["complex_human_instruction"].default

@@ -16,10 +16,8 @@ from .unet import guidance_read
 class StableDiffusionBackbone(PipelineBackbone):
     """One text encoder and a UNet."""
 
-    def __init__(
-        self, pipeline: Any, size: tuple[int, int], guidance: float, tiling: bool = False
-    ) -> None:
-        super().__init__(pipeline, pipeline.unet, size, tiling)
+    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
+        super().__init__(pipeline, pipeline.unet, size)
         self.prediction = predicted(pipeline.scheduler)
         self._guidance = guidance
 

@@ -16,10 +16,8 @@ class StableDiffusion3Backbone(PipelineBackbone):
 
     prediction = "flow"
 
-    def __init__(
-        self, pipeline: Any, size: tuple[int, int], guidance: float, tiling: bool = False
-    ) -> None:
-        super().__init__(pipeline, pipeline.transformer, size, tiling)
+    def __init__(self, pipeline: Any, size: tuple[int, int], guidance: float) -> None:
+        super().__init__(pipeline, pipeline.transformer, size)
 
     def encode(self, texts: Sequence[str | None], negative: bool) -> dict[str, Tensor]:
         prompts = [text or "" for text in texts]
