@@ -1,5 +1,32 @@
 """For all tests: plain assertions of the shipped suites say what was compared."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
+from torch import Tensor
 
 pytest.register_assert_rewrite("noisesearch.testing")
+
+REFERENCES = Path(__file__).parents[2] / "shared" / "fixtures"
+
+
+@pytest.fixture
+def reference_path() -> Callable[[str], Path]:
+    """The file of reference numbers with this name; skips, saying so, where it is not."""
+
+    def find(name: str) -> Path:
+        path = REFERENCES / name
+        if not path.exists():
+            pytest.skip(f"the reference numbers are not here: ../shared/fixtures/{name}")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def fixture_of(reference_path: Callable[[str], Path]) -> Callable[[str], dict[str, Tensor]]:
+    """The tensors of a file of reference numbers."""
+    from safetensors.torch import load_file
+
+    return lambda name: load_file(reference_path(f"{name}.safetensors"))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import registry
+from . import forms, registry
 from .algorithms.problem import Algorithm, Problem
 from .errors import ConfigError
 from .given_images import Images
@@ -69,12 +69,17 @@ class Plain:
 
 
 def verifier_of(name: str, model: Model) -> Verifier:
-    """By name (a world's roles first), ``module:name`` or ``file.py:name``."""
-    target = registry.load("verifier", name, model.verifiers)
-    if name in model.verifiers or hasattr(target, "build"):
+    """By name (a world's roles first), ``module:name`` or ``file.py:name``, with its settings."""
+    kind, given = forms.written(name)
+    target = registry.load("verifier", kind, model.verifiers)
+    if hasattr(target, "open"):
+        opened: Verifier = settings("verifier", kind, target, given).open()
+        return opened
+    settings("verifier", kind, target, given)
+    if kind in model.verifiers:
         built: Verifier = target()
         return built
-    return as_verifier(target, name.rpartition(":")[2])
+    return as_verifier(target, kind.rpartition(":")[2])
 
 
 def as_verifier(target: Any, name: str) -> Verifier:
@@ -110,8 +115,9 @@ def named(given: Any, model: Model, objects: dict[str, Verifier]) -> list[str]:
     names: list[str] = []
     for each in listed(given):
         if isinstance(each, str):
-            names += expand([registry.located(n.strip()) for n in each.split(",") if n.strip()],
-                            model)  # fmt: skip
+            names += expand([forms.located(n) for n in forms.separated(each)], model)
+        elif hasattr(each, "open"):
+            names.append(forms.located(str(each)))
         else:
             name = name_of(each)
             if name in objects:

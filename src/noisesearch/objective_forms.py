@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from .errors import ConfigError, unknown
+from .forms import separated
 from .objectives import (
     Bound,
     Cascade,
@@ -52,14 +53,7 @@ def _split(text: str) -> tuple[str, list[str]]:
     kind, bracket, rest = text.strip().partition("(")
     if not bracket or not rest.endswith(")"):
         raise ConfigError(f"objective {text!r} cannot be read: it must be {FORMS}")
-    parts, depth = [""], 0
-    for letter in rest[:-1]:
-        depth += (letter == "(") - (letter == ")")
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return kind.strip(), [p.strip() for p in parts if p.strip()]
+    return kind.strip(), separated(rest[:-1])
 
 
 def _known(names: Sequence[str], scales: Scales) -> None:

@@ -125,7 +125,8 @@ class Parts:
     @property
     def guards(self) -> dict[str, float]:
         """Parts that must not fall below the baseline's, with their scales."""
-        of = [v for v in self.verifiers if v.name in self.spec.guard]
+        named = zip(self.spec.verifiers, self.verifiers, strict=True)
+        of = [v for name, v in named if name in self.spec.guard]
         return {part: v.scale[part] for v in of for part in v.parts}
 
     @property

@@ -11,11 +11,12 @@ from typing import Any, cast
 from .. import registry
 from ..errors import ConfigError
 from ..given_images import Images
+from ..hub import ENDINGS
 from ..spec import PIPELINE
 from .diffusers_model import DiffusersModel, from_folder, from_object
 from .pipeline_model import PipelineModel
 from .protocol import Model
-from .sit_config import ENDINGS, NAMES
+from .sit_config import NAMES
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 SIZE = re.compile(r"(\d+)x(\d+)")

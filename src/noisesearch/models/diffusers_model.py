@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ..algorithms.problem import Space
 from ..drafts import usual
 from ..errors import ConfigError, Unfollowed
+from ..hub import unreachable
 from ..spec import sentence
 from ..trajectory import Condition
 from .diffusers_families import BETAS, FAMILIES, Family, Layout
@@ -31,12 +32,7 @@ if TYPE_CHECKING:
     from .diffusers_denoiser import DiffusersDenoiser
     from .schedules import Schedule
 
-# What the hub's client raises of a model that it could ask for, and what that means.
-REFUSED = {
-    "GatedRepoError": "its licence has to be accepted on its page, and this machine to be known "
-    "there: hf auth login",
-    "RepositoryNotFoundError": "it has none of that name, or a private one: hf auth login",
-}
+INSTEAD = "download it elsewhere and give the folder: --model /path/to/folder"
 
 
 @dataclass(frozen=True)
@@ -336,23 +332,9 @@ def _downloaded(name: str) -> Path:
         index = kind.load_config(name)
         found = str(dict(index).get("_class_name"))
     except Exception as error:  # whatever the network, the hub or its files may raise
-        raise _unreachable(name, error) from error
+        raise unreachable(f"model {name!r}", error, INSTEAD) from error
     pipeline_class(found, name)
     try:
         return Path(kind.download(name, use_safetensors=True))
     except Exception as error:
-        raise _unreachable(name, error) from error
-
-
-def _unreachable(name: str, error: BaseException) -> ConfigError:
-    first, kinds = error, [type(error).__name__]
-    while cause := first.__cause__ or first.__context__:  # the hub hides why behind what it means
-        first = cause
-        kinds.append(type(first).__name__)
-    known = [REFUSED[kind] for kind in kinds if kind in REFUSED]
-    said = (str(first).strip() or type(first).__name__).splitlines()[0].rstrip(".")
-    reason = known[0] if known else said
-    return ConfigError(
-        f"model {name!r} is no folder here, and cannot be had from the hub ({reason}); download "
-        "it elsewhere and give the folder: --model /path/to/folder"
-    )
+        raise unreachable(f"model {name!r}", error, INSTEAD) from error

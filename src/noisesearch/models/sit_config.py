@@ -12,7 +12,6 @@ from ..errors import unknown
 # arXiv 2212.09748, Table 1). No two share width and blocks, so weights tell their heads.
 WIDTHS = {"S": (384, 12, 6), "B": (768, 12, 12), "L": (1024, 24, 16), "XL": (1152, 28, 16)}
 PATCHES = (2, 4, 8)
-ENDINGS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")  # of files with weights
 NAMES = tuple(f"SiT-{size}/{patch}" for size in WIDTHS for patch in PATCHES)
 
 

@@ -6,24 +6,23 @@ Read are the published formats (a dictionary with ``ema`` and ``model``, or plai
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import ConfigError, first_of, unknown
+from ..hub import ENDINGS
 from ..spec import settings
+from ..tensor_files import data, opened
 from .sit import SiT
-from .sit_config import ENDINGS, WIDTHS, SiTConfig
+from .sit_config import WIDTHS, SiTConfig
 
 BRANCHES = ("ema", "model")  # the first that is there is used: its samples are the published ones
 TABLE = "y_embedder.embedding_table.weight"
@@ -80,7 +79,7 @@ class Checkpoint:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every weight by its published name; the weights stay on disk."""
         if self.path.suffix == ".safetensors":
-            with _stored(self.path) as stored:
+            with opened(self.path, OTHER) as stored:
                 names = self._chosen(stored.keys())
                 return {n: tuple(stored.get_slice(key).get_shape()) for n, key in names.items()}
         return {name: tuple(weight.shape) for name, weight in self._unpacked().items()}
@@ -88,7 +87,7 @@ class Checkpoint:
     def tensors(self) -> dict[str, Tensor]:
         """The weights by their published names, on the processor."""
         if self.path.suffix == ".safetensors":
-            with _stored(self.path) as stored:
+            with opened(self.path, OTHER) as stored:
                 names = self._chosen(stored.keys())
                 return {name: stored.get_tensor(key) for name, key in names.items()}
         return self._unpacked()
@@ -104,7 +103,7 @@ class Checkpoint:
         return {key: key for key in known}
 
     def _unpacked(self) -> dict[str, Tensor]:
-        content = _data(self.path)
+        content = data(self.path, OTHER)
         nested = [content[b] for b in self._order() if isinstance(content.get(b), Mapping)]
         if not nested:
             self._check_plain()
@@ -120,45 +119,6 @@ class Checkpoint:
                 f"{self.path} has no weights under {self.branch!r}; leave the branch out to take "
                 "those that are there"
             )
-
-
-@contextmanager
-def _stored(path: Path) -> Iterator[Any]:
-    """An open safetensors file."""
-    try:
-        with safe_open(str(path), framework="pt") as stored:
-            yield stored
-    except SafetensorError as error:
-        raise ConfigError(f"{path} cannot be read ({error}): {OTHER}") from error
-
-
-def _data(path: Path) -> Mapping[str, Any]:
-    """The dictionary of a file written by torch.save, if it holds nothing but data."""
-    # The published training script stores its arguments as a Namespace, which holds values only.
-    torch.serialization.add_safe_globals([argparse.Namespace])
-    try:
-        whole = _loaded(path)
-    except Exception as error:  # whatever a file that is something else makes of the reader
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if named is None:
-            raise ConfigError(f"{path} cannot be read as weights: {OTHER}") from error
-        raise ConfigError(
-            f"{path} holds Python objects ({named[1]}), which are not unpickled, since that could "
-            "run anything; where you trust it, save its weights with safetensors and give those"
-        ) from error
-    if not isinstance(whole, Mapping):
-        raise ConfigError(f"{path} holds a {type(whole).__name__}, not named weights: {OTHER}")
-    return whole
-
-
-def _loaded(path: Path) -> Any:
-    try:
-        # Mapped: of a checkpoint with optimiser states only what is used is read.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except RuntimeError as error:
-        if "mmap can only be used" not in str(error):
-            raise
-        return torch.load(path, map_location="cpu", weights_only=True)  # an old kind of file
 
 
 def understand(

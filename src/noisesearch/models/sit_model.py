@@ -12,9 +12,10 @@ from ..algorithms.problem import Space
 from ..drafts import usual
 from ..errors import ConfigError, unknown
 from ..fingerprint import of_file
+from ..hub import ENDINGS
 from ..keys import digest
 from ..trajectory import Condition, Grid
-from .sit_config import ENDINGS, NAMES, SiTConfig, sized
+from .sit_config import NAMES, SiTConfig, sized
 
 if TYPE_CHECKING:
     from .sit_denoiser import SiTDenoiser

@@ -18,12 +18,22 @@ class Views:
 
     Of a model of videos they are [B, F, 3, H, W] for a verifier that says ``video = True``; others
     are shown single frames (:mod:`verifiers.video`).
+
+    ``memo``: what verifiers have worked out of these very images, for those after them: two that
+    look through one network run it once.
     """
 
     images: Tensor
     conditions: Sequence[Condition]
     previews: Mapping[float, Tensor] = field(default_factory=dict)
     keys: Sequence[str] = ()
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, key: Any, work: Callable[[], Any]) -> Any:
+        """``work()`` of these images, done once for all verifiers that ask under this key."""
+        if key not in self.memo:
+            self.memo[key] = work()
+        return self.memo[key]
 
 
 class Verifier(Protocol):

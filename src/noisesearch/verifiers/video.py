@@ -40,7 +40,8 @@ def _frames(views: Views) -> Iterator[Views]:
     """At most FRAMES frames, the first and the last among them; rows stay as many as they are."""
     count = views.images.shape[1]
     for at in torch.linspace(0, count - 1, min(FRAMES, count)).round().int().tolist():
-        yield replace(views, images=views.images[:, at])
+        memo = views.once(("frame", at), dict)
+        yield replace(views, images=views.images[:, at], memo=memo)
 
 
 def _tensor(values: Any) -> Tensor:

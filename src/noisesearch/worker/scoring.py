@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -26,6 +27,7 @@ Picture = npt.NDArray[np.uint8]
 Sink = Callable[[Trajectory, Picture], None]
 Source = Callable[[Trajectory], Picture | None]
 Column = dict[str, list[float | str]]
+Memos = dict[tuple[tuple[int, ...], int], dict[Any, Any]]  # by rows, and how many at once
 SAVERS = 8  # threads that write pictures
 
 
@@ -118,13 +120,14 @@ class Scorer:
         """
         numbers: list[dict[str, float | str]] = [{} for _ in of]
         costs: list[dict[str, float]] = [{} for _ in of]
+        memos: Memos = defaultdict(dict)
         for verifier in self.verifiers:
             mine = set(verifier.parts)
             rows = [i for i in range(len(of)) if wanted is None or mine & {*wanted[i]}]
             if not rows:
                 continue
             started = time.perf_counter()
-            columns = self._column(verifier, images[rows], [of[i] for i in rows])
+            columns = self._column(verifier, images, of, rows, memos)
             cost = (time.perf_counter() - started) / len(rows)
             self.samples[verifier.name] += len(rows)
             for place, i in enumerate(rows):
@@ -160,16 +163,25 @@ class Scorer:
                     found[rows[i].key] = {rows[i].key: row}
         return found
 
-    def _column(self, verifier: Verifier, images: Tensor, of: Sequence[Trajectory]) -> Column:
+    def _column(
+        self,
+        verifier: Verifier,
+        images: Tensor,
+        of: Sequence[Trajectory],
+        rows: Sequence[int],
+        memos: Memos,
+    ) -> Column:
         size = verifier.batch or self.rows
         result: Column = {part: [] for part in verifier.parts}
-        for i in range(0, len(of), size):
-            batch, at = images[i : i + size], of[i : i + size]
-            scored = self._try(verifier, batch, at, size)
+        for i in range(0, len(rows), size):
+            some = tuple(rows[i : i + size])
+            batch, at = images[list(some)], [of[j] for j in some]
+            # Verifiers that are shown the same rows share what they work out of them.
+            scored = self._try(verifier, batch, at, size, memos[some, size])
             if isinstance(scored, str) and len(at) > 1:
                 # One bad row must not take its companions along.
                 alone = [
-                    self._try(verifier, batch[j : j + 1], at[j : j + 1], size)
+                    self._try(verifier, batch[j : j + 1], at[j : j + 1], size, {})
                     for j in range(len(at))
                 ]
             else:
@@ -181,11 +193,16 @@ class Scorer:
         return result
 
     def _try(
-        self, verifier: Verifier, images: Tensor, of: Sequence[Trajectory], size: int
+        self,
+        verifier: Verifier,
+        images: Tensor,
+        of: Sequence[Trajectory],
+        size: int,
+        memo: dict[Any, Any],
     ) -> dict[str, list[float]] | str:
         """Numbers by part for each of ``of``, or the reason why there are none."""
         try:
-            views = _views(images, of, size)
+            views = replace(_views(images, of, size), memo=memo)
             with torch.inference_mode():
                 scored = scores(verifier, views)
             return {p: numbers(scored, p, size, verifier.name)[: len(of)] for p in verifier.parts}

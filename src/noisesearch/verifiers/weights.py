@@ -1,0 +1,134 @@
+"""The weights of published verifiers: found in a folder, a file or on the hub, and checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError, first_of
+from ..fingerprint import of_file
+from ..hub import ENDINGS, downloaded
+from ..keys import digest
+from ..tensor_files import tensors
+
+Network = TypeVar("Network", bound=nn.Module)
+BRANCHES = ("state_dict", "model", "ema")
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one verifier's weights. ``folder`` holds them; ``weights``: those that count.
+
+    ``of`` is what the user gave or the default hub id, for sentences.
+    """
+
+    verifier: str
+    of: str
+    folder: Path
+    weights: tuple[Path, ...]
+
+    @property
+    def instead(self) -> str:
+        return _instead(self.verifier)
+
+    @property
+    def fingerprint(self) -> str:
+        return digest({p.name: of_file(p) for p in self.weights})[:16]
+
+    def config(self) -> Mapping[str, Any]:
+        """The folder's config.json."""
+        return self.json("config.json")
+
+    def json(self, name: str) -> Mapping[str, Any]:
+        """A JSON object beside the weights; ConfigError where it is not there."""
+        path = self.folder / name
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{path} is needed for verifier {self.verifier!r} and cannot be read ({error}); "
+                f"{self.instead}"
+            ) from error
+        if not isinstance(content, dict):
+            raise ConfigError(f"{path} must hold an object; {self.instead}")
+        return content
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name, on the processor."""
+        found: dict[str, Tensor] = {}
+        for path in self.weights:
+            found |= tensors(path, self.instead, BRANCHES)
+        return found
+
+
+def files(
+    verifier: str, source: str, patterns: Sequence[str], also: Sequence[str] = ("*.json", "*.txt")
+) -> Files:
+    """The weights that ``source`` stands for: a file, a folder or a hub id, which is downloaded.
+
+    ``patterns``: names of weights in order of preference; the first that matches anything counts,
+    all its matches together (shards). ``also``: what else of a hub id is needed.
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        return Files(verifier, source, path.parent, (path,))
+    if not path.is_dir():
+        if path.suffix in ENDINGS or source.startswith(("/", ".", "~")):
+            raise ConfigError(f"no file or folder {source} for verifier {verifier!r}; "
+                              f"{_instead(verifier)}")  # fmt: skip
+        what = f"{source!r}, the weights of verifier {verifier!r},"
+        path = downloaded(source, [*patterns, *also], what, _instead(verifier))
+    for pattern in patterns:
+        found = tuple(sorted(path.glob(pattern)))
+        if found:
+            return Files(verifier, source, path, found)
+    raise ConfigError(
+        f"{path} holds no weights of verifier {verifier!r} ({', '.join(patterns)}); "
+        f"{_instead(verifier)}"
+    )
+
+
+def filled(network: Network, state: Mapping[str, Tensor], of: Files, spare: Sequence[str] = ()
+           ) -> Network:  # fmt: skip
+    """The network with these weights, frozen, in float32; ConfigError with the names where they
+    are not its own. ``spare``: prefixes of names beyond it that published files have."""
+    needed = network.state_dict()
+    lost = sorted(needed.keys() - state.keys())
+    beyond = sorted(n for n in state.keys() - needed.keys() if not n.startswith(tuple(spare)))
+    other = [
+        f"{name} is {list(state[name].shape)} and must be {list(needed[name].shape)}"
+        for name in sorted(needed.keys() & state.keys())
+        if state[name].shape != needed[name].shape
+    ]
+    said = [f"lacks {len(lost)} weights ({first_of(lost)})"] if lost else []
+    said += [f"holds weights of another size ({first_of(other, 1)})"] if other else []
+    said += [f"holds weights beyond it ({first_of(beyond)})"] if beyond else []
+    if said:
+        raise ConfigError(
+            f"{of.of} is no whole checkpoint of verifier {of.verifier!r}: it "
+            f"{' and '.join(said)}; {of.instead}"
+        )
+    network.load_state_dict({n: state[n].to(torch.float32) if state[n].is_floating_point()
+                             else state[n] for n in needed})  # fmt: skip
+    return network.eval().requires_grad_(False)
+
+
+_LOADED: dict[tuple[str, ...], Any] = {}
+
+
+def shared(key: tuple[str, ...], load: Callable[[], Network]) -> Network:
+    """A network that several verifiers look through, loaded once."""
+    if key not in _LOADED:
+        _LOADED[key] = load()
+    found: Network = _LOADED[key]
+    return found
+
+
+def _instead(verifier: str) -> str:
+    return f"give a folder with them: --verifier '{verifier}(weights=/path/to/folder)'"

@@ -1,0 +1,62 @@
+"""Names with settings as text."""
+
+from pathlib import Path
+
+import pytest
+
+from noisesearch import build
+from noisesearch.errors import ConfigError
+from noisesearch.forms import located, separated, written
+from noisesearch.models.choice import model_of
+from noisesearch.verifiers.protocol import FunctionVerifier
+from noisesearch.verifiers.settings import VerifierSettings
+
+
+def test_names_with_and_without_settings() -> None:
+    assert written("clipscore") == ("clipscore", {})
+    assert written(" clipscore( weights = /a/b , dtype=float16) ") == (
+        "clipscore",
+        {"weights": "/a/b", "dtype": "float16"},
+    )
+    assert written("x(command=f(a, b))") == ("x", {"command": "f(a, b)"})
+
+
+def test_commas_inside_brackets_and_quotes_do_not_part() -> None:
+    assert separated('a, b(c=1, d=2), e(f="g, h"), ') == ["a", "b(c=1, d=2)", 'e(f="g, h")']
+
+
+@pytest.mark.parametrize("text", ["clipscore(weights=/a", "clipscore(/a)"])
+def test_what_cannot_be_read_is_said(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"bracket|NAME=VALUE"):
+        written(text)
+
+
+def test_paths_become_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "head").touch()
+    monkeypatch.chdir(tmp_path)
+    assert (
+        located("aesthetic(weights=head, x=2)") == f"aesthetic(weights={tmp_path / 'head'}, x=2)"
+    )
+
+
+class Brightness(VerifierSettings):
+    """How bright an image is."""
+
+    name = "brightness"
+    power: float = 1.0
+
+    def open(self) -> FunctionVerifier:
+        return FunctionVerifier(lambda x, _: x.mean((1, 2, 3)) ** self.power, "brightness")
+
+
+def test_settings_as_objects_and_as_text_are_one() -> None:
+    assert str(Brightness(power=2)) == "brightness(power=2.0)"
+    assert written(str(Brightness())) == ("brightness", {})
+    model = model_of("shapes")
+    assert build.named(Brightness(power=2), model, {}) == ["brightness(power=2.0)"]
+    opened = build.verifier_of(f"{__file__}:Brightness(power=2)", model)
+    assert opened.name == "brightness"
+    with pytest.raises(ConfigError, match="did you mean 'power'"):
+        build.verifier_of(f"{__file__}:Brightness(powr=2)", model)
+    with pytest.raises(ConfigError, match="takes no parameters"):
+        build.verifier_of("clipscore(weights=/tmp)", model)
