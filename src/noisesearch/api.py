@@ -30,7 +30,7 @@ from .plan import Plan, plan, usual_width
 from .results import Result, Results
 from .run import Run
 from .solvers import solver
-from .spec import PIPELINE, RunSpec
+from .spec import MAX_MISSING, PIPELINE, RunSpec
 from .start import start_of
 from .trajectory import FULL, Condition
 
@@ -80,6 +80,7 @@ class Request:
     tiling: bool = False
     top: int = 1
     keep: str = "all"
+    max_missing: float = MAX_MISSING  # share of replies without a part that ends the run
 
     def resolve(self, like: Parts | None = None) -> tuple[Parts, Given]:
         """Everything checked and loaded; ConfigError before a folder is made.
@@ -224,6 +225,7 @@ class Request:
             tiling=self.tiling,
             top=self.top,
             keep=self.keep,
+            max_missing=self.max_missing,
         )
 
     def _check_numbers(self) -> None:
@@ -234,6 +236,8 @@ class Request:
                 raise ConfigError(f"{name} is {number}, but must be at least {least}")
         if self.guidance is not None and not math.isfinite(self.guidance):
             raise ConfigError(f"guidance is {self.guidance}, but must be a number such as 2.5")
+        if not 0 <= self.max_missing <= 1:
+            raise ConfigError(f"max-missing is {self.max_missing}, but must be from 0 to 1")
         if self.keep not in ("all", "winners"):
             raise ConfigError(f"keep is {self.keep!r}, but must be all or winners")
 

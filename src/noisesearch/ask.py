@@ -92,7 +92,7 @@ class Reply:
     Contract: every number in ``parts`` is finite; a part is in one of the two mappings. ``cost``
     holds measured seconds by verifier and is no part of the reply's identity. ``blobs`` holds the
     key of the array that an ask for a gradient or for features gave, by the ask's key; ``arrays``
-    the same before the driver has stored them.
+    the same before the driver has stored them. ``spent``: calls, tokens, money by verifier.
     """
 
     trajectory: Trajectory
@@ -101,6 +101,7 @@ class Reply:
     cost: Mapping[str, float] = field(default_factory=dict, compare=False)
     blobs: Mapping[str, str] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict, compare=False, repr=False)
+    spent: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -108,6 +109,7 @@ class Reply:
         trajectory: Trajectory,
         numbers: Mapping[str, float | str],
         cost: Mapping[str, float] | None = None,
+        spent: Mapping[str, Mapping[str, float]] | None = None,
     ) -> Reply:
         """From numbers and, in place of a number, reasons; NaN and infinity become missing."""
         parts: dict[str, float] = {}
@@ -119,7 +121,7 @@ class Reply:
                 missing[name] = f"the verifier gave {value}"
             else:
                 parts[name] = float(value)
-        return cls(trajectory, parts, missing, cost or {})
+        return cls(trajectory, parts, missing, cost or {}, spent=spent or {})
 
     def only(self, parts: Collection[str]) -> Reply:
         """What it says of some parts, and its arrays."""
@@ -139,4 +141,6 @@ class Reply:
             {**missing, **other.missing},
             {**self.cost, **other.cost},
             {**self.blobs, **other.blobs},
+            {**self.arrays, **other.arrays},
+            {**self.spent, **other.spent},
         )

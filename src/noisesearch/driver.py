@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .algorithms.problem import Algorithm
 from .ask import Ask, Reply
@@ -14,10 +14,11 @@ from .budget import Budget
 from .choices import Choices
 from .errors import BackendError, ConfigError
 from .live import Live
+from .spec import MAX_MISSING
 from .store import RunStore
 
-FAILED_SHARE = 0.20
 FAILED_SOON = 10  # replies before the share of failures can end a run
+CLOCK = 0.5  # seconds after which the clock is looked at where answers take long
 LAST = ("final", "baseline", "watch")  # what is still asked when the time is over
 
 
@@ -40,6 +41,14 @@ class Executor(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """An executor whose answers may take long: it gives nothing after ``patience`` seconds
+    without one."""
+
+    patience: float | None
 
 
 class Watcher(Protocol):
@@ -66,6 +75,7 @@ class Driver:
         *,
         seconds: float | None = None,
         window: int = 256,
+        max_missing: float = MAX_MISSING,
         watcher: Watcher | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -78,6 +88,7 @@ class Driver:
         # the first one's.
         own_time = budget.unit == "s" and budget.per == "condition"
         self.seconds, self.window, self.clock = seconds, 1 if own_time else window, clock
+        self.max_missing = max_missing
         self.failed: dict[str, list[str]] = {}
         self.answered = 0
         self._wanted: dict[str, list[Live]] = {}
@@ -94,6 +105,8 @@ class Driver:
         """Until every search is done. KeyboardInterrupt passes through, with nothing lost."""
         waiting = list(self.searches)
         live: list[Live] = []
+        if isinstance(self.executor, Patient):
+            self.executor.patience = CLOCK
         self._check_clock(live)
         while True:
             room = self.window - len(live)
@@ -146,7 +159,7 @@ class Driver:
                 wanted.append(live)
 
     def _answered(self, answers: list[tuple[Ask, Reply]]) -> None:
-        if not answers:
+        if not answers and not isinstance(self.executor, Patient):
             raise BackendError("the executor has nothing to say although asks are in flight")
         told: dict[int, Live] = {}
         for ask, reply in answers:
@@ -181,16 +194,17 @@ class Driver:
                 self.watcher.improved(self, live, reply)
 
     def _check_failures(self, last: bool = False) -> None:
-        """A verifier that fails for more than a fifth of the replies ends the run."""
+        """A verifier that fails for more of the replies than the run allows ends it."""
         searched = {part for live in self.searches[:1] for part in live.problem.parts}
         for part in searched & self.failed.keys():
             reasons = self.failed[part]
             enough = self.answered >= FAILED_SOON or last
-            if enough and len(reasons) > FAILED_SHARE * self.answered:
+            if enough and len(reasons) > self.max_missing * self.answered:
                 raise ConfigError(
                     f"part {part!r} is missing in {len(reasons)} of {self.answered} replies, more "
-                    f"than {FAILED_SHARE:.0%}; the first reason: {reasons[0]}. Mend the verifier, "
-                    f"then: noisesearch resume {self.store.folder} --retry-failed"
+                    f"than --max-missing {self.max_missing:g}; the first reason: {reasons[0]}. "
+                    f"Mend the verifier, then: noisesearch resume {self.store.folder} "
+                    "--retry-failed"
                 )
 
     def _check_clock(self, live: list[Live]) -> None:

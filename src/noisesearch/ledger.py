@@ -207,8 +207,10 @@ class Ledger:
         for name, seconds in reply.cost.items():
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
-    def json(self) -> dict[str, Any]:
-        """Every unit by name; only the verifiers' seconds do not follow from the recipes."""
+    def json(self, spent: Mapping[str, Mapping[str, float]] | None = None) -> dict[str, Any]:
+        """Every unit by name; only the verifiers' seconds, and what they ``spent`` by verifier and
+        unit, do not follow from the recipes."""
+        spent = spent or {}
         made = [(of, self.rates.cost(q)) for q, of in self._by.items()]
         drafts = {q: self._by.get(q, Evaluations()).nfe for q in self.rates.drafts}
         return {
@@ -227,12 +229,14 @@ class Ledger:
                 name: {
                     "samples": self.samples.get(name, 0),
                     "seconds": round(self.seconds.get(name, 0.0), 6),
+                    **spent.get(name, {}),
                 }
                 for name in (*self.rates.verifiers, *self.rates.watched)
             },
-            "calls": 0,
-            "tokens": 0,
-            "usd": 0.0,
+            **{
+                unit: sum(n for of in spent.values() for u, n in of.items() if u.startswith(unit))
+                for unit in ("calls", "tokens", "usd")
+            },
         }
 
 

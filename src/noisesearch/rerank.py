@@ -133,7 +133,7 @@ def _rank(
 
 def _answered(run: Run, asks: list[Ask]) -> list[Reply]:
     """The replies to asks, computed and journalled."""
-    worker = run.parts.worker(run.save, run.store.get, run.picture)
+    worker = run.executor()
     for ask in asks:
         worker.submit(ask)
     replies = []

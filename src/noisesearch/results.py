@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,7 @@ class Result:
 
     ``watched``: held-out verifiers along the search's bests, where some were asked for.
     ``unmet``: the bounds of a constraint that the winner breaks, where no candidate keeps all.
+    ``missing``: how many candidates have no number for a part.
     """
 
     condition: Condition
@@ -87,6 +89,7 @@ class Result:
     owner: object = field(default=None, repr=False)
     unmet: tuple[str, ...] = ()
     watched: Watched | None = None
+    missing: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def winner(self) -> Candidate:
@@ -104,6 +107,7 @@ class Result:
             "winners": [w.json() for w in self.winners],
             "baseline_kept": self.baseline_kept,
             "unmet": list(self.unmet),
+            "missing": dict(self.missing),
             **({} if self.watched is None else {"watch": self.watched.json()}),
             "ledger": dict(self.ledger),
         }
@@ -152,10 +156,12 @@ def results_of(
     run: Path,
     seconds: float,
     physical: Callable[[Condition], Mapping[str, Any]],
+    spent: Callable[[Condition], Mapping[str, Mapping[str, float]]],
     owner: object = None,
 ) -> list[Result]:
     """A result for each condition of a search, as far as it has come; none before its first
-    complete reply. ``physical``: what ran for a condition."""
+    complete reply. ``physical``: what ran for a condition; ``spent``: what its verifiers cost,
+    by name and unit."""
     value = live.objective.value
 
     def candidate(reply: Reply, search: Reply | None = None) -> Candidate:
@@ -175,8 +181,8 @@ def results_of(
             condition,
             [candidate(*winner) for winner in outcome.winners],
             candidate(outcome.baseline),
-            {**ledger.json(), "baseline": {"nfe": base.nfe}, "seconds": round(seconds, 3),
-             "physical": dict(physical(condition))},
+            {**ledger.json(spent(condition)), "baseline": {"nfe": base.nfe},
+             "seconds": round(seconds, 3), "physical": dict(physical(condition))},
             [candidate(r) for r in replies],
             outcome.baseline_kept,
             run,
@@ -184,5 +190,6 @@ def results_of(
             tuple(f"{bound} (it has {first.parts.get(bound.part, math.nan):g})"
                   for bound in live.unmet(first)),
             watched(live) if live.watch else None,
+            Counter(part for r in replies for part in r.missing),
         ))  # fmt: skip
     return results

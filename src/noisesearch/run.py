@@ -6,18 +6,18 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import pictures
-from .ask import score
+from .ask import Ask, Score
 from .budget import Budget
 from .build import Given, check_objects
-from .driver import Driver, Watcher
+from .driver import Driver, Executor, Watcher
 from .errors import ConfigError, StoreError
 from .given_images import Images
 from .journal import replace
@@ -32,6 +32,9 @@ from .spec import RunSpec
 from .store import RunStore, read_spec
 from .together import Together
 from .trajectory import Condition, Trajectory
+
+if TYPE_CHECKING:
+    from .verifiers.away import Away, Look
 
 
 @dataclass
@@ -110,9 +113,7 @@ class Run:
 
     def execute(self, watcher: Watcher | None = None, seconds: float | None = None) -> Results:
         """Run to the end and write winners and pictures; on an interrupt, what there is."""
-        worker = self.parts.worker(
-            self.save, self.store.get, self.picture, self.store.rows, self.narrowed
-        )
+        worker = self.executor()
         for live in self.searches:
             live.select = self.select
         self.driver = Driver(
@@ -122,6 +123,7 @@ class Run:
             self.store,
             self.budget,
             seconds=seconds,
+            max_missing=self.parts.spec.max_missing,
             watcher=watcher,
         )
         try:
@@ -132,6 +134,25 @@ class Run:
             results = self.write()
         self._sweep(results)
         return results
+
+    def executor(self) -> Executor:
+        """What answers this run's asks; also of verifiers that take their time."""
+        from .verifiers.away import Away
+        from .worker.elsewhere import Elsewhere
+
+        worker = self.parts.worker(
+            self.save, self.store.get, self.picture, self.store.rows, self.narrowed
+        )
+        away = [v for v in (*self.parts.verifiers, *self.parts.watch) if isinstance(v, Away)]
+        if not away:
+            return worker
+        for verifier in away:
+            verifier.begin(self.folder, self.store.spent_on(verifier.name))
+        return Elsewhere(worker, away, self._asking)
+
+    def _asking(self, verifier: Away, looks: Sequence[Look]) -> None:
+        if verifier.paid:
+            self.store.asks(verifier.name, [look.key for look in looks])
 
     def narrowed(self, rows: int) -> None:
         """Memory ran out: journalled, so that a resume does not try the old width again."""
@@ -167,7 +188,9 @@ class Run:
         found = [
             result
             for live in self.searches
-            for result in results_of(live, self.folder, elapsed, self._physical, self.owner)
+            for result in results_of(
+                live, self.folder, elapsed, self._physical, self._spent, self.owner
+            )
         ]
         complete = all(live.stage == "done" for live in self.searches)
         sets = [live.compared() for live in self.searches if isinstance(live, Together)]
@@ -180,6 +203,10 @@ class Run:
         now: Mapping[str, float] = self.driver.executor.usage.get(key, {}) if self.driver else {}
         units = dict.fromkeys((*UNITS, *before, *now))
         return {unit: before.get(unit, 0) + now.get(unit, 0) for unit in units}
+
+    def _spent(self, condition: Condition) -> Mapping[str, Mapping[str, float]]:
+        """What verifiers cost, over all processes that worked on this search."""
+        return self.store.spent.get(condition.key, {})
 
     def write(self) -> Results:
         """winners.json, best.png and grid.png as of now."""
@@ -275,15 +302,19 @@ def verify(folder: Path, given: Given | None = None) -> dict[str, Any]:
 
     ``pixels`` in 8-bit levels, ``parts`` in the verifiers' own units.
     """
+    from .verifiers.away import Away
+
     content = stored_results(folder)
     parts = loaded(folder, given)
     store = RunStore(folder, write=False)
     graph = store.graph()
     made: dict[str, pictures.Picture] = {}
     worker = parts.worker(lambda t, picture: made.update({t.key: picture}), store.get)
+    # Neither a person nor a paid service is asked again about what it has said.
+    here = tuple(p for v in parts.verifiers if not isinstance(v, Away) for p in v.parts)
     winners = {w["trajectory"]: w for s in content["searches"] for w in s["winners"]}
     for key in winners:
-        worker.submit(score(graph.trajectory(key)))
+        worker.submit(Ask((graph.trajectory(key),), Score(here)))
     pixels = numbers = 0.0
     started = time.monotonic()
     while answers := worker.wait():
@@ -292,7 +323,7 @@ def verify(folder: Path, given: Given | None = None) -> dict[str, Any]:
             old = pictures.read(store.sample_path(reply.trajectory.key)).astype(int)
             pixels = max(pixels, float(np.abs(old - made[reply.trajectory.key]).max()))
             # Parts that a rerank added are those of verifiers that the run does not have.
-            for part in winner["parts"].keys() & set(parts.parts):
+            for part in winner["parts"].keys() & set(here):
                 new = reply.parts.get(part, float("inf"))
                 numbers = max(numbers, abs(winner["parts"][part] - new))
     return {"winners": len(winners), "pixels": pixels, "parts": numbers,

@@ -11,6 +11,7 @@ from .errors import ConfigError, StoreError, unknown
 from .trajectory import FULL
 
 FORMAT = 1
+MAX_MISSING = 0.2  # of the replies: more without a number for a part end the run
 PIPELINE = "pipeline"  # the solver of a run whose steps are a pipeline's own
 
 
@@ -59,6 +60,7 @@ class RunSpec(BaseModel):
     tiling: bool = False
     top: int = 1
     keep: str = "all"
+    max_missing: float = MAX_MISSING
     objects: dict[str, list[str]] = Field(default_factory=dict)  # Python's, by kind
     fingerprints: dict[str, str] = Field(default_factory=dict)
 

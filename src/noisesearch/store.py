@@ -19,6 +19,7 @@ from .noise import packed
 from .trajectory import Graph, Trajectory, nodes
 
 Physical = dict[str, dict[str, float]]
+Spent = dict[str, dict[str, dict[str, float]]]  # by search, verifier and unit
 Picture = npt.NDArray[np.uint8]
 
 
@@ -40,6 +41,8 @@ class RunStore:
         self.rows: int | None = None  # that memory had room for, where it ran out
         self.choices: dict[str, list[int]] = {}  # indices, by what was chosen from
         self.physical_before: Physical = {}
+        self.spent: Spent = {}
+        self.asking: dict[str, set[str]] = {}  # paid looks without an answer so far, by verifier
         self._replies: dict[str, dict[str, Any]] = {}
         try:
             self._load(repair)
@@ -85,10 +88,13 @@ class RunStore:
                 self.known.add(record["node"])
             elif "reply" in record:
                 self._remember(record)
+                self._pay(record["search"], record.get("spent", {}), record["reply"])
                 session[record["search"]] = record["physical"]
                 latest = record["seconds"]
             elif record.get("event") == "choice":
                 self.choices[record["choice"]] = record["indices"]
+            elif record.get("event") == "asking":
+                self.asking.setdefault(record["verifier"], set()).update(record["of"])
             elif record.get("event") == "rows":
                 self.rows = record["rows"]
             elif record.get("event") == "cut":
@@ -122,6 +128,27 @@ class RunStore:
             for name in ("cost", "blobs"):
                 old[name] = {**old[name], **record.get(name, {})}
 
+    def _pay(self, search: str, spent: Mapping[str, Mapping[str, float]], key: str) -> None:
+        for verifier, units in spent.items():
+            self.asking.get(verifier, set()).discard(key)
+            sums = self.spent.setdefault(search, {}).setdefault(verifier, {})
+            for unit, count in units.items():
+                sums[unit] = sums.get(unit, 0) + count
+
+    def asks(self, verifier: str, keys: Sequence[str]) -> None:
+        """Journal that a verifier is about to be asked, and paid: what a crash then loses is known
+        to be lost."""
+        self.asking.setdefault(verifier, set()).update(keys)
+        self.event("asking", verifier=verifier, of=list(keys))
+
+    def spent_on(self, verifier: str) -> dict[str, float]:
+        """What a verifier cost so far, by unit; ``unanswered`` counts looks that were lost."""
+        sums: dict[str, float] = {"unanswered": len(self.asking.get(verifier, ()))}
+        for of in self.spent.values():
+            for unit, count in of.get(verifier, {}).items():
+                sums[unit] = sums.get(unit, 0) + count
+        return sums
+
     def __len__(self) -> int:
         return len(self._replies)
 
@@ -153,9 +180,12 @@ class RunStore:
         }
         if reply.blobs:
             record["blobs"] = dict(reply.blobs)
+        if reply.spent:
+            record["spent"] = {name: dict(units) for name, units in reply.spent.items()}
         self.journal.append(*({"node": n.key, **n.line()} for n in fresh), record)
         self.known.update(n.key for n in fresh)
         self._remember(record)
+        self._pay(search, reply.spent, reply.trajectory.key)
 
     def event(self, name: str, **what: Any) -> None:
         self.journal.append({"event": name, **what})

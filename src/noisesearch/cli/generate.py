@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..spec import MAX_MISSING
 from .common import (
     Json,
     Seconds,
@@ -89,6 +90,9 @@ def generate(
     batch: Annotated[int | None, typer.Option(help="Rows of every batch, by fours.")] = None,
     top: Annotated[int, typer.Option(help="How many winners.")] = 1,
     keep: Annotated[str, typer.Option(help="all or winners: which pictures stay.")] = "all",
+    max_missing: Annotated[
+        float, typer.Option(help="Share of candidates without a score that ends the run.")
+    ] = MAX_MISSING,
     seconds: Seconds = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would cost.")] = False,
     json_: Json = False,
@@ -129,6 +133,7 @@ def generate(
         tiling=tiling,
         top=top,
         keep=keep,
+        max_missing=max_missing,
     )
     parts, _ = request.resolve()
     if parts.start is not None and parts.start.remark:

@@ -43,7 +43,8 @@ class Away:
     Contract: :meth:`look` gives one verdict for each look, in their order. It is called from up to
     ``lanes`` threads at once, with one look, or where ``group`` is true with all candidates that
     one search asks about in one round. What it raises becomes the reason of all its looks. It may
-    take as long as it likes; where the run is stopped nobody waits for it.
+    take as long as it likes; where the run is stopped nobody waits for it. Of one that is ``paid``
+    the run's journal says so before it is asked.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Away:
     batch: int | None = None
     lanes: int = 4
     group: bool = False
+    paid: bool = False
 
     @property
     def scale(self) -> Mapping[str, float]:

@@ -82,6 +82,11 @@ class Worker:
         self._slots = self._ticks = 0
 
     @property
+    def scorers(self) -> tuple[Scorer, ...]:
+        """What decodes and scores here."""
+        return (self.scorer,)
+
+    @property
     def occupancy(self) -> float:
         """Mean share of the slots that held work, over all ticks so far."""
         return self._slots / max(1, self._ticks * self.rows)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..ask import Ask, Reply
 from .engine import Usage, Worker
+from .scoring import Scorer
 
 
 @dataclass
@@ -55,6 +56,11 @@ class Qualities:
     def usage(self) -> Mapping[str, Mapping[str, int]]:
         """What ran, by condition key, over all qualities."""
         return Sums([worker.usage for worker in self.workers.values()])
+
+    @property
+    def scorers(self) -> tuple[Scorer, ...]:
+        """What decodes and scores in any of them."""
+        return tuple(worker.scorer for worker in self.workers.values())
 
     @property
     def evaluations(self) -> int:

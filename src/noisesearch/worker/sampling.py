@@ -50,6 +50,11 @@ class Sampling:
         self._narrowed, self._residence = narrowed, residence or Residence()
         self._asked: dict[str, dict[str, Ask]] = {}  # by trajectory, then by the ask's own key
 
+    @property
+    def scorers(self) -> tuple[Scorer, ...]:
+        """What scores here."""
+        return (self.scorer,)
+
     def submit(self, ask: Ask) -> None:
         """Take an ask; the same again while it is in flight is one."""
         of = ask.trajectory

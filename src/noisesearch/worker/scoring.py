@@ -19,6 +19,7 @@ from ..denoiser import fill
 from ..errors import BackendError
 from ..noise import Array
 from ..trajectory import Trajectory
+from ..verifiers.away import Away
 from ..verifiers.protocol import Verifier, Views
 from ..verifiers.video import features, scores
 from .memory import out_of_memory
@@ -26,6 +27,7 @@ from .memory import out_of_memory
 Picture = npt.NDArray[np.uint8]
 Sink = Callable[[Trajectory, Picture], None]
 Source = Callable[[Trajectory], Picture | None]
+Hand = Callable[[Trajectory, Picture, Away], None]
 Column = dict[str, list[float | str]]
 Memos = dict[tuple[tuple[int, ...], int], dict[Any, Any]]  # by rows, and how many at once
 SAVERS = 8  # threads that write pictures
@@ -71,6 +73,7 @@ class Scorer:
         self.decode, self.rows, self.sink, self.source = decode, rows, sink, source
         self.verifiers = [*verifiers, *watch]
         self.parts = tuple(part for v in verifiers for part in v.parts)
+        self.hand: Hand | None = None  # takes what verifiers look at elsewhere
         self.decodes = 0
         self._pool = ThreadPoolExecutor(SAVERS) if sink is not None else None
         self._saving: list[Future[None]] = []
@@ -125,6 +128,10 @@ class Scorer:
             mine = set(verifier.parts)
             rows = [i for i in range(len(of)) if wanted is None or mine & {*wanted[i]}]
             if not rows:
+                continue
+            if self.hand is not None and isinstance(verifier, Away):
+                for i, picture in zip(rows, pictures(images[rows]), strict=True):
+                    self.hand(of[i], picture, verifier)
                 continue
             started = time.perf_counter()
             columns = self._column(verifier, images, of, rows, memos)
