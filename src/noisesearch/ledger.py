@@ -31,7 +31,8 @@ class Rates:
     ``gradient_cost``: NFEs that each NFE of a gradient counts against a budget (the paper's 3).
     ``whole``: of a black box, the NFE of a sample of so many steps; it has no other prices.
     ``verifiers``: the parts of each that the search is judged by; ``watched``: of those held out.
-    ``drafts``: what an evaluation is made of in each named draft.
+    ``drafts``: what an evaluation is made of in each named draft. ``previews``: the times at which
+    a verifier looks back, each a picture more to decode.
     """
 
     stages: int = 1
@@ -41,6 +42,7 @@ class Rates:
     watched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gradient_cost: int = 3
     drafts: Mapping[str, Cost] = field(default_factory=dict)
+    previews: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     whole: Callable[[int], int] | None = None
 
     def cost(self, quality: str) -> Cost:
@@ -183,6 +185,10 @@ class Ledger:
             if not wanted.isdisjoint(of) and (name, trajectory.key) not in self._judged:
                 self._judged.add((name, trajectory.key))
                 self.samples[name] = self.samples.get(name, 0) + 1
+                for time in self.rates.previews.get(name, ()):
+                    back = f"{trajectory.key} {time}"
+                    self.decodes += back not in self._decoded
+                    self._decoded.add(back)
 
     def recount(self, replies: Iterable[Reply]) -> None:
         """Start again with these alone: what was asked and never answered is not paid for."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from . import memory, objective_forms, set_forms
+from . import memory, objective_forms, refusals, set_forms
 from .algorithms.problem import Algorithm, Problem, Space
-from .ask import Gradient
 from .budget import Budget
 from .build import Given, algorithm_of, model_of, place, verifier_of
 from .errors import ConfigError, StoreError
@@ -27,7 +26,7 @@ from .set_objectives import Mean, NoOrder, SetObjective
 from .spec import RunSpec
 from .start import Start
 from .together import Together
-from .trajectory import FULL, Condition
+from .trajectory import FULL, Condition, Grid
 
 if TYPE_CHECKING:
     from .denoiser import Denoiser
@@ -93,8 +92,25 @@ class Parts:
 
     @property
     def notice(self) -> str:
-        """What is to be said of the model before it runs, in one sentence."""
-        return str(getattr(self.model, "why", ""))
+        """What is to be said of model and verifiers before they run; a sentence each."""
+        return "; ".join(filter(None, [str(getattr(self.model, "why", "")), *self._looks_back()]))
+
+    def _looks_back(self) -> Iterator[str]:
+        """At which times verifiers look back on a sample."""
+        from .verifiers.protocol import previews_of
+
+        for verifier in (*self.verifiers, *self.watch):
+            for wanted in previews_of(verifier):
+                import torch
+
+                from .worker.jobs import Levels
+                from .worker.previews import nearest
+
+                grid = Grid(self.spec.steps, 1.0, 0.0)
+                levels = Levels.of(torch.tensor(self.space.times(grid), dtype=torch.float64))
+                used = nearest(cast("Denoiser", self.denoiser).process, levels, wanted)[1]
+                yield (f"verifier {verifier.name!r} looks back at time {used:.3g}, the level "
+                       f"nearest to {wanted:g} of {self.spec.steps} steps")  # fmt: skip
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -159,10 +175,14 @@ class Parts:
     def rates(self) -> Rates:
         searched, watched = ({v.name: tuple(v.parts) for v in of}
                              for of in (self.verifiers, self.watch))  # fmt: skip
+        from .verifiers.protocol import previews_of
+
         of, sampler = self.denoiser, self.sampler
         stages, whole = (1, sampler.price) if sampler else (self.solver.price(), None)
         costs = {q: Cost(d.denoiser.forwards, d.denoiser.flops) for q, d in self.drafts.items()}
-        return Rates(stages, of.forwards, of.flops, searched, watched, drafts=costs, whole=whole)
+        back = {v.name: previews_of(v) for v in (*self.verifiers, *self.watch)}
+        return Rates(stages, of.forwards, of.flops, searched, watched, drafts=costs,
+                     previews=back, whole=whole)  # fmt: skip
 
     def price(self, steps: int, quality: str = FULL) -> float:
         """NFE that one sample counts."""
@@ -307,37 +327,16 @@ class Parts:
 
     def searches(self, budget: Budget) -> list[Live]:
         """All of a run's; ConfigError for what cannot be, before there is a folder."""
-        self._check()
+        refusals.check_together(self)
+        refusals.check_verifiers(self)
         limit = self.limit(budget)
         first = self._search(0, limit)
         # What an algorithm refuses it refuses at its first yield.
         asks = first.start(self.algorithm)
-        if self.spec.memory == "lean" and any(isinstance(ask.want, Gradient) for ask in asks):
-            raise ConfigError(
-                f"algorithm {self.algorithm.name!r} needs network, decoder and verifiers at once; "
-                "leave out --memory lean, or choose another algorithm"
-            )
-        partial = [v.name for v in self.verifiers if getattr(v, "whole_only", False)]
-        if partial and any(not ask.trajectory.finished for ask in asks):
-            raise ConfigError(
-                f"algorithm {self.algorithm.name!r} looks at unfinished samples, which mean "
-                f"nothing to verifier {partial[0]!r}; leave the verifier out, or choose another "
-                "algorithm"
-            )
+        refusals.check_asks(self, asks)
         if self.space.black_box:  # what it asks later is refused before there is a folder too
             usual_width(self._search(0, limit), self.algorithm)
         return [self._search(i, limit) for i in range(len(self._searched()))]
-
-    def _check(self) -> None:
-        if not self.joint:
-            return
-        single = {"watch": self.spec.watch, "guard": self.spec.guard, "top": self.spec.top > 1}
-        for name, given in single.items():
-            if given:
-                raise ConfigError(
-                    f"{name} looks at single candidates, but algorithm {self.algorithm.name!r} "
-                    f"chooses a whole set and returns it; leave out --{name}"
-                )
 
     def worker(
         self,

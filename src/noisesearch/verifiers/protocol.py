@@ -19,6 +19,9 @@ class Views:
     Of a model of videos they are [B, F, 3, H, W] for a verifier that says ``video = True``; others
     are shown single frames (:mod:`verifiers.video`).
 
+    ``previews``: by the time that a verifier wants (its ``previews``), images like ``images`` of
+    the prediction at the nearest level of the sample's grid.
+
     ``memo``: what verifiers have worked out of these very images, for those after them: two that
     look through one network run it once.
     """
@@ -45,9 +48,11 @@ class Verifier(Protocol):
     i.i.d. candidates of one prompt. May raise: the rows are then tried one by one.
 
     It may also have ``features(views) -> [B, d]``, what it sees in an image, for objectives that
-    compare sets; ``whole_only = True``, which says that the preview of an unfinished sample means
-    nothing to it; ``video = True``, which says that it looks at whole videos; and ``networks``,
-    its modules, which are then moved to where the images are.
+    compare sets; ``previews``, the times (of the linear interpolant, as every σ of arXiv
+    2501.09732) at which it looks back on what the sample was predicted to be; ``whole_only =
+    True``, which says that the preview of an unfinished sample means nothing to it; ``video =
+    True``, which says that it looks at whole videos; and ``networks``, its modules, which are then
+    moved to where the images are.
     """
 
     @property
@@ -64,6 +69,11 @@ class Verifier(Protocol):
     def fingerprint(self) -> str: ...
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]: ...
+
+
+def previews_of(verifier: Verifier) -> tuple[float, ...]:
+    """The times at which a verifier looks back on a sample."""
+    return tuple(getattr(verifier, "previews", ()))
 
 
 def features_of(verifier: Verifier) -> Callable[[Views], Tensor]:

@@ -41,7 +41,8 @@ def _frames(views: Views) -> Iterator[Views]:
     count = views.images.shape[1]
     for at in torch.linspace(0, count - 1, min(FRAMES, count)).round().int().tolist():
         memo = views.once(("frame", at), dict)
-        yield replace(views, images=views.images[:, at], memo=memo)
+        back = {time: images[:, at] for time, images in views.previews.items()}
+        yield replace(views, images=views.images[:, at], previews=back, memo=memo)
 
 
 def _tensor(values: Any) -> Tensor:

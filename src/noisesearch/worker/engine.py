@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from ..ask import Ask, Gradient, Reply
-from ..denoiser import DENOISE, LOOK, READ, Counted, Denoiser, Live
+from ..denoiser import DENOISE, LOOK, Counted, Denoiser, Live
 from ..ledger import REUSED, UNITS
 from ..noise import Materialiser
 from ..solvers import Pair, Solver
@@ -18,9 +18,11 @@ from ..trajectory import Condition, Grid, Trajectory
 from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
 from .gradient import Differentiator, alike
-from .jobs import Job, Levels, Planner, injected, row, stacked
+from .jobs import Job, Levels, Planner, injected, stacked
 from .memory import Residence, within_memory
-from .scoring import Picture, Scorer, Sink, Source, from_pictures
+from .previews import Previews, Ready
+from .reading import Reader
+from .scoring import Picture, Scorer, Shown, Sink, Source, from_pictures
 
 Usage = dict[str, dict[str, int]]
 AHEAD = 4  # batches of jobs that are planned while others run
@@ -66,15 +68,15 @@ class Worker:
         self._planner = Planner(
             denoiser.process, solver, noises, self._levels, self.cache, self.device
         )
+        self._reader = Reader(denoiser, self.residence, self.device)
+        self._previews = Previews(self.scorer.verifiers, denoiser.process, self._levels)
         self._differentiator = Differentiator(
             self.counted, solver, verifiers, self.scorer, noises, self._count, self.device,
             self.residence,
         )  # fmt: skip
         self._pulls: dict[str, Ask] = {}
-        self._encoded: dict[str, dict[str, Tensor]] = {}
-        self._batch: tuple[tuple[str, ...], dict[str, Tensor]] = ((), {})
         self._active: list[Job] = []
-        self._ready: list[tuple[Trajectory, Tensor]] = []
+        self._ready: list[Ready] = []
         self._stored: list[tuple[Trajectory, Picture]] = []
         self._asked: dict[str, dict[str, Ask]] = {}  # by trajectory, then by the ask's own key
         self._backlog: deque[Trajectory] = deque()
@@ -116,7 +118,7 @@ class Worker:
         else:
             self._asked[trajectory.key] = {ask.key: ask}
             picture = self.scorer.stored(trajectory)
-            if picture is None:
+            if picture is None or self._looked_back([ask]):
                 self._backlog.append(trajectory)
             else:
                 self._stored.append((trajectory, picture))
@@ -128,7 +130,12 @@ class Worker:
             trajectory = self._backlog.popleft()
             if trajectory.key in self._asked:
                 arrived = partial(self._arrived, trajectory)
+                self._previews.reach(trajectory, self._planner, self._add)
                 self._planner.reach(trajectory, not trajectory.finished, arrived)
+
+    def _looked_back(self, asks: Collection[Ask]) -> set[float]:
+        """The times at which verifiers look back on what is asked about."""
+        return self._previews.wanted(asks, self.scorer.parts)
 
     def cancel(self, ask: Ask) -> None:
         """Forget an ask; what it alone needed is not computed."""
@@ -148,13 +155,18 @@ class Worker:
         self._ready = [(t, x0) for t, x0 in self._ready if t.key in self._asked]
         self._stored = [(t, p) for t, p in self._stored if t.key in self._asked]
         there = {t.key for t, _ in (*self._ready, *self._stored)}
+        self._previews.forget(there)
         asked = {k: next(iter(about.values())) for k, about in self._asked.items()}
         self._backlog = deque(a.trajectory for k, a in asked.items() if k not in there)
 
     def _arrived(self, trajectory: Trajectory, place: Place) -> None:
         x0 = place.state[0] if trajectory.finished else place.pair and place.pair[0]
         assert x0 is not None
-        self._ready.append((trajectory, x0))
+        self._add(self._previews.arrived(trajectory, x0))
+
+    def _add(self, ready: Ready | None) -> None:
+        if ready is not None:
+            self._ready.append(ready)
 
     def wait(self) -> list[tuple[Ask, Reply]]:
         """Work until something is answered; empty when nothing is asked."""
@@ -163,7 +175,6 @@ class Worker:
     def _narrow(self, rows: int) -> None:
         """Go on with fewer rows."""
         self.rows = self.counted.rows = self.scorer.rows = rows
-        self._batch = ((), {})
         active, self._active = self._active, []
         self._planner.queue.extendleft(reversed(active))
         if self._narrowed is not None:
@@ -226,11 +237,20 @@ class Worker:
     def _answers(self) -> list[tuple[Ask, Reply]]:
         self.residence.enter(LOOK)
         batch = self._ready[: self.rows]
-        answers = self._replies([t for t, _ in batch], self.scorer.images(batch))
+        images, back = self.scorer.images(batch), self._views_back(batch)
+        answers = self._replies([t for t, _ in batch], images, back)
         self._ready = self._ready[len(batch) :]
         for trajectory, _ in batch:
             self._count(trajectory.condition, "decodes")
         return answers
+
+    def _views_back(self, batch: Sequence[Ready]) -> dict[float, Tensor]:
+        """Images of the previews that somebody wants, by time."""
+        times = [self._looked_back(self._asked[t.key].values()) for t, _ in batch]
+        for (trajectory, _), wanted in zip(batch, times, strict=True):
+            self._count(trajectory.condition, "decodes", len(wanted))
+        found = self._previews.take(batch)
+        return {t: self.scorer.decoded(found[t]) for t in sorted(set().union(*times))}
 
     def _looked_at(self) -> list[tuple[Ask, Reply]]:
         """Answers about samples whose pictures are there: nothing is made again."""
@@ -241,8 +261,11 @@ class Worker:
         self._stored = self._stored[len(batch) :]
         return answers
 
-    def _replies(self, of: list[Trajectory], images: Tensor) -> list[tuple[Ask, Reply]]:
-        answers = self.scorer.answers(of, images, [self._asked[t.key].values() for t in of])
+    def _replies(
+        self, of: list[Trajectory], images: Tensor, previews: Mapping[float, Tensor] | None = None
+    ) -> list[tuple[Ask, Reply]]:
+        asks = [self._asked[t.key].values() for t in of]
+        answers = self.scorer.answers(Shown(of, images, previews or {}), asks)
         for trajectory in of:
             del self._asked[trajectory.key]
         return answers
@@ -350,32 +373,13 @@ class Worker:
         return torch.tensor(filled, dtype=torch.float64).to(self.device)
 
     def _conditions(self, conditions: list[Condition]) -> dict[str, Tensor]:
-        """The encodings of the rows [rows, …], each condition encoded once a run."""
-        keys = tuple(c.key for c in conditions)
-        if keys != self._batch[0]:
-            fresh = {c.key: c for c in conditions if c.key not in self._encoded}
-            if fresh and self.residence.leaves(READ):
-                # The readers come once for all that is asked.
-                about = [next(iter(asks.values())).trajectory for asks in self._asked.values()]
-                fresh |= {c.key: c for t in about if (c := t.condition).key not in self._encoded}
-            self._encode(list(fresh.values()))
-            found = [self._encoded[k] for k in keys]
-            found += [found[0]] * (self.rows - len(found))
-            self._batch = (
-                keys,
-                {n: torch.cat([f[n] for f in found]).to(self.device) for n in found[0]},
-            )
-        return self._batch[1]
+        """The encodings of the rows [rows, …]."""
 
-    def _encode(self, fresh: Sequence[Condition]) -> None:
-        for start in range(0, len(fresh), self.rows):
-            some = fresh[start : start + self.rows]
-            self.residence.enter(READ)
-            encoded = self.counted.denoiser.encode([*some, *[some[0]] * (self.rows - len(some))])
-            if self.residence.leaves(READ):  # many prompts' encodings wait on the host
-                encoded = {n: tensor.cpu() for n, tensor in encoded.items()}
-            for i, condition in enumerate(some):
-                self._encoded[condition.key] = row(encoded, i)
+        def others() -> list[Condition]:
+            return [next(iter(asks.values())).trajectory.condition
+                    for asks in self._asked.values()]  # fmt: skip
+
+        return self._reader(conditions, self.rows, others)
 
     def _count(self, condition: Condition, unit: str, count: int = 1) -> None:
         of = self.usage.setdefault(condition.key, dict.fromkeys(UNITS, 0))

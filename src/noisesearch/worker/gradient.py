@@ -23,7 +23,7 @@ from ..trajectory import Condition, Denoise, Trajectory
 from ..verifiers.protocol import Verifier, Views
 from .jobs import arrived_at, injected, left_from
 from .memory import Residence
-from .scoring import Scorer, quantise
+from .scoring import Scorer, Shown, quantise
 
 Injected = Callable[[int], Tensor | None]  # what a stochastic solver adds at a level [B, …]
 
@@ -173,7 +173,7 @@ class Differentiator:
         last = states[-1][0]
         images = self.scorer.images([(t, last[i : i + 1]) for i, t in enumerate(trajectories)])
         searched = [self.scorer.parts] * len(trajectories)
-        replies = self.scorer.judge(trajectories, images, searched)
+        replies = self.scorer.judge(Shown(trajectories, images), searched)
         weights = dict(want.weights)
         gradient = pull_back(
             flow,

@@ -18,7 +18,7 @@ from ..trajectory import Condition, Trajectory
 from ..verifiers.protocol import Verifier
 from .engine import Usage
 from .memory import Residence, within_memory
-from .scoring import Picture, Scorer, Sink, Source, from_pictures
+from .scoring import Picture, Scorer, Shown, Sink, Source, from_pictures
 
 
 class Sampling:
@@ -86,7 +86,8 @@ class Sampling:
         with torch.no_grad():
             looked = self._stored(waiting)
             of, images = looked if looked is not None else self._made(waiting)
-            answers = self.scorer.answers(of, images, [self._asked[t.key].values() for t in of])
+            asks = [self._asked[t.key].values() for t in of]
+            answers = self.scorer.answers(Shown(of, images), asks)
         for trajectory in of:
             del self._asked[trajectory.key]
         return answers

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,6 @@ Sink = Callable[[Trajectory, Picture], None]
 Source = Callable[[Trajectory], Picture | None]
 Hand = Callable[[Trajectory, Picture, Away], None]
 Column = dict[str, list[float | str]]
-Memos = dict[tuple[tuple[int, ...], int], dict[Any, Any]]  # by rows, and how many at once
 SAVERS = 8  # threads that write pictures
 
 
@@ -50,6 +48,32 @@ def from_pictures(pictures: Sequence[Picture]) -> Tensor:
     """Images [N, 3, H, W] in [0, 1] of uint8 [H, W, 3], or videos: what verifiers saw in the
     run."""
     return torch.from_numpy(np.stack(pictures)).movedim(-1, -3).float() / 255
+
+
+@dataclass
+class Shown:
+    """Samples that are looked at together: at most as many as a batch has rows.
+
+    ``images``: [N, 3, H, W] as the file holds them, of ``of``. ``previews``: images like them by
+    the time at which a verifier looks back.
+    """
+
+    of: Sequence[Trajectory]
+    images: Tensor
+    previews: Mapping[float, Tensor] = field(default_factory=dict)
+    _memos: dict[tuple[tuple[int, ...], int], dict[Any, Any]] = field(default_factory=dict)
+
+    def views(self, rows: Sequence[int], size: int) -> Views:
+        """Some of them, filled to exactly ``size`` rows, with what belongs to them. Verifiers that
+        are shown the same rows share what they work out of them."""
+        some = list(rows)
+        of = [self.of[i] for i in some]
+        filled = (*of, *[of[0]] * (size - len(of)))
+        back = {time: fill(list(images[some]), size) for time, images in self.previews.items()}
+        return Views(
+            fill(list(self.images[some]), size), [t.condition for t in filled], back,
+            [t.key for t in of], self._memos.setdefault((tuple(some), size), {}),
+        )  # fmt: skip
 
 
 class Scorer:
@@ -86,10 +110,7 @@ class Scorer:
     def images(self, items: Sequence[tuple[Trajectory, Tensor]]) -> Tensor:
         """Images [N, 3, H, W] of (trajectory, x0 [1, …]), at most ``rows``, as the file has them;
         whole samples are kept."""
-        if self.decode is None:
-            images = quantise(torch.cat([x for _, x in items]))
-        else:
-            images = quantise(self.decode(fill([x[0] for _, x in items], self.rows)))
+        images = self.decoded([x for _, x in items])
         self.decodes += len(items)
         if self._pool is not None and self.sink is not None:
             self._saved()  # of a batch that failed later on, and is made again
@@ -98,43 +119,42 @@ class Scorer:
                     self._saving.append(self._pool.submit(self.sink, trajectory, picture))
         return images[: len(items)]
 
-    def answers(
-        self, of: Sequence[Trajectory], images: Tensor, asks: Sequence[Collection[Ask]]
-    ) -> list[tuple[Ask, Reply]]:
-        """The reply to every ask about each of at most ``rows`` images [N, 3, H, W]."""
+    def decoded(self, clean: Sequence[Tensor]) -> Tensor:
+        """Images of at most ``rows`` clean samples [1, …], as the file has them; filled up."""
+        if self.decode is None:
+            return quantise(torch.cat(list(clean)))
+        return quantise(self.decode(fill([x[0] for x in clean], self.rows)))
+
+    def answers(self, shown: Shown, asks: Sequence[Collection[Ask]]) -> list[tuple[Ask, Reply]]:
+        """The reply to every ask about each of at most ``rows`` samples."""
         wanted = [{p for ask in about for p in ask.parts(self.parts)} for about in asks]
-        replies = self.judge(of, images, wanted)
-        seen = self._features(of, images, asks)
+        replies = self.judge(shown, wanted)
+        seen = self._features(shown, asks)
         return [
             (ask, replace(reply.only(ask.parts(self.parts)), arrays=seen.get(ask.key, {})))
             for reply, about in zip(replies, asks, strict=True)
             for ask in about
         ]
 
-    def judge(
-        self,
-        of: Sequence[Trajectory],
-        images: Tensor,
-        wanted: Sequence[Collection[str]] | None = None,
-    ) -> list[Reply]:
-        """A reply for each of at most ``rows`` images [N, 3, H, W], as the file holds them.
+    def judge(self, shown: Shown, wanted: Sequence[Collection[str]] | None = None) -> list[Reply]:
+        """A reply for each of at most ``rows`` samples.
 
         ``wanted``: the parts that are asked of each; None asks all of all.
         """
+        of = shown.of
         numbers: list[dict[str, float | str]] = [{} for _ in of]
         costs: list[dict[str, float]] = [{} for _ in of]
-        memos: Memos = defaultdict(dict)
         for verifier in self.verifiers:
             mine = set(verifier.parts)
             rows = [i for i in range(len(of)) if wanted is None or mine & {*wanted[i]}]
             if not rows:
                 continue
             if self.hand is not None and isinstance(verifier, Away):
-                for i, picture in zip(rows, pictures(images[rows]), strict=True):
+                for i, picture in zip(rows, pictures(shown.images[rows]), strict=True):
                     self.hand(of[i], picture, verifier)
                 continue
             started = time.perf_counter()
-            columns = self._column(verifier, images, of, rows, memos)
+            columns = self._column(verifier, shown, rows)
             cost = (time.perf_counter() - started) / len(rows)
             self.samples[verifier.name] += len(rows)
             for place, i in enumerate(rows):
@@ -155,7 +175,7 @@ class Scorer:
             self._pool.shutdown()
 
     def _features(
-        self, of: Sequence[Trajectory], images: Tensor, asks: Sequence[Collection[Ask]]
+        self, shown: Shown, asks: Sequence[Collection[Ask]]
     ) -> dict[str, dict[str, Array]]:
         """The array of each ask for features, by the ask's key, as a reply holds it."""
         found: dict[str, dict[str, Array]] = {}
@@ -165,54 +185,34 @@ class Scorer:
             at, size = list(rows), verifier.batch or self.rows
             for start in range(0, len(at), size):
                 some = at[start : start + size]
-                views = _views(images[some], [of[i] for i in some], size)
-                for i, row in zip(some, _seen(verifier, views), strict=False):
+                for i, row in zip(some, _seen(verifier, shown.views(some, size)), strict=False):
                     found[rows[i].key] = {rows[i].key: row}
         return found
 
-    def _column(
-        self,
-        verifier: Verifier,
-        images: Tensor,
-        of: Sequence[Trajectory],
-        rows: Sequence[int],
-        memos: Memos,
-    ) -> Column:
+    def _column(self, verifier: Verifier, shown: Shown, rows: Sequence[int]) -> Column:
         size = verifier.batch or self.rows
         result: Column = {part: [] for part in verifier.parts}
         for i in range(0, len(rows), size):
-            some = tuple(rows[i : i + size])
-            batch, at = images[list(some)], [of[j] for j in some]
-            # Verifiers that are shown the same rows share what they work out of them.
-            scored = self._try(verifier, batch, at, size, memos[some, size])
-            if isinstance(scored, str) and len(at) > 1:
+            some = rows[i : i + size]
+            scored = [self._try(verifier, shown, some, size)]
+            if isinstance(scored[0], str) and len(some) > 1:
                 # One bad row must not take its companions along.
-                alone = [
-                    self._try(verifier, batch[j : j + 1], at[j : j + 1], size, {})
-                    for j in range(len(at))
-                ]
-            else:
-                alone = [scored]
-            for one, count in zip(alone, [1] * len(alone) if len(alone) > 1 else [len(at)],
-                                  strict=True):  # fmt: skip
+                scored = [self._try(verifier, shown, [j], size) for j in some]
+            count = len(some) // len(scored)
+            for one in scored:
                 for part in verifier.parts:
                     result[part] += [one] * count if isinstance(one, str) else one[part]
         return result
 
     def _try(
-        self,
-        verifier: Verifier,
-        images: Tensor,
-        of: Sequence[Trajectory],
-        size: int,
-        memo: dict[Any, Any],
+        self, verifier: Verifier, shown: Shown, rows: Sequence[int], size: int
     ) -> dict[str, list[float]] | str:
-        """Numbers by part for each of ``of``, or the reason why there are none."""
+        """Numbers by part for each of the rows, or the reason why there are none."""
         try:
-            views = replace(_views(images, of, size), memo=memo)
             with torch.inference_mode():
-                scored = scores(verifier, views)
-            return {p: numbers(scored, p, size, verifier.name)[: len(of)] for p in verifier.parts}
+                scored = scores(verifier, shown.views(rows, size))
+            return {p: numbers(scored, p, size, verifier.name)[: len(rows)]
+                    for p in verifier.parts}  # fmt: skip
         except Exception as error:  # a user's code: anything may come out, and it is only a reply
             if out_of_memory(error):
                 raise
@@ -237,12 +237,6 @@ def _seen(verifier: Verifier, views: Views) -> Array:
             f"[{len(views.images)}, d], got shape {list(seen.shape)}"
         )
     return seen
-
-
-def _views(images: Tensor, of: Sequence[Trajectory], size: int) -> Views:
-    """Images filled to exactly ``size`` rows, with what belongs to them."""
-    filled = (*of, *[of[0]] * (size - len(of)))
-    return Views(fill(list(images), size), [t.condition for t in filled], keys=[t.key for t in of])
 
 
 def numbers(scored: Mapping[str, Any], part: str, size: int, name: str) -> list[float]:

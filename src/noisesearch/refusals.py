@@ -1,0 +1,65 @@
+"""What a run cannot be: an algorithm and the parts that it does not go with, said in a sentence
+before there is a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .ask import Ask, Gradient
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .parts import Parts
+
+
+def check_together(parts: Parts) -> None:
+    """Of a search for a whole set."""
+    if not parts.joint:
+        return
+    spec = parts.spec
+    single = {"watch": spec.watch, "guard": spec.guard, "top": spec.top > 1}
+    for name, given in single.items():
+        if given:
+            raise ConfigError(
+                f"{name} looks at single candidates, but algorithm {parts.algorithm.name!r} "
+                f"chooses a whole set and returns it; leave out --{name}"
+            )
+
+
+def check_verifiers(parts: Parts) -> None:
+    """Of verifiers that look back on a sample, and of a black box, which shows no way there."""
+    from .verifiers.protocol import previews_of
+
+    back = [v.name for v in (*parts.verifiers, *parts.watch) if previews_of(v)]
+    if back and parts.space.black_box:
+        raise ConfigError(
+            f"verifier {back[0]!r} compares a sample with what it was predicted to be on the way, "
+            f"and {parts.spec.model} is a black box that shows nothing on the way; choose another "
+            "verifier"
+        )
+
+
+def check_asks(parts: Parts, asks: Sequence[Ask]) -> None:
+    """Of what an algorithm asks at its first yield."""
+    from .verifiers.protocol import previews_of
+
+    name = parts.algorithm.name
+    pulls = any(isinstance(ask.want, Gradient) for ask in asks)
+    if pulls and parts.spec.memory == "lean":
+        raise ConfigError(
+            f"algorithm {name!r} needs network, decoder and verifiers at once; leave out --memory "
+            "lean, or choose another algorithm"
+        )
+    back = [v.name for v in parts.verifiers if previews_of(v)]
+    if pulls and back:
+        raise ConfigError(
+            f"algorithm {name!r} follows gradients, and verifier {back[0]!r} looks back on a "
+            "sample's way, which has none; leave the verifier out, or choose another algorithm"
+        )
+    partial = [v.name for v in parts.verifiers if getattr(v, "whole_only", False)]
+    if partial and any(not ask.trajectory.finished for ask in asks):
+        raise ConfigError(
+            f"algorithm {name!r} looks at unfinished samples, which mean nothing to verifier "
+            f"{partial[0]!r}; leave the verifier out, or choose another algorithm"
+        )
