@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from . import build, memory, registry, set_forms
 from .algorithms.problem import Algorithm
-from .budget import Budget
+from .budget import MAX_MISSING, Budget
 from .build import Given
 from .drafts import parse
 from .driver import Watcher
@@ -30,7 +30,7 @@ from .plan import Plan, plan, usual_width
 from .results import Result, Results
 from .run import Run
 from .solvers import solver
-from .spec import MAX_MISSING, PIPELINE, RunSpec
+from .spec import PIPELINE, RunSpec
 from .start import start_of
 from .trajectory import FULL, Condition
 

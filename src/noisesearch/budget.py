@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from .errors import ConfigError
 
+MAX_MISSING = 0.2  # of the replies: more without a number for a part end the run
+
 CLOCKS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 COUNTS = ("nfe", "forwards", "candidates")
 _FORM = re.compile(r"(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]*)(?:/(?P<per>run|condition))?")

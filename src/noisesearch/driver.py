@@ -10,11 +10,10 @@ from typing import Protocol, runtime_checkable
 
 from .algorithms.problem import Algorithm
 from .ask import Ask, Reply
-from .budget import Budget
+from .budget import MAX_MISSING, Budget
 from .choices import Choices
 from .errors import BackendError, ConfigError
 from .live import Live
-from .spec import MAX_MISSING
 from .store import RunStore
 
 FAILED_SOON = 10  # replies before the share of failures can end a run

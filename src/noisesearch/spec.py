@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from . import __version__
+from .budget import MAX_MISSING
 from .errors import ConfigError, StoreError, unknown
 from .trajectory import FULL
 
 FORMAT = 1
-MAX_MISSING = 0.2  # of the replies: more without a number for a part end the run
 PIPELINE = "pipeline"  # the solver of a run whose steps are a pipeline's own
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..spec import MAX_MISSING
+from ..budget import MAX_MISSING
 from .common import (
     Json,
     Seconds,
