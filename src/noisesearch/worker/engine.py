@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -19,10 +19,11 @@ from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
 from .gradient import Differentiator, alike
 from .jobs import Job, Levels, Planner, injected, stacked
+from .looking import Asked, Looker
 from .memory import Residence, within_memory
-from .previews import Previews, Ready
+from .previews import Previews
 from .reading import Reader
-from .scoring import Picture, Scorer, Shown, Sink, Source, from_pictures
+from .scoring import Scorer, Sink, Source
 
 Usage = dict[str, dict[str, int]]
 AHEAD = 4  # batches of jobs that are planned while others run
@@ -33,7 +34,8 @@ class Worker:
 
     Denoiser, decoder and verifiers see batches of exactly ``rows`` rows, so that a candidate's
     bits do not depend on its slot, its companions or the order of the asks. Where memory runs out
-    ``rows`` is halved and the work goes on; ``narrowed`` is told.
+    ``rows`` is halved and the work goes on; ``narrowed`` is told. ``beside``: decode and score
+    while the next batch is denoised; by default on an accelerator that holds all networks at once.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Worker:
         device: str = "cpu",
         residence: Residence | None = None,
         narrowed: Callable[[int], None] | None = None,
+        beside: bool | None = None,
     ) -> None:
         self.rows = rows
         self.residence = residence or Residence()
@@ -76,9 +79,11 @@ class Worker:
         )  # fmt: skip
         self._pulls: dict[str, Ask] = {}
         self._active: list[Job] = []
-        self._ready: list[Ready] = []
-        self._stored: list[tuple[Trajectory, Picture]] = []
-        self._asked: dict[str, dict[str, Ask]] = {}  # by trajectory, then by the ask's own key
+        self._asked: Asked = {}
+        self._looker = Looker(
+            self.scorer, self._previews, self._asked, self._count, self.device,
+            self.device.type == "cuda" and not self.residence.lean if beside is None else beside,
+        )  # fmt: skip
         self._backlog: deque[Trajectory] = deque()
         self._stale = False  # something in flight was cancelled
         self._slots = self._ticks = 0
@@ -117,11 +122,8 @@ class Worker:
             self._asked[trajectory.key].setdefault(ask.key, ask)
         else:
             self._asked[trajectory.key] = {ask.key: ask}
-            picture = self.scorer.stored(trajectory)
-            if picture is None or self._looked_back([ask]):
+            if not self._looker.submit(trajectory, ask):
                 self._backlog.append(trajectory)
-            else:
-                self._stored.append((trajectory, picture))
 
     def _plan(self) -> None:
         """Turn asks into jobs, a few batches ahead: a job holds its start noise as a tensor."""
@@ -130,12 +132,8 @@ class Worker:
             trajectory = self._backlog.popleft()
             if trajectory.key in self._asked:
                 arrived = partial(self._arrived, trajectory)
-                self._previews.reach(trajectory, self._planner, self._add)
+                self._previews.reach(trajectory, self._planner, self._looker.add)
                 self._planner.reach(trajectory, not trajectory.finished, arrived)
-
-    def _looked_back(self, asks: Collection[Ask]) -> set[float]:
-        """The times at which verifiers look back on what is asked about."""
-        return self._previews.wanted(asks, self.scorer.parts)
 
     def cancel(self, ask: Ask) -> None:
         """Forget an ask; what it alone needed is not computed."""
@@ -152,21 +150,14 @@ class Worker:
             self.cache.put(job.edge, job.level, job.place)
         self._active = []
         self._planner.clear()
-        self._ready = [(t, x0) for t, x0 in self._ready if t.key in self._asked]
-        self._stored = [(t, p) for t, p in self._stored if t.key in self._asked]
-        there = {t.key for t, _ in (*self._ready, *self._stored)}
-        self._previews.forget(there)
+        there = self._looker.only(self._asked)
         asked = {k: next(iter(about.values())) for k, about in self._asked.items()}
         self._backlog = deque(a.trajectory for k, a in asked.items() if k not in there)
 
     def _arrived(self, trajectory: Trajectory, place: Place) -> None:
         x0 = place.state[0] if trajectory.finished else place.pair and place.pair[0]
         assert x0 is not None
-        self._add(self._previews.arrived(trajectory, x0))
-
-    def _add(self, ready: Ready | None) -> None:
-        if ready is not None:
-            self._ready.append(ready)
+        self._looker.add(self._previews.arrived(trajectory, x0))
 
     def wait(self) -> list[tuple[Ask, Reply]]:
         """Work until something is answered; empty when nothing is asked."""
@@ -181,25 +172,37 @@ class Worker:
             self._narrowed(rows)
 
     def _work(self) -> list[tuple[Ask, Reply]]:
+        looker, queue = self._looker, self._planner.queue
         if self._pulls:
-            return self._pulled()
+            return looker.fetch() if looker.busy else self._pulled()
         with torch.inference_mode():
             if self._stale:
                 self._restart()
-            while self._asked:
-                if self._stored and not self._denoising:
-                    return self._looked_at()
+            while self._asked or looker.busy:
+                if looker.done or (looker.busy and looker.stored):
+                    return looker.fetch()
+                if looker.stored and not self._denoising:
+                    return self._look_again()
                 self._plan()
-                queue = self._planner.queue
                 while queue and len(self._active) < self.rows:
                     self._active.append(queue.popleft())
-                if self._ready and self._look:
-                    return self._answers()
-                if not self._active:
-                    assert self._stored, "an ask is in flight, so there is work"
-                    return self._looked_at()
-                self._tick()
+                if looker.ready and self._look:
+                    self.residence.enter(LOOK)
+                    more = bool(self._active or queue or self._backlog)
+                    if answers := looker.answers(self.rows, more):
+                        return answers
+                elif self._active:
+                    self._tick()
+                elif looker.busy:
+                    return looker.fetch()
+                else:
+                    assert looker.stored, "an ask is in flight, so there is work"
+                    return self._look_again()
         return []
+
+    def _look_again(self) -> list[tuple[Ask, Reply]]:
+        self.residence.enter(LOOK)
+        return self._looker.look_again(self.rows)
 
     @property
     def _denoising(self) -> bool:
@@ -213,7 +216,7 @@ class Worker:
             # All of a cohort at one stay: its asks come together, and it goes on together.
             return self.residence.phase == LOOK or not self._active
         idle = not self._planner.queue and 2 * len(self._active) <= self.rows
-        return len(self._ready) >= self.rows or idle
+        return len(self._looker.ready) >= self.rows or idle
 
     def _pulled(self) -> list[tuple[Ask, Reply]]:
         """Gradients and scores of a batch of trajectories; who waits for a score alone gets it."""
@@ -232,42 +235,6 @@ class Worker:
                     answers.append((other, reply))
                 if not about:
                     self._asked.pop(ask.trajectory.key, None)
-        return answers
-
-    def _answers(self) -> list[tuple[Ask, Reply]]:
-        self.residence.enter(LOOK)
-        batch = self._ready[: self.rows]
-        images, back = self.scorer.images(batch), self._views_back(batch)
-        answers = self._replies([t for t, _ in batch], images, back)
-        self._ready = self._ready[len(batch) :]
-        for trajectory, _ in batch:
-            self._count(trajectory.condition, "decodes")
-        return answers
-
-    def _views_back(self, batch: Sequence[Ready]) -> dict[float, Tensor]:
-        """Images of the previews that somebody wants, by time."""
-        times = [self._looked_back(self._asked[t.key].values()) for t, _ in batch]
-        for (trajectory, _), wanted in zip(batch, times, strict=True):
-            self._count(trajectory.condition, "decodes", len(wanted))
-        found = self._previews.take(batch)
-        return {t: self.scorer.decoded(found[t]) for t in sorted(set().union(*times))}
-
-    def _looked_at(self) -> list[tuple[Ask, Reply]]:
-        """Answers about samples whose pictures are there: nothing is made again."""
-        self.residence.enter(LOOK)
-        batch = self._stored[: self.rows]
-        images = from_pictures([picture for _, picture in batch]).to(self.device)
-        answers = self._replies([t for t, _ in batch], images)
-        self._stored = self._stored[len(batch) :]
-        return answers
-
-    def _replies(
-        self, of: list[Trajectory], images: Tensor, previews: Mapping[float, Tensor] | None = None
-    ) -> list[tuple[Ask, Reply]]:
-        asks = [self._asked[t.key].values() for t in of]
-        answers = self.scorer.answers(Shown(of, images, previews or {}), asks)
-        for trajectory in of:
-            del self._asked[trajectory.key]
         return answers
 
     def _tick(self) -> None:
@@ -387,9 +354,10 @@ class Worker:
 
     def close(self) -> None:
         """Drop what is in flight."""
-        self._active, self._ready, self._stored = [], [], []
+        self._active = []
         self._backlog.clear()
         self._planner.clear()
         self._asked.clear()
+        self._looker.close()
         self.residence.close()
         self.scorer.close()

@@ -99,14 +99,18 @@ class Previews:
             return None
         return self._samples.pop(key, None)
 
-    def take(self, of: Sequence[Ready]) -> dict[float, list[Tensor]]:
-        """The predictions [1, …] of ready samples, by time; they are forgotten here.
+    def of(self, batch: Sequence[Ready]) -> dict[float, list[Tensor]]:
+        """The predictions [1, …] of ready samples, by time.
 
         Of an unfinished one, which nobody looks back on, its own preview stands in.
         """
-        found = [self._found.pop(t.key, {}) for t, _ in of]
-        return {time: [f.get(time, x0) for f, (_, x0) in zip(found, of, strict=True)]
+        found = [self._found.get(t.key, {}) for t, _ in batch]
+        return {time: [f.get(time, x0) for f, (_, x0) in zip(found, batch, strict=True)]
                 for time in self.times}  # fmt: skip
+
+    def drop(self, trajectory: Trajectory) -> None:
+        """It has been looked at."""
+        self._found.pop(trajectory.key, None)
 
     def forget(self, kept: set[str]) -> None:
         """Begin anew but for some trajectories."""
