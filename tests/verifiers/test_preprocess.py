@@ -74,3 +74,14 @@ def test_a_gradient_passes_the_rounding() -> None:
     # A square of 16 of 21 rows is kept: the outermost rows are in nobody's reach.
     seen = image.grad.abs().sum((0, 1))
     assert (seen[10:30].sum(1) > 0).all() and seen[0].sum() == 0
+
+
+@pytest.mark.parametrize("resize", [p.pillow_resize, p.tensorflow_bilinear])
+def test_a_gradient_after_scores_without(resize) -> None:
+    """What is kept from a call in inference mode must serve one that is differentiated."""
+    image = torch.rand(1, 3, 23, 19)
+    with torch.inference_mode():
+        resize(image, 7, 5)
+    image.requires_grad_()
+    resize(image, 7, 5).sum().backward()
+    assert image.grad is not None and image.grad.isfinite().all()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -149,7 +150,7 @@ def _matrix(before: int, after: int, filter: str, device: torch.device) -> Tenso
         weights = np.array([weigh((x - centre + 0.5) / wide) for x in range(first, last)])
         fixed = weights / weights.sum() * 2**PRECISION
         matrix[row, first:last] = np.trunc(fixed + np.copysign(0.5, fixed)) / 2**PRECISION
-    return torch.from_numpy(matrix).to(device)
+    return _kept(matrix, device)
 
 
 @lru_cache(64)
@@ -161,4 +162,11 @@ def _corner_matrix(before: int, after: int, device: torch.device) -> Tensor:
     matrix = np.zeros((after, before))
     matrix[np.arange(after), low] += 1 - share
     matrix[np.arange(after), np.minimum(low + 1, before - 1)] += share
-    return torch.from_numpy(matrix).to(device)
+    return _kept(matrix, device)
+
+
+def _kept(matrix: npt.NDArray[np.float64], device: torch.device) -> Tensor:
+    # Kept from one call to another, of which the next may be one for gradients: those refuse what
+    # inference mode made.
+    with torch.inference_mode(False):
+        return torch.from_numpy(matrix).to(device)
