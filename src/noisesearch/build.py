@@ -72,8 +72,8 @@ def verifier_of(name: str, model: Model) -> Verifier:
     """By name (a world's roles first), ``module:name`` or ``file.py:name``, with its settings."""
     kind, given = forms.written(name)
     target = registry.load("verifier", kind, model.verifiers)
-    if hasattr(target, "open"):
-        opened: Verifier = settings("verifier", kind, target, given).open()
+    if hasattr(target, "open_for"):
+        opened: Verifier = settings("verifier", kind, target, given).open_for(model)
         return opened
     settings("verifier", kind, target, given)
     if kind in model.verifiers:

@@ -20,7 +20,13 @@ TABLES: dict[str, dict[str, str]] = {
         "fashion-medium": "noisesearch.worlds.fashion.model:fashion_medium",
         "fashion-small": "noisesearch.worlds.fashion.model:fashion_small",
     },
-    "verifier": {},
+    "verifier": {
+        "aesthetic": "noisesearch.verifiers.clip_aesthetic:Aesthetic",
+        "clip-zeroshot": "noisesearch.verifiers.clip_zeroshot:ClipZeroShot",
+        "clipscore": "noisesearch.verifiers.clip_scores:ClipScore",
+        "hpsv2": "noisesearch.verifiers.clip_scores:HPSv2",
+        "pickscore": "noisesearch.verifiers.clip_scores:PickScore",
+    },
     "set objective": {},
     "algorithm": {
         "random": "noisesearch.algorithms.initial_noise:RandomSearch",

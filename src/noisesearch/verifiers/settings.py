@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    from ..models.protocol import Model
     from .protocol import Verifier
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -27,6 +28,10 @@ class VerifierSettings(BaseModel):
     @abstractmethod
     def open(self) -> Verifier:
         """The verifier, its weights loaded."""
+
+    def open_for(self, model: Model) -> Verifier:
+        """The same for runs of this model, for a verifier that has to know more of it."""
+        return self.open()
 
     def __str__(self) -> str:
         given = self.model_dump(exclude_defaults=True, mode="json")

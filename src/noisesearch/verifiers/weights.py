@@ -78,13 +78,15 @@ def files(
     path = Path(source).expanduser()
     if path.is_file():
         return Files(verifier, source, path.parent, (path,))
-    if not path.is_dir():
-        if path.suffix in ENDINGS or source.startswith(("/", ".", "~")):
-            raise ConfigError(f"no file or folder {source} for verifier {verifier!r}; "
-                              f"{_instead(verifier)}")  # fmt: skip
-        what = f"{source!r}, the weights of verifier {verifier!r},"
-        path = downloaded(source, [*patterns, *also], what, _instead(verifier))
+    here = path.is_dir()
+    if not here and (path.suffix in ENDINGS or source.startswith(("/", ".", "~"))):
+        raise ConfigError(
+            f"no file or folder {source} for verifier {verifier!r}; {_instead(verifier)}"
+        )
     for pattern in patterns:
+        if not here:  # the hub often has the same weights in several formats: one is enough
+            what = f"{source!r}, the weights of verifier {verifier!r},"
+            path = downloaded(source, [pattern, *also], what, _instead(verifier))
         found = tuple(sorted(path.glob(pattern)))
         if found:
             return Files(verifier, source, path, found)
@@ -97,7 +99,8 @@ def files(
 def filled(network: Network, state: Mapping[str, Tensor], of: Files, spare: Sequence[str] = ()
            ) -> Network:  # fmt: skip
     """The network with these weights, frozen, in float32; ConfigError with the names where they
-    are not its own. ``spare``: prefixes of names beyond it that published files have."""
+    are not its own. ``spare``: prefixes of names beyond it that published files have. A network
+    on the device "meta", which has shapes alone, becomes a real one."""
     needed = network.state_dict()
     lost = sorted(needed.keys() - state.keys())
     beyond = sorted(n for n in state.keys() - needed.keys() if not n.startswith(tuple(spare)))
@@ -114,8 +117,13 @@ def filled(network: Network, state: Mapping[str, Tensor], of: Files, spare: Sequ
             f"{of.of} is no whole checkpoint of verifier {of.verifier!r}: it "
             f"{' and '.join(said)}; {of.instead}"
         )
-    network.load_state_dict({n: state[n].to(torch.float32) if state[n].is_floating_point()
-                             else state[n] for n in needed})  # fmt: skip
+    empty = any(weight.is_meta for weight in needed.values())
+
+    def own(value: Tensor) -> Tensor:
+        """In float32; a copy where nothing else makes one, since files may change under a run."""
+        return value.to(torch.float32 if value.is_floating_point() else value.dtype, copy=empty)
+
+    network.load_state_dict({name: own(state[name]) for name in needed}, assign=empty)
     return network.eval().requires_grad_(False)
 
 
