@@ -38,7 +38,7 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for name, value in state.items():
         if name in TURNED:
-            found[f"{TURNED[name]}.weight"] = value.T
+            found[f"{TURNED[name]}.weight"] = value.T.contiguous()
             continue
         new = _renamed(name)
         if ".in_proj_" not in new:

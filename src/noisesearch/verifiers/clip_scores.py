@@ -96,10 +96,10 @@ class ClipSettings(VerifierSettings):
         instead: str = "use a model of texts, or a verifier of images alone, such as aesthetic",
     ) -> ClipVerifier:
         """The verifier that looks through this checkpoint."""
-        texts = of.texts(self.tokenizer)
+        images, texts = of.images, of.texts(self.tokenizer)
         fingerprint = digest(of.fingerprint, texts.tokenizer)[:16]
         return ClipVerifier(
-            self.name, picture, sentences, number, spread, instead, of.images, texts, fingerprint
+            self.name, picture, sentences, number, spread, instead, images, texts, fingerprint
         )
 
 
