@@ -6,7 +6,7 @@ import pytest
 
 from noisesearch import build
 from noisesearch.errors import ConfigError
-from noisesearch.forms import located, separated, written
+from noisesearch.forms import form, located, separated, written
 from noisesearch.models.choice import model_of
 from noisesearch.verifiers.protocol import FunctionVerifier
 from noisesearch.verifiers.settings import VerifierSettings
@@ -23,6 +23,30 @@ def test_names_with_and_without_settings() -> None:
 
 def test_commas_inside_brackets_and_quotes_do_not_part() -> None:
     assert separated('a, b(c=1, d=2), e(f="g, h"), ') == ["a", "b(c=1, d=2)", 'e(f="g, h")']
+    assert separated(r'a(b=":) \", c"), d') == [r'a(b=":) \", c")', "d"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "a b",
+        "a, b",
+        "f(a, b)",
+        ":)",
+        'is it "{}", yes?',
+        '"a"',
+        '5" \\',
+        " a",
+        "é",
+        "long " * 999,
+    ],
+)
+def test_a_value_is_read_as_it_was_written(value: str) -> None:
+    text = form("x", {"first": value, "second": "1"})
+    assert separated(f"{text}, y") == [text, "y"]
+    assert written(text) == ("x", {"first": value, "second": "1"})
+    assert written(located(text)) == written(text)
 
 
 @pytest.mark.parametrize("text", ["clipscore(weights=/a", "clipscore(/a)"])

@@ -1,7 +1,13 @@
-"""Things chosen by name, with settings, as text: ``clipscore(weights=/data/clip)``."""
+"""Things chosen by name, with settings, as text: ``clipscore(weights=/data/clip)``.
+
+A value with commas, brackets or double quotes in it stands in double quotes, as JSON writes it.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import ConfigError
@@ -22,16 +28,26 @@ def written(text: str) -> tuple[str, dict[str, str]]:
             raise ConfigError(
                 f"verifier {text!r} has the setting {part!r}, which must be written NAME=VALUE"
             )
-        found[key.strip()] = value.strip()
+        found[key.strip()] = _unquoted(value.strip())
     return name.strip(), found
+
+
+def form(name: str, settings: Mapping[str, str]) -> str:
+    """The text that :func:`written` reads as this name with these settings."""
+    if not settings:
+        return name
+    return f"{name}({', '.join(f'{key}={_quoted(value)}' for key, value in settings.items())})"
 
 
 def separated(text: str) -> list[str]:
     """The pieces between commas; those inside brackets or double quotes do not part."""
-    parts, depth, quoted = [""], 0, False
+    parts, depth, quoted, escaped = [""], 0, False, False
     for letter in text:
-        quoted ^= letter == '"'
-        depth += (letter == "(") - (letter == ")")
+        if letter == '"' and not escaped:
+            quoted = not quoted
+        elif not quoted:
+            depth += (letter == "(") - (letter == ")")
+        escaped = quoted and letter == "\\" and not escaped
         if letter == "," and depth == 0 and not quoted:
             parts.append("")
         else:
@@ -44,6 +60,22 @@ def located(text: str) -> str:
     name, given = written(text)
     if not given:
         return whole(name)
-    settings = {k: str(Path(v).expanduser().resolve()) if Path(v).expanduser().exists() else v
-                for k, v in given.items()}  # fmt: skip
-    return f"{whole(name)}({', '.join(f'{k}={v}' for k, v in settings.items())})"
+    return form(whole(name), {key: _place(value) for key, value in given.items()})
+
+
+def _place(value: str) -> str:
+    """The whole path where the value is one; else, however long it is, the value."""
+    path = os.path.expanduser(value)
+    return str(Path(path).resolve()) if os.path.exists(path) else value
+
+
+def _quoted(value: str) -> str:
+    plain = value and value == value.strip() and not set(value) & set(',()"')
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _unquoted(value: str) -> str:
+    try:
+        return str(json.loads(value)) if value.startswith('"') else value
+    except ValueError:  # a value that has quotes in it, and is not in quotes
+        return value

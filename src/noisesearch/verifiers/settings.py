@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ..forms import form
+
 if TYPE_CHECKING:
     from ..models.protocol import Model
     from .protocol import Verifier
@@ -35,5 +37,4 @@ class VerifierSettings(BaseModel):
 
     def __str__(self) -> str:
         given = self.model_dump(exclude_defaults=True, mode="json")
-        inside = ", ".join(f"{key}={value}" for key, value in given.items())
-        return f"{self.name}({inside})" if inside else self.name
+        return form(self.name, {key: str(value) for key, value in given.items()})
