@@ -26,6 +26,8 @@ TABLES: dict[str, dict[str, str]] = {
         "clipscore": "noisesearch.verifiers.clip_scores:ClipScore",
         "hpsv2": "noisesearch.verifiers.clip_scores:HPSv2",
         "pickscore": "noisesearch.verifiers.clip_scores:PickScore",
+        "imagereward": "noisesearch.verifiers.imagereward:ImageReward",
+        "vqascore": "noisesearch.verifiers.vqascore:VqaScore",
     },
     "set objective": {},
     "algorithm": {

@@ -49,13 +49,21 @@ def t5(length: int) -> Any:
     return T5TokenizerFast([*special, *pieces], extra_ids=0, model_max_length=length)
 
 
-def gemma() -> Any:
-    """A GemmaTokenizerFast (byte pairs; a space is the letter ▁)."""
+def gemma(more: Sequence[str] = ()) -> Any:
+    """A GemmaTokenizerFast (byte pairs; a space is the letter ▁). ``more``: further words."""
     from transformers import GemmaTokenizerFast
 
-    merges = _merges(WORDS)
+    merges = _merges([*WORDS, *more])
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
     return GemmaTokenizerFast(_numbered(special, ["▁", *LETTERS], merges), merges)
+
+
+def bert(more: Sequence[str] = ()) -> list[str]:
+    """The lines of a BertTokenizer's vocab.txt (word pieces in small letters)."""
+    letters = sorted({letter.lower() for letter in LETTERS})
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    ends = [f"##{letter}" for letter in letters]
+    return list(dict.fromkeys([*special, *letters, *ends, *WORDS, *more]))
 
 
 def _merges(words: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
