@@ -291,6 +291,19 @@ def test_what_cannot_be_asked_is_said(
     refused("cannot be opened by transformers", weights=str(mute))
 
 
+def test_a_model_that_needs_another_package_is_said(
+    chat_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_: object, **__: object) -> None:
+        raise ImportError(
+            "\nItsVideoProcessor requires the Torchvision library. See the page\nof it."
+        )
+
+    monkeypatch.setattr("transformers.AutoProcessor.from_pretrained", lacking)
+    with pytest.raises(ConfigError, match=r"Torchvision library\); install it, or give a model"):
+        VqaScore(weights=str(chat_folder)).open()
+
+
 def test_a_vocabulary_without_an_answer_is_said(
     chat_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

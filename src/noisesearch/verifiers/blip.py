@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,15 @@ def transformers(verifier: str) -> Any:
             f"verifier {verifier!r} needs the package transformers ({error}): "
             "pip install 'noisesearch[verifiers]'"
         ) from error
+
+
+def unfilled(verifier: str) -> AbstractContextManager[None]:
+    """Networks made within have no numbers yet, which would take longer to draw than to read."""
+    transformers(verifier)
+    found: AbstractContextManager[None] = importlib.import_module(
+        "transformers.initialization"
+    ).no_init_weights()
+    return found
 
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

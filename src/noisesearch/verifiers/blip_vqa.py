@@ -60,11 +60,12 @@ class Network(nn.Module):
 def network(of: Files, vision_head: int = blip.HEAD, text_head: int = blip.HEAD) -> Network:
     """The network of weights under transformers' names or the published code's, in float32."""
     state = blip.renamed(of.tensors())
-    vision = blip.vision_model(of, state, "vision_model.", vision_head)
     config = blip.text_config(of, state, "text_encoder.", text_head)
     library = blip.transformers(of.verifier)
-    text = library.BlipTextModel(config, add_pooling_layer=False)
-    decoder = library.models.blip.modeling_blip_text.BlipTextLMHeadModel(config)
+    with blip.unfilled(of.verifier):
+        vision = blip.vision_model(of, state, "vision_model.", vision_head)
+        text = library.BlipTextModel(config, add_pooling_layer=False)
+        decoder = library.models.blip.modeling_blip_text.BlipTextLMHeadModel(config)
     # The last layer is the table of words again, and files hold it once or twice.
     head = "text_decoder.cls.predictions."
     for twins in (

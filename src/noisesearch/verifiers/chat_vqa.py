@@ -7,6 +7,7 @@ through.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ from .weights import Files, shared
 
 Tensors = dict[str, Tensor]
 MARKS = "▁Ġ "  # what stands in a vocabulary for the space before a word
+SPARE = "llava-hf/llava-1.5-7b-hf"  # needs no torchvision, as models of videos too do
 
 
 @dataclass(frozen=True)
@@ -157,8 +159,10 @@ def _meaning(tokenizer: Any, of: Files, word: str) -> list[int]:
 
 
 def _refused(of: Files, error: Exception) -> ConfigError:
-    said = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    said = re.split(r"\.?\n|\. |\.$", str(error).strip() or type(error).__name__)[0]
+    instead = of.instead
+    if isinstance(error, ImportError):
+        instead = f"install it, or give a model that needs no more, such as {SPARE}"
     return ConfigError(
-        f"{of.of} cannot be opened by transformers for verifier {of.verifier!r} ({said}); "
-        f"{of.instead}"
+        f"verifier {of.verifier!r}: {of.of} cannot be opened by transformers ({said}); {instead}"
     )

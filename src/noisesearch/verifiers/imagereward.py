@@ -65,11 +65,13 @@ class Network(nn.Module):
 def network(of: Files, vision_head: int = blip.HEAD, text_head: int = blip.HEAD) -> Network:
     """The network of published weights, in float32; the heads' widths are those published."""
     state = blip.renamed(of.tensors())
-    vision = blip.vision_model(of, state, "vision_model.", vision_head)
     config = blip.text_config(of, state, "text_encoder.", text_head)
-    text = blip.transformers(of.verifier).BlipTextModel(config, add_pooling_layer=False)
+    with blip.unfilled(of.verifier):
+        vision = blip.vision_model(of, state, "vision_model.", vision_head)
+        text = blip.transformers(of.verifier).BlipTextModel(config, add_pooling_layer=False)
+        made = Network(vision, text)
     # Projections of the training's other task are in the published file too.
-    return filled(Network(vision, text), state, of, spare=("vision_proj.", "text_proj."))
+    return filled(made, state, of, spare=("vision_proj.", "text_proj."))
 
 
 @dataclass(frozen=True)
