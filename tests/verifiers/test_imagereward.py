@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
+from noisesearch.errors import ConfigError
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_blip import SIDE, make_imagereward
 from noisesearch.trajectory import Condition
@@ -134,3 +136,24 @@ def test_short_formats_change_little(folder: Path, tiny: ImageRewardVerifier, dt
     full = score(tiny, *texts)
     assert short.dtype == torch.float32 and not torch.equal(short, full)
     torch.testing.assert_close(short, full, atol=0.1, rtol=0)
+
+
+def test_the_published_ids_are_found_in_the_cache(
+    folder: Path, tiny: ImageRewardVerifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a network: the default weights, and the default tokenizer where they have none."""
+    published = {"THUDM/ImageReward": ("ImageReward.pt", "med_config.json"),
+                 "google-bert/bert-base-uncased": ("vocab.txt",)}  # fmt: skip
+    for name, files in published.items():
+        place, commit = tmp_path / f"models--{name.replace('/', '--')}", "0" * 40
+        (place / "snapshots" / commit).mkdir(parents=True)
+        (place / "refs").mkdir()
+        (place / "refs" / "main").write_text(commit)
+        for file in files:
+            (place / "snapshots" / commit / file).symlink_to(folder / file)
+    constants = importlib.import_module("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    assert torch.equal(score(ImageReward().open(), "a cat"), score(tiny, "a cat"))
+    with pytest.raises(ConfigError, match=r"'org/words', the tokenizer .* put vocab.txt"):
+        ImageReward(tokenizer="org/words").open()

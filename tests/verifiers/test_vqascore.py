@@ -13,7 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+import noisesearch as ns
 from noisesearch.errors import ConfigError
+from noisesearch.forms import written
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_blip import make_blip_vqa, make_chat_vqa, make_imagereward
 from noisesearch.trajectory import Condition
@@ -228,6 +230,23 @@ def test_questions_share_what_was_seen(blip_folder: Path, monkeypatch: pytest.Mo
     with torch.inference_mode():
         assert not torch.equal(one(views)["vqascore"], two(views)["vqascore"])
     assert looks == [4]
+
+
+def test_a_search_by_it_goes_on_from_its_folder(blip_folder: Path, tmp_path: Path) -> None:
+    """Its question, commas and all, is in the spec; gradients follow scores."""
+    verifier = VqaScore(weights=str(blip_folder), question='Is it "{}", yes or no?')
+    made = ns.search(
+        "a red circle", model="shapes-small", verifier=verifier, algorithm="first-order",
+        budget=24, seed=2, steps=2, guidance=1, out=tmp_path / "run",
+    )  # fmt: skip
+    assert 0 < made.baseline.score < made.winner.score < 1
+    (again,) = ns.resume(tmp_path / "run")
+    assert again.winner.trajectory == made.winner.trajectory
+    spec = json.loads((tmp_path / "run" / "spec.json").read_text())
+    (name,) = spec["verifiers"]
+    assert written(name) == (
+        "vqascore", {"weights": str(blip_folder), "question": 'Is it "{}", yes or no?'},
+    )  # fmt: skip
 
 
 def test_a_gradient_reaches_the_picture(blip_folder: Path, chat_folder: Path) -> None:
