@@ -28,9 +28,11 @@ def check_together(parts: Parts) -> None:
 
 
 def check_verifiers(parts: Parts) -> None:
-    """Of verifiers that look back on a sample, and of a black box, which shows no way there."""
-    from .verifiers.protocol import previews_of
+    """Of verifiers that cannot score the conditions; of those that look back on a sample, and a
+    black box, which shows no way there."""
+    from .verifiers.protocol import check, previews_of
 
+    check((*parts.verifiers, *parts.watch), parts.conditions)
     back = [v.name for v in (*parts.verifiers, *parts.watch) if previews_of(v)]
     if back and parts.space.black_box:
         raise ConfigError(

@@ -28,6 +28,7 @@ TABLES: dict[str, dict[str, str]] = {
         "pickscore": "noisesearch.verifiers.clip_scores:PickScore",
         "imagereward": "noisesearch.verifiers.imagereward:ImageReward",
         "vqascore": "noisesearch.verifiers.vqascore:VqaScore",
+        "dino-linear": "noisesearch.verifiers.dino:DinoLinear",
     },
     "set objective": {},
     "algorithm": {

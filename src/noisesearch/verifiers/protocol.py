@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -51,8 +51,9 @@ class Verifier(Protocol):
     compare sets; ``previews``, the times (of the linear interpolant, as every σ of arXiv
     2501.09732) at which it looks back on what the sample was predicted to be; ``whole_only =
     True``, which says that the preview of an unfinished sample means nothing to it; ``video =
-    True``, which says that it looks at whole videos; and ``networks``, its modules, which are then
-    moved to where the images are.
+    True``, which says that it looks at whole videos; ``networks``, its modules, which are then
+    moved to where the images are; and ``check(conditions)``, which raises ConfigError where they
+    are none that it can score, before anything is sampled.
     """
 
     @property
@@ -74,6 +75,14 @@ class Verifier(Protocol):
 def previews_of(verifier: Verifier) -> tuple[float, ...]:
     """The times at which a verifier looks back on a sample."""
     return tuple(getattr(verifier, "previews", ()))
+
+
+def check(verifiers: Iterable[Verifier], conditions: Sequence[Condition]) -> None:
+    """ConfigError where one of the verifiers says that it cannot score these conditions."""
+    for verifier in verifiers:
+        said: Callable[[Sequence[Condition]], None] | None = getattr(verifier, "check", None)
+        if said is not None:
+            said(conditions)
 
 
 def features_of(verifier: Verifier) -> Callable[[Views], Tensor]:

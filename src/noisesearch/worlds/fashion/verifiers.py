@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...fingerprint import of_file
+from ...verifiers.classes import of_class
 from ...verifiers.protocol import Views
 from . import networks
 
@@ -42,11 +43,7 @@ class OfClass:
         return {self.name: SCALES[self.name]}
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]:
-        labels = torch.tensor([-1 if c.label is None else c.label for c in views.conditions],
-                              device=views.images.device)  # fmt: skip
-        scores = self.score(_grey(views.images))
-        chosen = scores.gather(1, labels.clamp_min(0)[:, None])[:, 0]
-        return {self.name: chosen.masked_fill(labels < 0, float("nan"))}
+        return {self.name: of_class(self.score(_grey(views.images)), views.conditions)}
 
     def features(self, views: Views) -> Tensor:
         """What the network sees [B, d], whatever the class."""
