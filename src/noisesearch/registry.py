@@ -29,6 +29,8 @@ TABLES: dict[str, dict[str, str]] = {
         "imagereward": "noisesearch.verifiers.imagereward:ImageReward",
         "vqascore": "noisesearch.verifiers.vqascore:VqaScore",
         "dino-linear": "noisesearch.verifiers.dino:DinoLinear",
+        "oracle-is": "noisesearch.verifiers.oracle:OracleIS",
+        "oracle-fid": "noisesearch.verifiers.oracle:OracleFID",
     },
     "set objective": {},
     "algorithm": {

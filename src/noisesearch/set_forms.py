@@ -77,7 +77,10 @@ def build(form: SetForm, parts: Parts) -> SetObjective:
 
 def _statistics(form: SetForm, verifier: Verifier, parts: Parts) -> tuple[Rows, Rows]:
     if form.reference is not None:
-        return _stored(form.reference)
+        return stored(form.reference)
+    own: tuple[Rows, Rows] | None = getattr(verifier, "reference", None)
+    if own is not None:
+        return own
     real = getattr(parts.model, "real", None)
     if real is None:
         raise ConfigError(
@@ -89,7 +92,7 @@ def _statistics(form: SetForm, verifier: Verifier, parts: Parts) -> tuple[Rows, 
     return moments.mean, moments.covariance
 
 
-def _stored(path: Path) -> tuple[Rows, Rows]:
+def stored(path: Path) -> tuple[Rows, Rows]:
     """``mu`` [d] and ``sigma`` [d, d] of an .npz file, as published statistics have them."""
     try:
         with np.load(path, allow_pickle=False) as arrays:

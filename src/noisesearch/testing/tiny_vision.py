@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from ..verifiers.dino import DinoLinear
 from ..verifiers.dino_network import BLOCKS, DinoV2, Sizes
+from ..verifiers.inception import Inception
+from ..verifiers.oracle import OracleFID, OracleIS
 
 SEED = 7
+SHARE = 8  # one of as many of Inception's channels; with fewer, rows are not equal to the bit
 CLASSES = 10
 DINO = Sizes(width=32, depth=5, heads=2, patch=14, side=5, registers=2, hidden=64, gated=False)
 
@@ -28,6 +32,46 @@ def make_dino_linear(folder: Path) -> DinoLinear:
     torch.save(head.state_dict(), folder / "dinov2_tiny_linear4_head.pth")
     (folder / "config.json").write_text(json.dumps({"num_attention_heads": DINO.heads}) + "\n")
     return DinoLinear(weights=str(folder))
+
+
+def make_oracle_is(folder: Path) -> OracleIS:
+    """pt_inception_tiny.pth, and a label map of 10 classes."""
+    path = _inception(folder)
+    entries = (
+        f'entry {{\n  target_class: {3 + 7 * i % 10}\n  target_class_string: "n{i:08}"\n}}\n'
+        for i in reversed(range(CLASSES))
+    )
+    (folder / "imagenet_2012_challenge_label_map_proto.pbtxt").write_text("".join(entries))
+    return OracleIS(weights=str(path))
+
+
+def make_oracle_fid(folder: Path) -> OracleFID:
+    """pt_inception_tiny.pth, and statistics of made-up features."""
+    path = _inception(folder)
+    features = np.random.default_rng(SEED).random((300, 2048 // SHARE))
+    statistics = folder / "statistics.npz"
+    np.savez(statistics, mu=features.mean(0), sigma=np.cov(features, rowvar=False))
+    return OracleFID(weights=str(path), reference=str(statistics))
+
+
+def _inception(folder: Path) -> Path:
+    """The file of a network whose signals neither fade nor grow."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network = Inception(SHARE)
+        for name, values in network.state_dict().items():
+            if name.endswith("conv.weight"):
+                nn.init.kaiming_normal_(values, nonlinearity="relu")
+            elif name.startswith("fc."):
+                nn.init.normal_(values)
+            elif name.endswith(("bn.weight", "running_var")):
+                values.uniform_(0.8, 1.2)
+            else:
+                nn.init.normal_(values, std=0.1)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "pt_inception_tiny.pth"
+    torch.save(network.state_dict(), path)
+    return path
 
 
 def _drawn(network: nn.Module) -> nn.Module:

@@ -48,12 +48,13 @@ class Verifier(Protocol):
     i.i.d. candidates of one prompt. May raise: the rows are then tried one by one.
 
     It may also have ``features(views) -> [B, d]``, what it sees in an image, for objectives that
-    compare sets; ``previews``, the times (of the linear interpolant, as every σ of arXiv
-    2501.09732) at which it looks back on what the sample was predicted to be; ``whole_only =
-    True``, which says that the preview of an unfinished sample means nothing to it; ``video =
-    True``, which says that it looks at whole videos; ``networks``, its modules, which are then
-    moved to where the images are; and ``check(conditions)``, which raises ConfigError where they
-    are none that it can score, before anything is sampled.
+    compare sets, and ``reference``, mean [d] and covariance [d, d] of real images' features as
+    arrays, for those that name no file; ``previews``, the times (of the linear interpolant, as
+    every σ of arXiv 2501.09732) at which it looks back on what the sample was predicted to be;
+    ``whole_only = True``, which says that the preview of an unfinished sample means nothing to it;
+    ``video = True``, which says that it looks at whole videos; ``networks``, its modules, which
+    are then moved to where the images are; and ``check(conditions)``, which raises ConfigError
+    where they are none that it can score, before anything is sampled.
     """
 
     @property
