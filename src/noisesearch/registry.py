@@ -31,6 +31,7 @@ TABLES: dict[str, dict[str, str]] = {
         "dino-linear": "noisesearch.verifiers.dino:DinoLinear",
         "oracle-is": "noisesearch.verifiers.oracle:OracleIS",
         "oracle-fid": "noisesearch.verifiers.oracle:OracleFID",
+        "self-supervised": "noisesearch.verifiers.self_supervised:SelfSupervised",
     },
     "set objective": {},
     "algorithm": {

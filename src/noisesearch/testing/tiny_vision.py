@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from ..verifiers.dino import DinoLinear
 from ..verifiers.dino_network import BLOCKS, DinoV2, Sizes
 from ..verifiers.inception import Inception
 from ..verifiers.oracle import OracleFID, OracleIS
+from ..verifiers.self_supervised import SelfSupervised
 
 SEED = 7
 SHARE = 8  # one of as many of Inception's channels; with fewer, rows are not equal to the bit
@@ -22,16 +24,49 @@ DINO = Sizes(width=32, depth=5, heads=2, patch=14, side=5, registers=2, hidden=6
 
 def make_dino_linear(folder: Path) -> DinoLinear:
     """dinov2_tiny_pretrain.pth and dinov2_tiny_linear4_head.pth, of 10 classes."""
+    _dino(folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        network = _drawn(DinoV2(DINO))
         head = nn.Linear((BLOCKS + 1) * DINO.width, CLASSES)
+    torch.save(head.state_dict(), folder / "dinov2_tiny_linear4_head.pth")
+    return DinoLinear(weights=str(folder))
+
+
+def _dino(folder: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network = DinoV2(DINO)
+        for parameter in network.parameters():
+            if not parameter.any():  # each of them is to be felt
+                nn.init.normal_(parameter, std=0.5)
     folder.mkdir(parents=True, exist_ok=True)
     state = {**network.state_dict(), "mask_token": torch.zeros(1, DINO.width)}
     torch.save(state, folder / "dinov2_tiny_pretrain.pth")
-    torch.save(head.state_dict(), folder / "dinov2_tiny_linear4_head.pth")
     (folder / "config.json").write_text(json.dumps({"num_attention_heads": DINO.heads}) + "\n")
-    return DinoLinear(weights=str(folder))
+
+
+def make_self_supervised(
+    folder: Path, network: Literal["clip", "dino", "siglip"] = "dino"
+) -> SelfSupervised:
+    """A DINOv2, or a whole CLIP or SigLIP as transformers saves it."""
+    if network == "dino":
+        _dino(folder)
+    else:
+        import transformers
+
+        settings = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+                    "num_attention_heads": 2}  # fmt: skip
+        kind = {"clip": "CLIP", "siglip": "Siglip"}[network]
+        text = {**settings, "vocab_size": 50, "bos_token_id": 1, "eos_token_id": 2}
+        vision = {**settings, "image_size": 32, "patch_size": 8, "projection_dim": 24}
+        config = getattr(transformers, f"{kind}Config")(
+            text_config=text, vision_config=vision, projection_dim=24
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            whole = getattr(transformers, f"{kind}Model")(config)
+        whole.save_pretrained(str(folder))
+    return SelfSupervised(network=network, weights=str(folder))
 
 
 def make_oracle_is(folder: Path) -> OracleIS:
@@ -72,11 +107,3 @@ def _inception(folder: Path) -> Path:
     path = folder / "pt_inception_tiny.pth"
     torch.save(network.state_dict(), path)
     return path
-
-
-def _drawn(network: nn.Module) -> nn.Module:
-    """Also those parameters that begin at zero, so that each of them is felt."""
-    for parameter in network.parameters():
-        if not parameter.any():
-            nn.init.normal_(parameter, std=0.5)
-    return network

@@ -29,6 +29,7 @@ from .protocol import Views
 from .settings import Precision, VerifierSettings
 from .weights import Files, files, shared
 
+PUBLISHED = "facebook/dinov2-large-imagenet1k-1-layer"
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin", "*_pretrain.safetensors", "*_pretrain.pth")
 HEADS = ("_linear4_head.*", "_linear_head.*")  # the paper's (arXiv 2501.09732) first
 SHORTER, SIDE = 256, 224
@@ -113,7 +114,7 @@ class DinoLinear(VerifierSettings):
     name: ClassVar[str] = "dino-linear"
 
     weights: str = Field(
-        default="facebook/dinov2-large-imagenet1k-1-layer",
+        default=PUBLISHED,
         description="hub id, folder or file of the network, in the names of facebookresearch "
         "(dinov2_*_pretrain.pth) or of transformers",
     )
