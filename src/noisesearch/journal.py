@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from threading import get_ident
 from typing import Any, BinaryIO
 
 from .errors import StoreError
@@ -125,7 +126,7 @@ def disk_error(error: OSError, path: Path) -> StoreError:
 
 def replace(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old or the new content, never a part."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
     try:
         beside.write_bytes(data)
         os.replace(beside, path)

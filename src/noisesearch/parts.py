@@ -303,7 +303,9 @@ class Parts:
             return NoOrder(self.parts)
         scales = self.spec.scales or self.scales
         if not self.spec.objective:  # guards say what must not fall, not what is wanted
-            scales = {p: s for p, s in scales.items() if p not in self.guards} or scales
+            beside = {p for v in self.verifiers for p in getattr(v, "beside", ())}
+            left_out = beside | self.guards.keys()
+            scales = {p: s for p, s in scales.items() if p not in left_out} or scales
         return objective_forms.parse(self.spec.objective, scales)
 
     def _search(self, index: int, limit: float) -> Live:

@@ -32,6 +32,7 @@ TABLES: dict[str, dict[str, str]] = {
         "oracle-is": "noisesearch.verifiers.oracle:OracleIS",
         "oracle-fid": "noisesearch.verifiers.oracle:OracleFID",
         "self-supervised": "noisesearch.verifiers.self_supervised:SelfSupervised",
+        "llm-grader": "noisesearch.verifiers.llm:LLMGrader",
     },
     "set objective": {},
     "algorithm": {

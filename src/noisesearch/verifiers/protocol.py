@@ -53,8 +53,9 @@ class Verifier(Protocol):
     every σ of arXiv 2501.09732) at which it looks back on what the sample was predicted to be;
     ``whole_only = True``, which says that the preview of an unfinished sample means nothing to it;
     ``video = True``, which says that it looks at whole videos; ``networks``, its modules, which
-    are then moved to where the images are; and ``check(conditions)``, which raises ConfigError
-    where they are none that it can score, before anything is sampled.
+    are then moved to where the images are; ``beside``, those of its parts that are reported, and
+    that no objective wants which does not name them; and ``check(conditions)``, which raises
+    ConfigError where they are none that it can score, before anything is sampled.
     """
 
     @property

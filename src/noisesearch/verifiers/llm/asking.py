@@ -1,0 +1,145 @@
+"""Many questions: from the cache, or in calls of a few at once, side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock, Thread
+from typing import Generic
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ...keys import digest
+from ...trajectory import Condition
+from ..video import FRAMES
+from .cache import Cache
+from .calls import Bill, Caller, Subject
+from .errors import Failed
+from .schema import Kind
+
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Answered(Generic[Kind]):
+    """An answer, or the reason why there is none. ``spent`` of a call with several questions is
+    the first one's."""
+
+    answer: Kind | None
+    reason: str = ""
+    spent: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asker(Generic[Kind]):
+    """``per_call``: questions of a call; ``lanes``: calls at once; ``of``: what of the model and
+    its instructions decides about an answer, for the cache."""
+
+    caller: Caller
+    kind: type[Kind]
+    cache: Cache
+    per_call: int
+    lanes: int
+    of: str
+
+    def subject(
+        self, condition: Condition, pictures: Sequence[Picture], repeat: int = 0
+    ) -> Subject:
+        """The question about pictures of a condition; Failed where it has no words."""
+        if condition.text is None and condition.label is not None:
+            raise Failed(f"a grader needs a prompt, and {condition} has no words")
+        prompt = {"prompt": condition.text or ""}
+        if condition.negative:
+            prompt["unwanted"] = condition.negative
+        shown = [frame for picture in pictures for frame in frames(picture)]
+        key = digest(self.of, prompt, [content(frame) for frame in shown], repeat)
+        return Subject(key, prompt, tuple(png(frame) for frame in shown))
+
+    def ask(self, subjects: Sequence[Subject]) -> list[Answered[Kind]]:
+        """One for each, in their order."""
+        known = [self.cache.get(s.key, self.kind) for s in subjects]
+        found = [Answered(answer, spent={"cached": 1}) for answer in known]
+        new = [i for i, answer in enumerate(known) if answer is None]
+        groups = [new[i : i + self.per_call] for i in range(0, len(new), self.per_call)]
+
+        def work(group: list[int]) -> None:
+            for i, answered in zip(group, self._call([subjects[i] for i in group]), strict=True):
+                found[i] = answered
+
+        side_by_side(work, groups, self.lanes)
+        return found
+
+    def _call(self, subjects: Sequence[Subject]) -> list[Answered[Kind]]:
+        bill = Bill()
+        try:
+            answers = self.caller.ask(subjects, bill)
+        except Failed as failed:
+            if len(subjects) > 1:
+                # One that cannot be answered must not take its companions along.
+                alone = [self._call([subject])[0] for subject in subjects]
+                bill.add(Bill(**alone[0].spent))  # type: ignore[arg-type]
+                first = Answered(alone[0].answer, alone[0].reason, bill.spent())
+                return [first, *alone[1:]]
+            spent = [bill.spent(), *[{} for _ in subjects[1:]]]
+            return [Answered(None, str(failed), each) for each in spent]
+        found: list[Answered[Kind]] = []
+        for subject, answer in zip(subjects, answers, strict=True):
+            assert isinstance(answer, self.kind)
+            self.cache.put(subject.key, answer)
+            found.append(Answered(answer, spent={} if found else bill.spent()))
+        return found
+
+
+def content(picture: Picture) -> str:
+    """Names what is in it."""
+    return digest(picture.shape, hashlib.blake2b(picture.tobytes()).hexdigest())
+
+
+def frames(picture: Picture) -> list[Picture]:
+    """The picture, or of a video [F, H, W, 3] a few frames, the first and the last among them."""
+    if picture.ndim == 3:
+        return [picture]
+    at = np.linspace(0, len(picture) - 1, min(FRAMES, len(picture))).round().astype(int)
+    return [picture[i] for i in at]
+
+
+def png(picture: Picture) -> bytes:
+    """The file of uint8 [H, W, 3]."""
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG")
+    return file.getvalue()
+
+
+def side_by_side(work: Callable[[list[int]], None], of: Sequence[list[int]], lanes: int) -> None:
+    """``work`` on each, in up to ``lanes`` threads; the first error is raised when all are done.
+
+    The threads are daemons: a run that is stopped does not wait for calls that it made.
+    """
+    if len(of) < 2:
+        for each in of:
+            work(each)
+        return
+    left, lock, errors = list(of)[::-1], Lock(), list[BaseException]()
+
+    def lane() -> None:
+        while True:
+            with lock:
+                if not left or errors:
+                    return
+                each = left.pop()
+            try:
+                work(each)
+            except BaseException as error:
+                errors.append(error)
+
+    threads = [Thread(target=lane, daemon=True) for _ in range(min(lanes, len(of)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
