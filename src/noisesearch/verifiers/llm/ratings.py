@@ -12,21 +12,15 @@ PRIOR = 2.0  # standard deviation of ratings before any game, in logits
 ROUNDS = 100  # of Newton's method; it needs about ten
 
 
-def bradley_terry(
-    games: Sequence[Game], count: int, anchor: float = 0.0, fixed: int | None = None
-) -> npt.NDArray[np.float64]:
+def bradley_terry(games: Sequence[Game], count: int) -> npt.NDArray[np.float64]:
     """Ratings [count] in logits: i beats j with probability 1 / (1 + exp(r_j - r_i)).
 
-    The likeliest ratings under a normal prior around ``anchor``, without which who wins all games
-    would be infinitely good. Player ``fixed`` has the rating ``anchor``, by which the ratings of
-    one round are those of another. (Bradley and Terry 1952, doi 10.2307/2334029.)
+    The likeliest ratings under a normal prior around 0, without which who wins all games would be
+    infinitely good. (Bradley and Terry 1952, doi 10.2307/2334029.)
     """
-    ratings = np.full(count, anchor)
-    free = np.array([i for i in range(count) if i != fixed], int)
-    if not len(free):
-        return ratings
+    ratings = np.zeros(count)
     for _ in range(ROUNDS):
-        slope = (anchor - ratings) / PRIOR**2
+        slope = -ratings / PRIOR**2
         bend = np.eye(count) / PRIOR**2
         for i, j, share in games:
             chance = 1 / (1 + np.exp(ratings[j] - ratings[i]))
@@ -35,10 +29,11 @@ def bradley_terry(
             weight = chance * (1 - chance)
             bend[[i, j], [i, j]] += weight
             bend[[i, j], [j, i]] -= weight
-        step = np.linalg.solve(bend[np.ix_(free, free)], slope[free])
-        # Half steps at most one logit long: Newton's own may overshoot where it is nearly flat.
-        ratings[free] += step / max(1.0, float(np.abs(step).max()))
-        if np.abs(step).max() < 1e-12:
+        step = np.linalg.solve(bend, slope)
+        longest = np.abs(step).max(initial=0.0)
+        # At most one logit at a time: Newton's own steps may overshoot where the sum is flat.
+        ratings += step / max(1.0, longest)
+        if longest < 1e-12:
             break
     return ratings
 

@@ -77,9 +77,10 @@ class Referee(Away):
     """All candidates that a search asks about in one round, and the best one before them,
     compared two by two, each pair in both orders of showing.
 
-    ``pairs``: each with each; ratings in logits by Bradley and Terry, the incumbent's held fast.
-    ``tournament``: a knock-out, whose champion then meets the incumbent: a mark above it, level
-    with it or a mark below, the others lower by a mark for each match that they fell short.
+    ``pairs``: each with each; ratings in logits by Bradley and Terry, shifted until the
+    incumbent's is what it was. ``tournament``: a knock-out, whose champion then meets the
+    incumbent: a mark above it, level with it or a mark below. The others are below both, by a
+    mark for each match that they fell short.
     """
 
     asker: Asker[Comparison]
@@ -181,7 +182,9 @@ def _pairs(games: _Games, count: int, anchor: float, holder: int | None) -> list
     pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
     held = [(i, j, share) for (i, j), share in zip(pairs, games(pairs), strict=True)
             if share is not None]  # fmt: skip
-    ratings = bradley_terry(held, count, anchor, holder)
+    ratings = bradley_terry(held, count)
+    # The incumbent's stays what it was, so the numbers of one round are those of the next.
+    ratings += anchor - (0.0 if holder is None else ratings[holder])
     played = [sum(i in game[:2] for game in held) for i in range(count)]
     return [float(ratings[i]) if i == holder or 2 * played[i] >= count - 1 else None
             for i in range(count)]  # fmt: skip
@@ -204,6 +207,7 @@ def _tournament(
         if share is None:
             return marks
         top += float(np.sign(share - 0.5))
-    for i, matches in {champion: 0, **short}.items():
-        marks[i] = top - matches
+    marks[champion] = top
+    for i, matches in short.items():
+        marks[i] = min(top, anchor) - matches
     return marks
