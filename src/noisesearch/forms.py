@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import ConfigError
 from .registry import located as whole
 
+PROCESS = "process:"  # what a verifier in a process of its own begins with
+
 
 def written(text: str) -> tuple[str, dict[str, str]]:
-    """(name, settings) of ``name`` or ``name(setting=value, …)``; ConfigError otherwise."""
+    """(name, settings) of ``name`` or ``name(setting=value, …)``; ConfigError otherwise.
+
+    A value may stand in double quotes. ``process:COMMAND`` is ``process(command=COMMAND)``.
+    """
+    if text.strip().startswith(PROCESS):
+        return PROCESS[:-1], {"command": text.strip().removeprefix(PROCESS).strip()}
     name, bracket, rest = text.strip().partition("(")
     if not bracket:
         return text.strip(), {}
@@ -60,7 +68,10 @@ def located(text: str) -> str:
     name, given = written(text)
     if not given:
         return whole(name)
-    return form(whole(name), {key: _place(value) for key, value in given.items()})
+    settings = {key: _place(value) for key, value in given.items()}
+    if name == PROCESS[:-1] and "command" in given:
+        settings["command"] = _located_command(given["command"])
+    return form(whole(name), settings)
 
 
 def _place(value: str) -> str:
@@ -79,3 +90,16 @@ def _unquoted(value: str) -> str:
         return str(json.loads(value)) if value.startswith('"') else value
     except ValueError:  # a value that has quotes in it, and is not in quotes
         return value
+
+
+def _located_command(command: str) -> str:
+    """The command with the whole paths of its program, unless PATH knows it, and of its files."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return command  # refused with a sentence where it is started
+    for i, word in enumerate(words):
+        path = Path(word).expanduser()
+        if path.is_file() and (i > 0 or "/" in word):
+            words[i] = str(path.absolute())  # an environment's python is a link that has to stay
+    return shlex.join(words)

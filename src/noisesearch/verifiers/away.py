@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,7 +78,8 @@ class Away:
         keys = [*views.keys, *[""] * len(pictures)]
         looks = [Look(*of) for of in zip(pictures, views.conditions, keys, strict=False)]
         rounds = [looks] if self.group else [[one] for one in looks]
-        verdicts = [verdict for some in rounds for verdict in self.look(some)]
+        with ThreadPoolExecutor(self.lanes) as lanes:
+            verdicts = [verdict for some in lanes.map(self.look, rounds) for verdict in some]
         return {
             part: torch.tensor([_number(v.parts.get(part)) for v in verdicts], dtype=torch.float64)
             for part in self.parts
