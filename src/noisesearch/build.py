@@ -68,18 +68,19 @@ class Plain:
         return self.function(problem)
 
 
-def verifier_of(name: str, model: Model) -> Verifier:
-    """By name (a world's roles first), ``module:name`` or ``file.py:name``, with its settings."""
+def verifier_of(name: str, model: Model | None) -> Verifier:
+    """By name (a world's roles first), ``module:name`` or ``file.py:name``, with its settings;
+    for runs of the model, or for none."""
     kind, given = forms.written(name)
-    target = registry.load("verifier", kind, model.verifiers)
-    if hasattr(target, "open_for"):
-        opened: Verifier = settings("verifier", kind, target, given).open_for(model)
+    roles = {} if model is None else model.verifiers
+    chosen = settings("verifier", kind, registry.load("verifier", kind, roles), given)
+    if hasattr(chosen, "open"):
+        opened: Verifier = chosen.open() if model is None else chosen.open_for(model)
         return opened
-    settings("verifier", kind, target, given)
-    if kind in model.verifiers:
-        built: Verifier = target()
+    if kind in roles:
+        built: Verifier = chosen()
         return built
-    return as_verifier(target, kind.rpartition(":")[2])
+    return as_verifier(chosen, kind.rpartition(":")[2])
 
 
 def as_verifier(target: Any, name: str) -> Verifier:

@@ -27,7 +27,7 @@ class Images:
     @classmethod
     def of(cls, image: Any, mask: Any) -> Images:
         """From files, pictures of PIL or arrays uint8 [H, W, 3]."""
-        return cls(_picture("image", image), _picture("mask", mask))
+        return cls(_given("image", image), _given("mask", mask))
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -74,12 +74,14 @@ class Images:
                 )
 
 
-def _picture(name: str, given: Any) -> Picture | None:
+def _given(name: str, given: Any) -> Picture | None:
+    return None if given is None else picture(name, given)
+
+
+def picture(name: str, given: Any) -> Picture:
     """uint8 [H, W, 3] of what was given; ConfigError where it is no picture."""
     from PIL import Image, UnidentifiedImageError
 
-    if given is None:
-        return None
     if isinstance(given, str | Path):
         try:
             with Image.open(given) as opened:

@@ -15,6 +15,7 @@ from .trajectory import FULL
 if TYPE_CHECKING:
     from .api import Request
     from .calibrate import Calibration
+    from .check_verifier import Report
     from .compare import Comparison
     from .parts import Parts
     from .results import Results
@@ -95,6 +96,16 @@ def calibration(found: Calibration) -> str:
         f"\n\n{found.prompts} prompts, {found.candidates} noises each; NFE and seconds are those "
         f"of a candidate over a full one's of {found.steps} steps; gain kept is what is left of "
         "the gain of the best candidate over the mean one"
+    )
+
+
+def checked(report: Report) -> str:
+    """A line a check, and how fast the verifier is."""
+    rows = [(c.name, "ok" if c.passed else "FAILED", c.said) for c in report.checks]
+    speed = number(report.speed, ".3g")
+    return aligned(rows) + (
+        f"\n\n{report.verifier}: {'all holds' if report.passed else 'not all holds'}, on "
+        f"{report.pictures} pictures; {speed} pictures a second"
     )
 
 
