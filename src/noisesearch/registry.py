@@ -35,6 +35,7 @@ TABLES: dict[str, dict[str, str]] = {
         "llm-grader": "noisesearch.verifiers.llm:LLMGrader",
         "imagenet-lite": "noisesearch.verifiers.imagenet_lite:ImageNetLite",
         "process": "noisesearch.verifiers.process:Process",
+        "safety": "noisesearch.verifiers.safety:Safety",
     },
     "set objective": {},
     "algorithm": {
