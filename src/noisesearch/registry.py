@@ -33,6 +33,7 @@ TABLES: dict[str, dict[str, str]] = {
         "oracle-fid": "noisesearch.verifiers.oracle:OracleFID",
         "self-supervised": "noisesearch.verifiers.self_supervised:SelfSupervised",
         "llm-grader": "noisesearch.verifiers.llm:LLMGrader",
+        "faces": "noisesearch.verifiers.faces:Faces",
         "imagenet-lite": "noisesearch.verifiers.imagenet_lite:ImageNetLite",
         "process": "noisesearch.verifiers.process:Process",
         "safety": "noisesearch.verifiers.safety:Safety",
