@@ -37,6 +37,7 @@ TABLES: dict[str, dict[str, str]] = {
         "imagenet-lite": "noisesearch.verifiers.imagenet_lite:ImageNetLite",
         "process": "noisesearch.verifiers.process:Process",
         "safety": "noisesearch.verifiers.safety:Safety",
+        "human": "noisesearch.verifiers.human:Human",
     },
     "set objective": {},
     "algorithm": {

@@ -146,7 +146,9 @@ def execute(run: Run, seconds: float | None, json_: bool) -> None:
 
     try:
         _say_what(run)
-        with Progress(run) as progress:
+        # A bar would be drawn over what a person is asked, and over what is typed.
+        verifiers = (*run.parts.verifiers, *run.parts.watch)
+        with Progress(run, any(getattr(v, "terminal", False) for v in verifiers)) as progress:
             results = run.execute(progress, seconds)
     except KeyboardInterrupt:
         results = run.results()
