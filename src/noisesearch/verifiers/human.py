@@ -27,6 +27,7 @@ from .human_terminal import Terminal
 from .settings import VerifierSettings
 
 POLL = 0.3  # seconds between looks for an answer
+LAST = 1.0  # seconds that a stopped run gives to answers that are being kept
 LANES = 256  # questions that can be open at once
 NAME = "human"
 SKIPPED = "the person skipped it"
@@ -90,7 +91,8 @@ class Person(Away):
         self.front, self.pairs = front, pairs
         self._begun = False
         self._turns: dict[str, threading.Lock] = {}  # by condition
-        self._lock = threading.Lock()
+        self._state = threading.Condition()
+        self._looking = 0  # threads
 
     @property
     def terminal(self) -> bool:
@@ -104,13 +106,22 @@ class Person(Away):
 
     def close(self) -> None:
         self.front.close()
-        if self._begun:
-            self.record.close()
+        with self._state:  # what was answered in time is kept before the program ends
+            self._state.wait_for(lambda: self._looking == 0, LAST)
 
     def look(self, looks: Sequence[Look]) -> list[Verdict]:
-        with self._lock:
+        with self._state:
+            self._looking += 1
             if not self._begun:  # there is no run
                 self.begin(Path(tempfile.mkdtemp(prefix="noisesearch-")), {})
+        try:
+            return self._looked(looks)
+        finally:
+            with self._state:
+                self._looking -= 1
+                self._state.notify_all()
+
+    def _looked(self, looks: Sequence[Look]) -> list[Verdict]:
         keyed = [(look.key or digest(look.picture.tobytes().hex()), look) for look in looks]
         found: dict[tuple[Condition, str], Verdict] = {}
         for condition in dict.fromkeys(look.condition for look in looks):

@@ -41,8 +41,11 @@ class Page:
         self._shell = files(__package__).joinpath("human_page.html").read_text("utf-8")
 
     def begin(self, run: Path) -> None:
-        """Told where the page goes."""
-        self._run = run.resolve()
+        """Told where the page goes, perhaps after a run that was stopped."""
+        self._run, self._said = run.resolve(), False
+        self._over.clear()
+        self._open.clear()
+        self._refused.clear()
 
     @contextmanager
     def asking(self, question: Question, pictures: Sequence[Path]) -> Iterator[None]:

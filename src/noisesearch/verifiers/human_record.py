@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..journal import Journal
 from ..trajectory import Condition
@@ -63,23 +64,21 @@ class Record:
                         return known
             name = f"q{len(self.questions) + 1}"
             new = Question(name, str(condition), condition.key, shown, best)
-            self._journal.append({"question": name, "condition": new.condition, "of": new.of,
-                                  "shown": list(shown), "best": best is not None})  # fmt: skip
+            self._keep({"question": name, "condition": new.condition, "of": new.of,
+                        "shown": list(shown), "best": best is not None})  # fmt: skip
             self.questions[name] = new
             return new
 
     def answered(self, question: Question, answer: Answer) -> None:
         """Keep what was said."""
         with self._lock:
-            self._journal.append(
-                {"answer": question.name, "text": answer.text, "seconds": answer.seconds}
-            )
+            self._keep({"answer": question.name, "text": answer.text, "seconds": answer.seconds})
             self.answers[question.name] = answer
 
     def numbered(self, condition: Condition, numbers: Mapping[str, float]) -> None:
         """Keep the numbers that candidates were given."""
         with self._lock:
-            self._journal.append({"numbers": dict(numbers), "of": condition.key})
+            self._keep({"numbers": dict(numbers), "of": condition.key})
             self._numbers[condition.key] |= numbers
 
     def numbers(self, condition: Condition) -> Mapping[str, float]:
@@ -111,8 +110,9 @@ class Record:
         """Where the picture of the best so far is."""
         return self.folder / "best" / f"{condition.key}.png"
 
-    def close(self) -> None:
-        self._journal.close()
+    def _keep(self, line: Mapping[str, Any]) -> None:
+        self._journal.append(line)
+        self._journal.close()  # on the disk: at a person's pace there is time for that
 
 
 def cost(said: list[Answer]) -> dict[str, float]:

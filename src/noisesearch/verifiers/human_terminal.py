@@ -31,7 +31,8 @@ class Terminal:
         self._over = ""  # the reason why no answer can come any more
 
     def begin(self, run: Path) -> None:
-        """Nothing to make ready."""
+        """A new run, perhaps after one that was stopped."""
+        self._over = ""
 
     @contextmanager
     def asking(self, question: Question, pictures: Sequence[Path]) -> Iterator[None]:
