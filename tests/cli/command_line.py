@@ -89,9 +89,10 @@ class Tool:
         """The installed command in a process group of its own."""
         # A shell's background job ignores Ctrl-C, and so would its children.
         options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(
             [str(TOOL), *map(str, arguments)],
-            cwd=self.cwd, env=self.environment, stdin=subprocess.DEVNULL, text=True,
+            cwd=self.cwd, env=self.environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options,
         )  # fmt: skip
 
