@@ -14,6 +14,7 @@ from .given_images import Images
 from .models.choice import model_of as model_of
 from .models.protocol import Model
 from .spec import RunSpec, settings
+from .verifiers.settings import VerifierSettings
 
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
@@ -74,7 +75,7 @@ def verifier_of(name: str, model: Model | None) -> Verifier:
     kind, given = forms.written(name)
     roles = {} if model is None else model.verifiers
     chosen = settings("verifier", kind, registry.load("verifier", kind, roles), given)
-    if hasattr(chosen, "open"):
+    if isinstance(chosen, VerifierSettings):
         opened: Verifier = chosen.open() if model is None else chosen.open_for(model)
         return opened
     if kind in roles:
@@ -117,7 +118,7 @@ def named(given: Any, model: Model, objects: dict[str, Verifier]) -> list[str]:
     for each in listed(given):
         if isinstance(each, str):
             names += expand([forms.located(n) for n in forms.separated(each)], model)
-        elif hasattr(each, "open"):
+        elif isinstance(each, VerifierSettings):
             names.append(forms.located(str(each)))
         else:
             name = name_of(each)

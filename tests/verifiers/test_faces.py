@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(text: str) -> FacesVerifier:
-    verifier = build.verifier_named(text, {})
+    verifier = build.verifier_of(text, None)
     assert isinstance(verifier, FacesVerifier)
     return verifier
 

@@ -25,7 +25,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(text: str) -> ImageNetLiteVerifier:
-    verifier = build.verifier_named(text, {})
+    verifier = build.verifier_of(text, None)
     assert isinstance(verifier, ImageNetLiteVerifier)
     return verifier
 

