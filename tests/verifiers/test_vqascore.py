@@ -126,6 +126,9 @@ def test_probabilities(kind: str, folders: dict[str, Path]) -> None:
     other = scores(asked.open(), texts, images)
     assert not torch.isclose(other, against_no).any()
     assert scores(asked.open(), ("a cat", None), noise(2)).isnan().tolist() == [False, True]
+    same = VqaScore(weights=given, against="no", question="is it a cat?").open()
+    assert torch.equal(scores(same, ("a red circle", None), noise(2)),
+                       scores(asked.open(), ("a cat", "a cat"), noise(2)))  # fmt: skip
 
 
 def test_blip_answers_as_transformers_does(blip_folder: Path) -> None:
@@ -220,7 +223,7 @@ def test_a_question_is_made_of_tokens_once(
 
 def test_questions_share_what_was_seen(blip_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = VqaScore(weights=str(blip_folder)).open()
-    two = VqaScore(weights=str(blip_folder), question="is it {}?").open()
+    two = VqaScore(weights=str(blip_folder), question="is it {}?", part="is-it").open()
     looks: list[int] = []
     monkeypatch.setattr(
         blip_vqa.Network, "seen",
@@ -228,7 +231,7 @@ def test_questions_share_what_was_seen(blip_folder: Path, monkeypatch: pytest.Mo
     )  # fmt: skip
     views = Views(noise(4), [Condition(text=text) for text in PROMPTS])
     with torch.inference_mode():
-        assert not torch.equal(one(views)["vqascore"], two(views)["vqascore"])
+        assert not torch.equal(one(views)["vqascore"], two(views)["is-it"])
     assert looks == [4]
 
 
@@ -286,8 +289,10 @@ def test_what_cannot_be_asked_is_said(
         with pytest.raises(ConfigError, match=said):
             VqaScore(**given).open()
 
-    with pytest.raises(ValueError, match=r"needs \{\} where the prompt"):
-        VqaScore(question="is it there?")
+    with pytest.raises(ValueError, match="question is empty; write one"):
+        VqaScore(question=" ")
+    with pytest.raises(ValueError, match=r"part 'a b' must be a word"):
+        VqaScore(part="a b")
     other = make_imagereward(tmp_path / "other")
     refused("lacks .*text_decoder.bert", weights=str(other / "ImageReward.pt"))
     bare = tmp_path / "bare"

@@ -158,7 +158,8 @@ def vocabulary(of: Files, tokenizer: str) -> Path:
 
 def tokenizer(of: Files, path: Path, most: int) -> Any:
     """A BertTokenizer of a list of tokens, which must not be longer than ``most``."""
-    words = path.read_text(encoding="utf-8").splitlines()
+    # Lines as BERT's own reader parts them: some tokens are breaks of Unicode.
+    words = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     if len(words) > most:
         raise ConfigError(
             f"{path} lists {len(words)} tokens, and verifier {of.verifier!r} knows {most}: give "

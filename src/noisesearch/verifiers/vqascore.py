@@ -3,6 +3,7 @@ the picture shows the prompt."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -24,12 +25,15 @@ SCALE = 0.25
 
 @dataclass(frozen=True)
 class VqaScoreVerifier:
-    """The probability of yes to ``question``; NaN where there is no prompt to ask about."""
+    """The probability of yes to ``question``; NaN where it asks about a prompt and there is none.
+
+    ``against``: no, or all answers.
+    """
 
     answerer: Answerer
     question: str
     against: str
-    name: str = "vqascore"
+    name: str
     batch: int | None = None
 
     @property
@@ -57,7 +61,8 @@ class VqaScoreVerifier:
         asked = [self.question.replace("{}", text or "") for text in texts]
         yes, no = self.answerer(views, asked).unbind(1)
         score = (yes - no).sigmoid() if self.against == "no" else yes.exp()
-        none = torch.tensor([text is None for text in texts], device=score.device)
+        unasked = [text is None and "{}" in self.question for text in texts]
+        none = torch.tensor(unasked, device=score.device)
         return {self.name: score.masked_fill(none, float("nan"))}
 
 
@@ -71,9 +76,14 @@ class VqaScore(VerifierSettings):
         description="file, folder or hub id of BLIP-VQA, or folder or hub id of a chat model that "
         "looks at pictures",
     )
-    question: str = Field(QUESTION, description="what is asked; {} stands for the prompt")
+    question: str = Field(
+        QUESTION, description="what is asked; {} stands for the prompt, if it counts"
+    )
     against: Literal["all", "no"] = Field(
         "all", description="the probability among all answers, or among yes and no alone"
+    )
+    part: str = Field(
+        "vqascore", description="what the score is called, where several questions are asked"
     )
     tokenizer: str = Field(
         blip.BERT,
@@ -85,14 +95,21 @@ class VqaScore(VerifierSettings):
     @field_validator("question")
     @classmethod
     def _asks(cls, question: str) -> str:
-        if "{}" not in question:
-            raise ValueError(f"question {question!r} needs {{}} where the prompt is to stand")
+        if not question.strip():
+            raise ValueError("question is empty; write one, with {} where the prompt is to stand")
         return question
+
+    @field_validator("part")
+    @classmethod
+    def _called(cls, part: str) -> str:
+        if not re.fullmatch(r"[A-Za-z][\w-]*", part):
+            raise ValueError(f"part {part!r} must be a word of letters, digits, - and _")
+        return part
 
     def open(self) -> VqaScoreVerifier:
         of = files(self.name, self.weights, ("*.safetensors", "*.pth", "*.bin"),
                    also=("*.json", "*.txt", "*.model", "*.jinja"))  # fmt: skip
-        return VqaScoreVerifier(self._answerer(of), self.question, self.against)
+        return VqaScoreVerifier(self._answerer(of), self.question, self.against, self.part)
 
     def _answerer(self, of: Files) -> Answerer:
         # The published code's checkpoint is a file alone, without a configuration.
