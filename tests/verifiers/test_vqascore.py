@@ -17,7 +17,7 @@ import noisesearch as ns
 from noisesearch.errors import ConfigError
 from noisesearch.forms import written
 from noisesearch.testing import VerifierContract
-from noisesearch.testing.tiny_blip import make_blip_vqa, make_chat_vqa, make_imagereward
+from noisesearch.testing.tiny_blip import make_imagereward, make_vqascore, make_vqascore_chat
 from noisesearch.trajectory import Condition
 from noisesearch.verifiers import blip_vqa, chat_vqa
 from noisesearch.verifiers.answers import by_length
@@ -31,12 +31,12 @@ PROMPTS = ("a red circle", "a blue square above a yellow ring", "a cat", "an old
 
 @pytest.fixture(scope="module")
 def blip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_blip_vqa(tmp_path_factory.mktemp("blip-vqa"))
+    return make_vqascore(tmp_path_factory.mktemp("blip-vqa"))
 
 
 @pytest.fixture(scope="module")
 def chat_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_chat_vqa(tmp_path_factory.mktemp("chat-vqa"))
+    return make_vqascore_chat(tmp_path_factory.mktemp("chat-vqa"))
 
 
 @pytest.fixture(scope="module")
@@ -184,25 +184,38 @@ def test_published_names_are_read_too(blip_folder: Path, tmp_path: Path) -> None
     assert torch.equal(scores(alone, PROMPTS, noise(4)), scores(folder, PROMPTS, noise(4)))
 
 
-def test_a_chat_model_is_asked_as_by_its_own_processor(chat_folder: Path) -> None:
+@pytest.mark.parametrize("kind", ["llava", "idefics3"])
+def test_a_chat_model_is_asked_as_by_its_own_processor(kind: str, tmp_path: Path) -> None:
+    """One picture and question at a time; the verifier has them together, padded."""
     import transformers
 
-    verifier = VqaScore(weights=str(chat_folder)).open()
-    processor = transformers.AutoProcessor.from_pretrained(chat_folder)
-    model = transformers.AutoModelForImageTextToText.from_pretrained(chat_folder).eval()
+    verifier = VqaScore(weights=str(make_vqascore_chat(tmp_path, kind))).open()
+    processor = transformers.AutoProcessor.from_pretrained(tmp_path)
+    model = transformers.AutoModelForImageTextToText.from_pretrained(tmp_path).eval()
     yes = processor.tokenizer.convert_tokens_to_ids(["Yes", "yes"])
-    images, found = noise(len(PROMPTS)), []
-    for image, prompt in zip(images, PROMPTS, strict=True):
-        text = (
-            f'USER: <image>\nDoes this figure show "{prompt}"? Please answer yes or no. ASSISTANT:'
-        )
+    texts, images, found = (*PROMPTS, "a cat and " * 20), noise(len(PROMPTS) + 1), []
+    for image, prompt in zip(images, texts, strict=True):
+        asked = f'Does this figure show "{prompt}"? Please answer yes or no.'
         array = (image.movedim(0, -1) * 255).round().to(torch.uint8).numpy()
-        given = processor(text=text, images=array, return_tensors="pt")
+        given = processor(
+            text=f"USER: <image>\n{asked} ASSISTANT:", images=array, return_tensors="pt"
+        )
         with torch.inference_mode():
             found.append(model(**given).logits[0, -1].softmax(0)[yes].sum())
     torch.testing.assert_close(
-        scores(verifier, PROMPTS, images), torch.stack(found), atol=1e-6, rtol=1e-4
+        scores(verifier, texts, images), torch.stack(found), atol=1e-6, rtol=1e-4
     )
+
+
+def test_a_model_that_keeps_all_logits_says_the_same(
+    chat_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verifier = VqaScore(weights=str(chat_folder)).open()
+    asked = scores(verifier, PROMPTS, noise(4))
+    network: Any = verifier.networks[0]
+    whole = network.forward
+    monkeypatch.setattr(network, "forward", lambda use_cache, **given: whole(**given))
+    torch.testing.assert_close(scores(verifier, PROMPTS, noise(4)), asked, atol=1e-7, rtol=1e-5)
 
 
 def test_a_question_is_made_of_tokens_once(
@@ -301,7 +314,7 @@ def test_what_cannot_be_asked_is_said(
     refused("no vocab.txt; put vocab.txt", weights=str(bare), tokenizer=str(bare))
     (bare / "vocab.txt").write_text("word\n" * 500)
     refused("lists 500 tokens", weights=str(bare))
-    mute = make_chat_vqa(tmp_path / "mute")
+    mute = make_vqascore_chat(tmp_path / "mute")
     (mute / "chat_template.jinja").unlink()
     refused("has no chat template", weights=str(mute))
     for file in chat_folder.iterdir():

@@ -46,7 +46,7 @@ def make_imagereward(folder: str | Path) -> Path:
     return place
 
 
-def make_blip_vqa(folder: str | Path) -> Path:
+def make_vqascore(folder: str | Path) -> Path:
     """BLIP-VQA as transformers saves it, with BERT's vocab.txt."""
     import transformers
 
@@ -63,34 +63,78 @@ def make_blip_vqa(folder: str | Path) -> Path:
     return place
 
 
-def make_chat_vqa(folder: str | Path) -> Path:
-    """LLaVA as transformers saves it, with its processor and a chat template."""
+def make_vqascore_chat(folder: str | Path, kind: str = "llava") -> Path:
+    """A chat model as transformers saves it, with its processor and a chat template.
+
+    ``kind``: llava, which sees a picture as one square, or idefics3, which cuts it in tiles.
+    """
+    place, tokenizer = Path(folder), tokenizers.gemma(["Yes", "yes", "No", "no"])
+    network, processor = CHATS[kind](tokenizer)
+    _saved(network, place)
+    processor.save_pretrained(place)
+    return place
+
+
+def _llava(tokenizer: Any) -> tuple[Any, Any]:
     import transformers
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-    place = Path(folder)
-    tokenizer = tokenizers.gemma(["Yes", "yes", "No", "no"])
     tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
     config = transformers.LlavaConfig(
-        vision_config=transformers.CLIPVisionConfig(
-            hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-            image_size=SIDE, patch_size=PATCH,
-        ),
-        text_config=transformers.LlamaConfig(
-            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-            num_attention_heads=2, num_key_value_heads=2, pad_token_id=tokenizer.pad_token_id,
-        ),
+        vision_config=transformers.CLIPVisionConfig(**_seeing()),
+        text_config=_speaking(tokenizer),
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-    )  # fmt: skip
-    _saved(transformers.LlavaForConditionalGeneration(config), place)
+    )
     pictures = CLIPImageProcessorPil(
         size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
     )
-    transformers.LlavaProcessor(
+    processor = transformers.LlavaProcessor(
         pictures, tokenizer, patch_size=PATCH, vision_feature_select_strategy="default",
         num_additional_image_tokens=1, chat_template=CHAT,
-    ).save_pretrained(place)  # fmt: skip
-    return place
+    )  # fmt: skip
+    return transformers.LlavaForConditionalGeneration(config), processor
+
+
+def _idefics3(tokenizer: Any) -> tuple[Any, Any]:
+    import transformers
+    from transformers.models.idefics3.image_processing_pil_idefics3 import (
+        Idefics3ImageProcessorPil,
+    )
+
+    places = [f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2)]
+    around = ["<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": [*around, *places]})
+    config = transformers.Idefics3Config(
+        vision_config=_seeing(), text_config=_speaking(tokenizer), scale_factor=2,
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    pictures = Idefics3ImageProcessorPil(
+        size={"longest_edge": 2 * SIDE}, max_image_size={"longest_edge": SIDE}
+    )
+    tokens = (SIDE // PATCH // 2) ** 2
+    processor = transformers.Idefics3Processor(
+        pictures, tokenizer, image_seq_len=tokens, chat_template=CHAT
+    )
+    return transformers.Idefics3ForConditionalGeneration(config), processor
+
+
+CHATS = {"llava": _llava, "idefics3": _idefics3}
+SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+         "num_attention_heads": 2}  # fmt: skip
+
+
+def _seeing() -> dict[str, int]:
+    return {**SMALL, "image_size": SIDE, "patch_size": PATCH}
+
+
+def _speaking(tokenizer: Any) -> Any:
+    import transformers
+
+    return transformers.LlamaConfig(
+        vocab_size=len(tokenizer), num_key_value_heads=2, pad_token_id=tokenizer.pad_token_id,
+        **SMALL,
+    )  # fmt: skip
 
 
 def _begun(folder: str | Path) -> tuple[Path, list[str]]:

@@ -69,7 +69,7 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             for published, ours in VISION_NAMES:
                 rest = re.sub(published, ours, rest)
         if not rest.endswith("position_ids"):
-            found[f"{kind}.{rest}"] = value
+            found[f"{kind}.{rest}".rstrip(".")] = value
     return found
 
 
