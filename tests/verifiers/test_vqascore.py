@@ -207,15 +207,17 @@ def test_a_chat_model_is_asked_as_by_its_own_processor(kind: str, tmp_path: Path
     )
 
 
-def test_a_model_that_keeps_all_logits_says_the_same(
-    chat_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_layer_of_a_chat_model_sees_one_place_of_a_row(chat_folder: Path) -> None:
+    """However long the questions of its companions are: one shape, and so the same bits."""
     verifier = VqaScore(weights=str(chat_folder)).open()
-    asked = scores(verifier, PROMPTS, noise(4))
     network: Any = verifier.networks[0]
-    whole = network.forward
-    monkeypatch.setattr(network, "forward", lambda use_cache, **given: whole(**given))
-    torch.testing.assert_close(scores(verifier, PROMPTS, noise(4)), asked, atol=1e-7, rtol=1e-5)
+    shapes: list[tuple[int, ...]] = []
+    handle = network.lm_head.register_forward_hook(lambda *of: shapes.append(tuple(of[2].shape)))
+    scores(verifier, PROMPTS, noise(4))
+    scores(verifier, PROMPTS[:1] * 4, noise(4))
+    handle.remove()
+    assert {shape[:2] for shape in shapes} == {(4, 1)}
+    assert not network.lm_head._forward_pre_hooks, "a model is left as it was"
 
 
 def test_a_question_is_made_of_tokens_once(
@@ -339,6 +341,17 @@ def test_a_model_that_needs_another_package_is_said(
     monkeypatch.setattr("transformers.AutoProcessor.from_pretrained", lacking)
     with pytest.raises(ConfigError, match=r"Torchvision library\); install it, or give a model"):
         VqaScore(weights=str(chat_folder)).open()
+
+
+def test_a_model_without_a_known_last_layer_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_vqascore_chat(tmp_path, "idefics3")
+    kind = "transformers.Idefics3ForConditionalGeneration.get_output_embeddings"
+    monkeypatch.setattr(kind, lambda self: None)
+    monkeypatch.setattr("noisesearch.verifiers.weights._LOADED", {})
+    with pytest.raises(ConfigError, match=r"Idefics3.* does not say which of its layers"):
+        VqaScore(weights=str(folder)).open()
 
 
 def test_a_vocabulary_without_an_answer_is_said(

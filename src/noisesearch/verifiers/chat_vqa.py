@@ -6,7 +6,6 @@ through.
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,13 +66,19 @@ class Chat:
             key: value.to(model.device, model.dtype if value.is_floating_point() else None)
             for key, value in given.items()
         }
-        places = sorted(set(at))
-        if "logits_to_keep" in inspect.signature(model.forward).parameters:
-            keep = torch.tensor(places, device=model.device)
-            logits: Tensor = model(**given, use_cache=False, logits_to_keep=keep).logits
-        else:
-            logits = model(**given, use_cache=False).logits[:, places]
-        return logits[range(len(at)), [places.index(place) for place in at]].float()
+        rows = torch.arange(len(at), device=model.device)
+        places = torch.tensor(at, device=model.device)
+
+        def at_places(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor]:
+            return (args[0][rows, places][:, None],)
+
+        # As many places as rows, whatever they are, so that a row's bits are its own.
+        handle = model.get_output_embeddings().register_forward_pre_hook(at_places)
+        try:
+            logits: Tensor = model(**given, use_cache=False).logits[:, 0].float()
+        finally:
+            handle.remove()
+        return logits
 
     def _seen(self, picture: npt.NDArray[np.uint8]) -> Tensors:
         """What the processor makes of a picture [H, W, 3]."""
@@ -143,6 +148,11 @@ def _network(library: Any, of: Files, precision: str) -> Any:
         raise ConfigError(
             f"{of.of} is no whole checkpoint of verifier {of.verifier!r}: it lacks {len(lost)} "
             f"weights ({first_of(lost)}); {of.instead}"
+        )
+    if network.get_output_embeddings() is None:
+        raise ConfigError(
+            f"verifier {of.verifier!r} cannot ask {of.of}: a {type(network).__name__} does not "
+            f"say which of its layers makes words; give another model, such as {SPARE}"
         )
     return network.eval().requires_grad_(False)
 
