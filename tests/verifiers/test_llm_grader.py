@@ -153,6 +153,17 @@ def test_several_answers_in_any_order_are_put_back() -> None:
     assert server.calls == 3 == spent(list(verdicts), "calls")
 
 
+def test_the_same_picture_is_paid_for_once() -> None:
+    with GraderServer(number) as server:
+        grader = graded(server, per_call=4)
+        verdicts = grader.look([numbered(i) for i in (1, 2, 1, 1)])
+        grader.close()
+    assert [v.parts["llm-grader"] for v in verdicts] == [0.1, 0.2, 0.1, 0.1]
+    (body,) = server.bodies
+    assert len(body["messages"][1]["content"]) == 4, "two questions, each with its picture"
+    assert verdicts[2].spent == {"cached": 1}
+
+
 def test_repeats_give_mean_and_spread() -> None:
     draws = iter([10.0, 20.0, 60.0])
     with GraderServer(lambda *_: next(draws)) as server:

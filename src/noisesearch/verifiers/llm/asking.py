@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock, Thread
 from typing import Generic
 
@@ -60,18 +60,24 @@ class Asker(Generic[Kind]):
         return Subject(key, prompt, tuple(png(frame) for frame in shown))
 
     def ask(self, subjects: Sequence[Subject]) -> list[Answered[Kind]]:
-        """One for each, in their order."""
-        known = [self.cache.get(s.key, self.kind) for s in subjects]
-        found = [Answered(answer, spent={"cached": 1}) for answer in known]
-        new = [i for i, answer in enumerate(known) if answer is None]
+        """One for each, in their order; what is asked twice is paid for once."""
+        found: dict[str, Answered[Kind]] = {}
+        for subject in subjects:
+            if (answer := self.cache.get(subject.key, self.kind)) is not None:
+                found[subject.key] = Answered(answer, spent={"cached": 1})
+        new = list({s.key: s for s in subjects if s.key not in found}.values())
         groups = [new[i : i + self.per_call] for i in range(0, len(new), self.per_call)]
 
-        def work(group: list[int]) -> None:
-            for i, answered in zip(group, self._call([subjects[i] for i in group]), strict=True):
-                found[i] = answered
+        def work(group: list[Subject]) -> None:
+            for subject, answered in zip(group, self._call(group), strict=True):
+                found[subject.key] = answered
 
         side_by_side(work, groups, self.lanes)
-        return found
+        answers: list[Answered[Kind]] = []
+        for subject in subjects:
+            answers.append(found[subject.key])
+            found[subject.key] = replace(found[subject.key], spent={"cached": 1})
+        return answers
 
     def _call(self, subjects: Sequence[Subject]) -> list[Answered[Kind]]:
         bill = Bill()
@@ -114,7 +120,9 @@ def png(picture: Picture) -> bytes:
     return file.getvalue()
 
 
-def side_by_side(work: Callable[[list[int]], None], of: Sequence[list[int]], lanes: int) -> None:
+def side_by_side(
+    work: Callable[[list[Subject]], None], of: Sequence[list[Subject]], lanes: int
+) -> None:
     """``work`` on each, in up to ``lanes`` threads; the first error is raised when all are done.
 
     The threads are daemons: a run that is stopped does not wait for calls that it made.

@@ -27,13 +27,18 @@ class Local:
                 "install 'noisesearch[verifiers]'"
             ) from error
         instead = "give model=FOLDER with an image-text-to-text model and its processor"
+        path = Path(model).expanduser()
+        source = str(path) if path.exists() else model
         try:
-            source = str(Path(model).expanduser()) if Path(model).expanduser().exists() else model
             self.processor: Any = AutoProcessor.from_pretrained(source)
             loaded: Any = AutoModelForImageTextToText.from_pretrained(source, dtype="auto")
         except Exception as error:  # whatever the files, the hub or the classes may raise
-            raise unreachable(f"{model!r}, the model of verifier 'llm-grader',", error, instead
-                              ) from error  # fmt: skip
+            if path.exists():
+                said = str(error).splitlines()[0].rstrip(".")
+                raise ConfigError(f"{model} cannot be loaded as the model of verifier "
+                                  f"'llm-grader' ({said}); {instead}") from error  # fmt: skip
+            what = f"{model!r}, the model of verifier 'llm-grader',"
+            raise unreachable(what, error, instead) from error
         if getattr(self.processor, "chat_template", None) is None:
             raise ConfigError(f"{model} has no chat template, so it cannot be asked; {instead}")
         self.model = loaded.to(device).eval().requires_grad_(False)
