@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from threading import Lock
 from typing import Any
 
 import pytest
 
 from noisesearch.verifiers.llm.calls import Bill, Caller, Limits, Subject
 from noisesearch.verifiers.llm.errors import Failed
-from noisesearch.verifiers.llm.http import waiting
+from noisesearch.verifiers.llm.http import Http, waiting
 from noisesearch.verifiers.llm.local import unfenced
 from noisesearch.verifiers.llm.schema import Comparison, Grade, schema
 from noisesearch.verifiers.llm.services import SERVICES, Asked, Said
@@ -135,6 +138,47 @@ def test_the_cap_in_money_holds_over_a_resume() -> None:
     assert bill.spent() == {
         "calls": 2, "tokens_in": 2000, "tokens_out": 400, "usd": pytest.approx(0.008),
     }  # fmt: skip
+
+
+def test_no_more_calls_at_once_than_lanes() -> None:
+    """However many threads ask."""
+    active, most, lock = 0, 0, Lock()
+
+    class Slow(Backend):
+        def __call__(self, asked: Asked) -> Said:
+            nonlocal active, most
+            with lock:
+                active += 1
+                most = max(most, active)
+            time.sleep(0.01)
+            with lock:
+                active -= 1
+            return super().__call__(asked)
+
+    asking = caller(Slow(), Clock(), lanes=2)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: asking.ask([SUBJECT], Bill()), range(16)))
+    assert len(answers) == 16 and most == 2
+
+
+def test_a_reply_that_trickles_in_is_given_up() -> None:
+    """The limit is one for the whole call, not for each piece of its reply."""
+    httpx = pytest.importorskip("httpx")
+    clock, sent = Clock(), list[float]()
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(100):
+            clock.time += 1
+            sent.append(clock.time)
+            yield b" "
+
+    http = Http(SERVICES["openai"], "http://nowhere", "", 10.0, clock.now)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=pieces()))
+    http._client = httpx.Client(transport=transport)
+    with pytest.raises(Failed, match="no whole reply in 10 s"):
+        http(Asked("m", "i", [], None, None))
+    http.close()
+    assert len(sent) == 11
 
 
 def test_a_run_that_is_stopped_tries_no_more() -> None:

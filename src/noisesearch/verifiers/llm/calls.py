@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from threading import Event, Lock
+from threading import BoundedSemaphore, Event, Lock
 from typing import Protocol
 
 from ...keys import digest, seed_of
@@ -45,8 +45,10 @@ class Bill:
 
 @dataclass(frozen=True)
 class Limits:
-    """``per_minute``: tries; ``usd_in``, ``usd_out``: of a million tokens."""
+    """``lanes``: calls at once, whoever asks; ``per_minute``: tries; ``usd_in``, ``usd_out``: of
+    a million tokens."""
 
+    lanes: int = 4
     retries: int = 5
     per_minute: float | None = None
     max_calls: int | None = None
@@ -86,6 +88,7 @@ class Caller:
         self._stopped = Event()
         self._now, self._sleep = now, sleep or self._stopped.wait
         self._lock = Lock()
+        self._lanes = BoundedSemaphore(limits.lanes)
         self._total = Bill()
         self._under_way = 0
         self._dearest = 0.0  # usd of a call
@@ -130,7 +133,8 @@ class Caller:
         asked = Asked(self.model, self.instructions, questions, self.schema, self.temperature)
         tokens = (0, 0)
         try:
-            said = self.backend(asked)
+            with self._lanes:
+                said = self.backend(asked)
             tokens = (said.tokens_in, said.tokens_out)
             return None, tokens, list(read(said.text, self.kind, [q.id for q in questions]))
         except Failed as failed:

@@ -16,7 +16,7 @@ from ...errors import ConfigError
 from .errors import Failed
 from .services import Asked, Said, Service
 
-AGAIN = (408, 409, 425, 429)  # of the 4xx those that another try may change
+AGAIN = (408, 409, 425, 429)  # below 500, those that another try may change
 PATIENCE = 3600.0  # seconds that a service may ask to wait
 LONGEST = 16 * 2**20  # bytes of a reply
 SHOWN = 200  # letters of what a service says of its failure
@@ -54,7 +54,7 @@ class Http:
         failed: Failed | None = None
         try:
             status, headers, raw = self._post(asked)
-        except self._httpx.HTTPError as error:
+        except Exception as error:  # of the network, the address, or a client closed under way
             kind, said = type(error).__name__, str(error)
             failed = Failed(self._clean(f"{kind}: {said}" if said else kind)[:SHOWN])
         if failed is not None:
@@ -63,7 +63,7 @@ class Http:
         if status != 200:
             raise Failed(
                 f"HTTP {status}: {' '.join(text.split())[:SHOWN]}",
-                final=400 <= status < 500 and status not in AGAIN,
+                final=status < 500 and status not in AGAIN,
                 after=waiting(headers.get("retry-after", "")),
             )
         try:

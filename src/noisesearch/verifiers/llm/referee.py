@@ -80,7 +80,8 @@ class Referee(Away):
     ``pairs``: each with each; ratings in logits by Bradley and Terry, shifted until the
     incumbent's is what it was. ``tournament``: a knock-out, whose champion then meets the
     incumbent: a mark above it, level with it or a mark below. The others are below both, by a
-    mark for each match that they fell short.
+    mark for each match that they fell short. One logit, or mark, is taken for the scale: how far
+    candidates of one prompt usually lie apart is not measured here.
     """
 
     asker: Asker[Comparison]
