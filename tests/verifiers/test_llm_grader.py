@@ -24,6 +24,7 @@ from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.calls import Bill
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.protocol import Verifier, Views
+from noisesearch.verifiers.video import scores
 
 pytest.importorskip("httpx")
 
@@ -58,9 +59,10 @@ def test_only_the_overall_mark_is_wanted_where_no_objective_is_named() -> None:
 @pytest.mark.parametrize("per_call", [1, 4])
 def test_a_thousand_looks_with_faults_in_three_of_ten_calls(per_call: int) -> None:
     """No answer lands on another candidate, no failure becomes a score, every try is counted."""
-    kinds = [kind for kind in FAULTS if kind != "stall"]
+    # Time-outs seldom, since each takes its time, and with one question a call alone.
+    kinds = [*FAULTS[1:] * 5, *FAULTS[: per_call == 1]]
     with GraderServer(number, faults=0.3, kinds=kinds, seed=5) as server:
-        grader = graded(server, per_call=per_call, retries=1)
+        grader = graded(server, per_call=per_call, retries=1, timeout=2)
         looks = [numbered(i) for i in range(1000)]
         rounds = [looks[i : i + per_call] for i in range(0, 1000, per_call)]
         with ThreadPoolExecutor(grader.lanes) as pool:
@@ -73,8 +75,11 @@ def test_a_thousand_looks_with_faults_in_three_of_ten_calls(per_call: int) -> No
         else:
             assert verdict.parts["llm-grader"] == i / 10
     assert spent(verdicts, "calls") == server.calls
-    assert spent(verdicts, "failures") == sum(server.faulty.values()) > 0.2 * server.calls
-    assert set(server.faulty) - {""} == set(kinds), "each kind came"
+    failures, faults = spent(verdicts, "failures"), sum(server.faulty.values())
+    # A machine that is busy may take too long once without being told to.
+    assert failures >= faults if "stall" in kinds else failures == faults
+    assert faults > 0.2 * server.calls
+    assert set(server.faulty) == set(kinds), "each kind came"
     # One try more: 9 of 100 calls fail twice; of four in a call each has two tries alone besides.
     assert 0 < len(missing) < (150 if per_call == 1 else 40)
 
@@ -88,7 +93,8 @@ def test_a_call_that_takes_too_long_is_given_up() -> None:
         grader = graded(server, retries=1, timeout=0.1)
         (verdict,) = grader.look([numbered(1)])
         grader.close()
-    assert str(verdict.parts["llm-grader"]) == "llm-grader: ReadTimeout: timed out (after 2 tries)"
+    reason = str(verdict.parts["llm-grader"])
+    assert reason.startswith("llm-grader: ReadTimeout") and reason.endswith("(after 2 tries)")
     assert verdict.spent == {"calls": 2, "failures": 2}
 
 
@@ -232,9 +238,12 @@ def test_a_video_is_eight_of_its_frames() -> None:
     with GraderServer(number) as server:
         grader = graded(server)
         (verdict,) = grader.look([Look(frames, RED, "video")])
+        videos = torch.from_numpy(frames / np.float32(255)).movedim(-1, -3)[None]
+        scored = scores(grader, Views(videos, [RED]))
         grader.close()
     at = np.linspace(0, 19, 8).round()
-    assert verdict.parts["llm-grader"] == pytest.approx(at.mean() / 10)
+    assert verdict.parts["llm-grader"] == pytest.approx(at.mean() / 10) == scored["llm-grader"]
+    assert server.calls == 2, "one for all of its frames"
 
 
 def test_chosen_by_name_as_a_verifier_of_a_run(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from llm_grading import RED, numbered
 from noisesearch import build
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
-from noisesearch.testing.tiny_grader import make_grader
+from noisesearch.testing.tiny_llm_grader import make_llm_grader
 from noisesearch.verifiers.away import Look
 from noisesearch.verifiers.llm.grader import ASPECTS, Grader
 
@@ -22,7 +22,7 @@ from noisesearch.verifiers.llm.grader import ASPECTS, Grader
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("grader")
-    make_grader(folder)
+    make_llm_grader(folder)
     return folder
 
 

@@ -102,7 +102,7 @@ class GraderServer:
             self.headers = [*self.headers[-9:], headers]
             wrong = self._random.random() < self.faults
             fault = self._random.choice(self.kinds) if wrong else ""
-            self.faulty[fault] += wrong
+            self.faulty.update([fault] if wrong else [])
             order = self._random.random()
         match fault:
             case "stall":

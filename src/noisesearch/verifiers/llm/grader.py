@@ -26,6 +26,8 @@ class Grader(Away):
     overall mark, which is what a search goes by. Asked ``repeats`` times, the means of the
     answers, and their standard deviation as ``spread``."""
 
+    video = True  # a few frames in one question
+
     asker: Asker[Grade]
     repeats: int = 1
     fingerprint: str = ""

@@ -84,6 +84,8 @@ class Referee(Away):
     candidates of one prompt usually lie apart is not measured here.
     """
 
+    video = True  # a few frames in one question
+
     asker: Asker[Comparison]
     mode: Literal["pairs", "tournament"]
     repeats: int = 1

@@ -14,7 +14,7 @@ TEMPLATE = (
 )
 
 
-def make_grader(folder: Path) -> None:
+def make_llm_grader(folder: Path) -> None:
     """A LLaVA model of random weights and its processor, saved as published ones are."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
