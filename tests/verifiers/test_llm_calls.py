@@ -20,7 +20,7 @@ from noisesearch.verifiers.llm.local import unfenced
 from noisesearch.verifiers.llm.schema import Comparison, Grade, schema
 from noisesearch.verifiers.llm.services import SERVICES, Asked, Said
 
-SUBJECT = Subject("key", {"prompt": "a cat"}, (b"png",))
+SUBJECT = Subject("key", {"prompt": "a cat"}, ())
 
 
 class Clock:

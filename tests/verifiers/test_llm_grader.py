@@ -124,7 +124,7 @@ def test_keys_reach_nothing_that_is_written(
         grader = graded(server, backend=backend, key_env="MY_KEY", cache=str(tmp_path), retries=1)
         verdict = grader.look([numbered(1)])[0]
         with pytest.raises(Exception, match="HTTP") as caught:
-            grader.asker.caller.ask([grader.asker.subject(RED, [numbered(1).picture])], Bill())
+            grader.asker.caller.ask([grader.asker.subject(RED, [])], Bill())
         grader.close()
     assert any("sk-secret/1+2" in value for value in server.headers[-1].values())
     assert "[key]" in str(verdict.parts)
@@ -293,6 +293,15 @@ def test_a_key_in_place_of_its_name_is_not_repeated(beside: str) -> None:
     with pytest.raises(ConfigError, match="never the key itself") as caught:
         build.verifier_of(f"llm-grader(key_env=sk-secret, {beside})", model_of("shapes"))
     assert "secret" not in str(caught.value)
+
+
+def test_a_word_in_place_of_a_key_spoils_no_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services that need no key are often given one such as this."""
+    monkeypatch.setenv("MY_KEY", "score")
+    with GraderServer(number) as server:
+        grader = graded(server, key_env="MY_KEY")
+        assert grader.look([numbered(50)])[0].parts["llm-grader"] == 5
+        grader.close()
 
 
 def test_the_vendors_key_goes_to_the_vendor_alone(monkeypatch: pytest.MonkeyPatch) -> None:

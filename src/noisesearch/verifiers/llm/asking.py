@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock, Thread
 from typing import Generic
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
 from ...keys import digest
 from ...trajectory import Condition
-from ..video import FRAMES
 from .cache import Cache
 from .calls import Bill, Caller, Subject
 from .errors import Failed
 from .schema import Kind
-
-Picture = npt.NDArray[np.uint8]
+from .shown import Shown
 
 
 @dataclass(frozen=True)
@@ -46,18 +38,15 @@ class Asker(Generic[Kind]):
     lanes: int
     of: str
 
-    def subject(
-        self, condition: Condition, pictures: Sequence[Picture], repeat: int = 0
-    ) -> Subject:
+    def subject(self, condition: Condition, shown: Sequence[Shown], repeat: int = 0) -> Subject:
         """The question about pictures of a condition; Failed where it has no words."""
         if condition.text is None and condition.label is not None:
             raise Failed(f"a grader needs a prompt, and {condition} has no words")
         prompt = {"prompt": condition.text or ""}
         if condition.negative:
             prompt["unwanted"] = condition.negative
-        shown = [frame for picture in pictures for frame in frames(picture)]
-        key = digest(self.of, prompt, [content(frame) for frame in shown], repeat)
-        return Subject(key, prompt, tuple(png(frame) for frame in shown))
+        key = digest(self.of, prompt, [each.key for each in shown], repeat)
+        return Subject(key, prompt, tuple(shown))
 
     def ask(self, subjects: Sequence[Subject]) -> list[Answered[Kind]]:
         """One for each, in their order; what is asked twice is paid for once."""
@@ -98,26 +87,6 @@ class Asker(Generic[Kind]):
             self.cache.put(subject.key, answer)
             found.append(Answered(answer, spent={} if found else bill.spent()))
         return found
-
-
-def content(picture: Picture) -> str:
-    """Names what is in it."""
-    return digest(picture.shape, hashlib.blake2b(picture.tobytes()).hexdigest())
-
-
-def frames(picture: Picture) -> list[Picture]:
-    """The picture, or of a video [F, H, W, 3] a few frames, the first and the last among them."""
-    if picture.ndim == 3:
-        return [picture]
-    at = np.linspace(0, len(picture) - 1, min(FRAMES, len(picture))).round().astype(int)
-    return [picture[i] for i in at]
-
-
-def png(picture: Picture) -> bytes:
-    """The file of uint8 [H, W, 3]."""
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG")
-    return file.getvalue()
 
 
 def side_by_side(

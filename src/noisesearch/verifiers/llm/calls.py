@@ -13,6 +13,7 @@ from ...keys import digest, seed_of
 from .errors import Failed
 from .schema import Answer, read, schema
 from .services import Asked, Question, Said
+from .shown import Shown
 
 LONGEST_WAIT = 60.0  # seconds, of our own choosing; a service may ask for more
 
@@ -63,7 +64,7 @@ class Subject:
 
     key: str
     prompt: Mapping[str, str]
-    images: tuple[bytes, ...]
+    shown: tuple[Shown, ...]
 
 
 class Caller:
@@ -127,9 +128,10 @@ class Caller:
     ) -> tuple[Failed | None, tuple[int, int], list[Answer]]:
         # Another id at each try, so that a late or repeated answer is none to this one.
         questions = [
-            Question(f"{i + 1}-{digest(s.key, attempt)[:8]}", s.prompt, s.images)
+            Question(f"{i + 1}-{digest(s.key, attempt)[:8]}", s.prompt,
+                     tuple(file for each in s.shown for file in each.files))
             for i, s in enumerate(subjects)
-        ]
+        ]  # fmt: skip
         asked = Asked(self.model, self.instructions, questions, self.schema, self.temperature)
         tokens = (0, 0)
         try:

@@ -11,6 +11,7 @@ from ..away import Away, Look, Verdict
 from .asking import Answered, Asker
 from .errors import Failed
 from .schema import ASPECTS, Grade
+from .shown import Shown
 
 NAME = "llm-grader"
 MEAN, SPREAD = f"{NAME}.mean", f"{NAME}.spread"
@@ -60,15 +61,18 @@ class Grader(Away):
         self.asker.caller.close()
 
     def look(self, looks: Sequence[Look]) -> Sequence[Verdict]:
-        rounds = [self._round(looks, repeat) for repeat in range(self.repeats)]
+        shown = [Shown(look.picture) for look in looks]
+        rounds = [self._round(looks, shown, repeat) for repeat in range(self.repeats)]
         return [self._verdict(of) for of in zip(*rounds, strict=True)]
 
-    def _round(self, looks: Sequence[Look], repeat: int) -> list[Answered[Grade]]:
+    def _round(
+        self, looks: Sequence[Look], shown: Sequence[Shown], repeat: int
+    ) -> list[Answered[Grade]]:
         found: list[Answered[Grade]] = [Answered(None) for _ in looks]
         subjects = {}
         for i, look in enumerate(looks):
             try:
-                subjects[i] = self.asker.subject(look.condition, [look.picture], repeat)
+                subjects[i] = self.asker.subject(look.condition, [shown[i]], repeat)
             except Failed as failed:
                 found[i] = Answered(None, str(failed))
         for i, answered in zip(subjects, self.asker.ask(list(subjects.values())), strict=True):

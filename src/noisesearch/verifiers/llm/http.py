@@ -19,6 +19,7 @@ from .services import Asked, Said, Service
 AGAIN = (408, 409, 425, 429)  # below 500, those that another try may change
 PATIENCE = 3600.0  # seconds that a service may ask to wait
 LONGEST = 16 * 2**20  # bytes of a reply
+SHORTEST = 8  # letters of a key; less is a word such as "none" that may be a part of any reply
 SHOWN = 200  # letters of what a service says of its failure
 
 
@@ -44,8 +45,9 @@ class Http:
         self._service, self._endpoint, self._timeout = service, endpoint.rstrip("/"), timeout
         self._now, self._lock = now, Lock()
         self._headers = service.key_header(key) if key else {}
-        self._hidden = (key, key.replace("/", r"\/"), quote(key, safe=""),
-                        base64.b64encode(key.encode()).decode())  # fmt: skip
+        forms = (key, key.replace("/", r"\/"), quote(key, safe=""),
+                 base64.b64encode(key.encode()).decode())  # fmt: skip
+        self._hidden = forms if len(key) >= SHORTEST else ()
         self._client: Any = None
 
     def __call__(self, asked: Asked) -> Said:
@@ -98,7 +100,7 @@ class Http:
     def _clean(self, text: str) -> str:
         """Without the key, however a service may repeat it."""
         for hidden in self._hidden:
-            text = text.replace(hidden, "[key]") if hidden else text
+            text = text.replace(hidden, "[key]")
         return text
 
     def close(self) -> None:

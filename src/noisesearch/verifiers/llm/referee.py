@@ -15,11 +15,12 @@ import numpy as np
 from ...journal import replace
 from ...trajectory import Condition
 from ..away import Away, Look, Verdict
-from .asking import Asker, Picture, content
+from .asking import Asker
 from .errors import Failed
 from .grader import NAME, mean, total
 from .ratings import bradley_terry, knock_out
 from .schema import Comparison
+from .shown import Picture, Shown
 
 MODES = ("pairs", "tournament")
 POINTS = {"first": 1.0, "second": 0.0, "neither": 0.5}
@@ -116,8 +117,8 @@ class Referee(Away):
     def _round(self, condition: Condition, pictures: Sequence[Picture]) -> list[Verdict]:
         """One verdict for each picture; the same picture is one player, however often it comes."""
         before = self.memory.get(condition.key)
-        shown = [*pictures, *([] if before is None else [before.picture])]
-        names = [content(picture) for picture in shown]
+        shown = [Shown(p) for p in (*pictures, *([] if before is None else [before.picture]))]
+        names = [each.key for each in shown]
         players = dict(zip(names, shown, strict=True))
         place = {name: i for i, name in enumerate(players)}
         holder = None if before is None else place[names[-1]]
@@ -128,7 +129,7 @@ class Referee(Away):
         rated = {i: r for i, r in enumerate(ratings) if r is not None}
         best = max(rated, key=lambda i: rated[i], default=None)
         if best is not None and (before is None or rated[best] > before.rating):
-            self.memory.put(condition.key, Incumbent(games.pictures[best], rated[best]))
+            self.memory.put(condition.key, Incumbent(games.shown[best].picture, rated[best]))
         verdicts: list[Verdict] = []
         for name in names[: len(pictures)]:
             rating = ratings[place[name]]
@@ -143,7 +144,7 @@ class _Games:
 
     asker: Asker[Comparison]
     condition: Condition
-    pictures: Sequence[Picture]
+    shown: Sequence[Shown]
     repeats: int
     spent: list[Mapping[str, float]] = field(default_factory=list)
     reason: str = ""
@@ -151,27 +152,27 @@ class _Games:
     def __call__(self, pairs: Sequence[tuple[int, int]]) -> list[float | None]:
         """The share of the points that the first of each pair had over both orders of showing;
         None without an answer to each order: who is shown first has an advantage or a handicap."""
-        shown = [(i, j, r) for i, j in pairs for r in range(self.repeats)]
-        there = self._points(shown)
-        back = self._points([(j, i, r) for i, j, r in shown])
+        asked = [(i, j, r) for i, j in pairs for r in range(self.repeats)]
+        there = self._points(asked)
+        back = self._points([(j, i, r) for i, j, r in asked])
         shares: list[float | None] = []
-        for at in range(0, len(shown), self.repeats):
+        for at in range(0, len(asked), self.repeats):
             of = slice(at, at + self.repeats)
             one = [p for p in there[of] if p is not None]
             two = [1 - p for p in back[of] if p is not None]
             shares.append((mean(one) + mean(two)) / 2 if one and two else None)
         return shares
 
-    def _points(self, shown: Sequence[tuple[int, int, int]]) -> list[float | None]:
+    def _points(self, asked: Sequence[tuple[int, int, int]]) -> list[float | None]:
         """Of the one that is shown first."""
         try:
             subjects = [
-                self.asker.subject(self.condition, [self.pictures[i], self.pictures[j]], repeat)
-                for i, j, repeat in shown
+                self.asker.subject(self.condition, [self.shown[i], self.shown[j]], repeat)
+                for i, j, repeat in asked
             ]
         except Failed as failed:
             self.reason = str(failed)
-            return [None for _ in shown]
+            return [None for _ in asked]
         points: list[float | None] = []
         for answered in self.asker.ask(subjects):
             self.spent.append(answered.spent)
