@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from noisesearch.errors import ConfigError
+from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.calls import Bill, Caller, Limits, Subject
 from noisesearch.verifiers.llm.errors import Failed
 from noisesearch.verifiers.llm.http import Http, waiting
@@ -179,6 +182,12 @@ def test_a_reply_that_trickles_in_is_given_up() -> None:
         http(Asked("m", "i", [], None, None))
     http.close()
     assert len(sent) == 11
+
+
+def test_without_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(ConfigError, match=r"pip install 'noisesearch\[llm\]'"):
+        LLMGrader(model="m", endpoint="http://nowhere", cache="off").open()
 
 
 def test_a_run_that_is_stopped_tries_no_more() -> None:

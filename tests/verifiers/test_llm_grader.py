@@ -214,6 +214,16 @@ def test_a_cached_answer_costs_nothing(tmp_path: Path) -> None:
         assert look().parts == first.parts and server.calls == 6
 
 
+def test_the_usual_cache_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with GraderServer() as server:
+        grader = graded(server, cache="")
+        grader.look([numbered(1)])
+        grader.close()
+    (kept,) = (tmp_path / "noisesearch" / "llm-grader").rglob("*.json")
+    assert json.loads(kept.read_text())["overall"]["explanation"]
+
+
 def test_failures_are_not_cached(tmp_path: Path) -> None:
     with GraderServer(faults=1.0, kinds=["range"]) as server:
         grader = graded(server, cache=str(tmp_path), retries=0)
