@@ -92,7 +92,8 @@ class Page:
         return f"noisesearch answer {shlex.quote(str(self._run))}"
 
     def _write(self) -> None:
-        sections = [self._section(*each) for each in self._open.values()]
+        names = sorted(self._open, key=lambda name: (len(name), name))  # q2 before q10
+        sections = [self._section(*self._open[name]) for name in names]
         note = f'<p id="note" role="status">{self._note()}</p>'
         page = self._shell.replace("<!-- questions -->", "\n".join([note, *sections]))
         page = page.replace("<!-- command -->", escape(self._command))
