@@ -38,7 +38,7 @@ def test_a_search_looks_once_at_each_batch(
     try:
         found = ns.search(
             "a red circle", model=flux, verifier=list(pair), algorithm="random",
-            budget="8candidates", batch=4, seed=3, out=tmp_path / "run",
+            budget="8candidates", rows=4, seed=3, out=tmp_path / "run",
         )  # fmt: skip
     finally:
         hook.remove()
@@ -47,7 +47,7 @@ def test_a_search_looks_once_at_each_batch(
     # The winner, and the baseline, were looked at with the others.
     assert sum(looks) == 8
     assert found.ledger["verifiers"]["aesthetic"]["samples"] == 8
-    again = ns.resume(tmp_path / "run", model=flux)
+    (again,) = ns.resume(tmp_path / "run", model=flux)
     assert again.winner.parts == found.winner.parts
 
 
