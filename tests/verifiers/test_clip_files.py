@@ -125,12 +125,12 @@ def test_of_a_hub_id_one_format_is_had(folder: Path, monkeypatch: pytest.MonkeyP
     state = load_file(str(folder / "model.safetensors"))
     wanted = score(folder)
     assert torch.equal(score("openai/clip-vit-large-patch14"), wanted)
-    assert [patterns[0] for patterns in asked] == ["model*.safetensors"]
+    assert [patterns[0] for patterns in asked] == ["model.safetensors"]
     asked.clear()
     (folder / "model.safetensors").unlink()
     torch.save(state, folder / "pytorch_model.bin")
     assert torch.equal(score("openai/clip-vit-large-patch14"), wanted)
-    assert [patterns[0] for patterns in asked] == ["model*.safetensors", "pytorch_model*.bin"]
+    assert [patterns[0] for patterns in asked] == list(clip_files.SAVED[:3])
 
 
 def test_a_tokenizer_from_elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +205,16 @@ def test_more_wrong_files(folder: Path, tmp_path: Path) -> None:
         HPSv2(weights=str(tmp_path), version="2.0").open()
 
 
+def test_two_checkpoints_in_one_folder(folder: Path) -> None:
+    state = load_file(str(folder / "model.safetensors"))
+    (folder / "model.safetensors").unlink()
+    for name in ("first.safetensors", "second.safetensors"):
+        save_file(state, str(folder / name))
+    with pytest.raises(ConfigError, match=r"\(first.safetensors, second.safetensors\), so they"):
+        ClipScore(weights=str(folder)).open()
+    assert ClipScore(weights=str(folder / "first.safetensors")).open()
+
+
 def test_a_tokenizer_of_more_words_than_the_network_knows(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     known = config["text_config"]["vocab_size"]
@@ -216,7 +226,6 @@ def test_a_tokenizer_of_more_words_than_the_network_knows(folder: Path) -> None:
 
 def test_a_head_of_another_backbone(tmp_path: Path) -> None:
     settings = tiny_clip.make_aesthetic(tmp_path)
-    tiny_clip.make_hpsv2(tmp_path / "other")
     state = torch.load(tmp_path / "sac+logos+ava1-l14-linearMSE.pth", weights_only=True)
     state["layers.0.weight"] = torch.zeros(1024, 768)
     torch.save(state, tmp_path / "large.pth")
@@ -224,6 +233,8 @@ def test_a_head_of_another_backbone(tmp_path: Path) -> None:
         ConfigError, match=r"takes vectors of 768 numbers, but those of .* have 24"
     ):
         Aesthetic(weights=str(tmp_path / "large.pth"), backbone=settings.backbone).open()
+    with pytest.raises(ConfigError, match=r"no file or folder /nowhere .*aesthetic\(backbone=/p"):
+        Aesthetic(weights=settings.weights, backbone="/nowhere").open()
     with pytest.raises(ConfigError, match=r"lacks 10 weights \(layers.0.bias"):
         torch.save({"fc.weight": torch.zeros(1)}, tmp_path / "other.pth")
         Aesthetic(weights=str(tmp_path / "other.pth"), backbone=settings.backbone).open()

@@ -91,14 +91,16 @@ class Aesthetic(VerifierSettings):
     def open(self) -> AestheticVerifier:
         of = files(self.name, self.weights, HEADS, ())
         head = loaded(of)
-        clip = checkpoint(self.name, self.backbone, self.dtype)
+        clip = checkpoint(self.name, self.backbone, self.dtype, setting="backbone")
         wanted, got = head.layers["0"].in_features, clip.config.projection_dim
         if wanted != got:
             raise ConfigError(
                 f"the head in {of.of} takes vectors of {wanted} numbers, but those of "
                 f"{clip.files.of} have {got}; the published head belongs to {CLIP_L}"
             )
-        return AestheticVerifier(clip.images, head, digest(of.fingerprint, clip.fingerprint)[:16])
+        return AestheticVerifier(
+            clip.images(), head, digest(of.fingerprint, clip.fingerprint)[:16]
+        )
 
 
 def loaded(of: Files) -> Head:

@@ -21,7 +21,8 @@ from .clip_towers import ImageTower, TextTower
 from .settings import Precision
 from .weights import Files, files, filled, shared
 
-PATTERNS = ("model*.safetensors", "pytorch_model*.bin", "*.safetensors", "*.pt", "*.pth", "*.bin")
+SAVED = ("model.safetensors", "model-*.safetensors", "pytorch_model.bin", "pytorch_model-*.bin")
+PATTERNS = (*SAVED, "*.safetensors", "*.pt", "*.pth", "*.bin")
 TOKENIZER = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json")
 VOCABULARY = TOKENIZER[:2]  # one of them is enough
 # Names of a whole checkpoint that are not the image tower's, and not the text tower's.
@@ -60,14 +61,15 @@ class Checkpoint:
         config.vision_config.projection_dim = config.projection_dim
         return config
 
-    @property
     def images(self) -> ImageTower:
+        """The tower of pictures."""
         key = ("clip images", self.fingerprint, self.dtype)
         network = shared(key, partial(self._tower, "Vision", BESIDE_IMAGES))
         return ImageTower(network, key, self.config.vision_config.image_size)
 
     def texts(self, tokenizer: str) -> TextTower:
-        """``tokenizer``: folder or hub id of its files, where the weights' folder has none."""
+        """The tower of sentences. ``tokenizer``: folder or hub id of its files, where the weights'
+        folder has none."""
         folder = self._with_tokenizer(tokenizer)
         split = _tokenizer(self.files.verifier, folder)
         config = self.config.text_config
@@ -136,11 +138,18 @@ class Checkpoint:
 
 
 def checkpoint(
-    verifier: str, source: str, dtype: Precision, patterns: Sequence[str] = PATTERNS
+    verifier: str,
+    source: str,
+    dtype: Precision,
+    patterns: Sequence[str] = PATTERNS,
+    setting: str = "weights",
 ) -> Checkpoint:
-    """The CLIP that a file, a folder or a hub id holds; ConfigError where there is none."""
+    """The CLIP that a file, a folder or a hub id holds; ConfigError where there is none.
+
+    ``setting``: the verifier's setting that ``source`` is.
+    """
     _transformers(verifier)
-    return Checkpoint(files(verifier, source, patterns), dtype)
+    return Checkpoint(files(verifier, source, patterns, setting=setting), dtype)
 
 
 def _transformers(verifier: str) -> Any:

@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..keys import digest
 from ..trajectory import Condition
 from . import clip_towers as towers
-from .clip_files import PATTERNS, Checkpoint, checkpoint
+from .clip_files import PATTERNS, SAVED, Checkpoint, checkpoint
 from .clip_towers import ImageTower, Picture, Sentences, TextTower
 from .protocol import Views
 from .settings import Precision, VerifierSettings
@@ -21,6 +21,7 @@ from .settings import Precision, VerifierSettings
 CLIP_L = "openai/clip-vit-large-patch14"
 WEIGHTS = "file, folder or hub id of a CLIP, in the names of transformers or open_clip"
 TOKENIZER = "folder or hub id of the tokenizer's files, where there are none beside the weights"
+VERSIONS = {"2.0": "HPS_v2_compressed", "2.1": "HPS_v2.1_compressed"}  # of HPSv2, as files
 DTYPE = "float32, bfloat16 or float16: of the networks; scores are float32"
 
 
@@ -96,7 +97,7 @@ class ClipSettings(VerifierSettings):
         instead: str = "use a model of texts, or a verifier of images alone, such as aesthetic",
     ) -> ClipVerifier:
         """The verifier that looks through this checkpoint."""
-        images, texts = of.images, of.texts(self.tokenizer)
+        images, texts = of.images(), of.texts(self.tokenizer)
         fingerprint = digest(of.fingerprint, texts.tokenizer)[:16]
         return ClipVerifier(
             self.name, picture, sentences, number, spread, instead, images, texts, fingerprint
@@ -148,18 +149,14 @@ class HPSv2(ClipSettings):
 
     def open(self) -> ClipVerifier:
         picture = towers.padded if self.antialias else towers.padded_without_antialias
-        of = self.checkpoint((f"{VERSIONS[self.version]}.safetensors",
-                              f"{VERSIONS[self.version]}.pt", *PATTERNS[:3]))  # fmt: skip
+        of = self.checkpoint((f"{VERSIONS[self.version]}.pt", *SAVED))
         # Not measured here and in no published table: PickScore's, which is a cosine of the same
         # network times 100.
         return self.verifier(of, picture, _text, lambda cosines: cosines, 0.007)
 
 
-VERSIONS = {"2.0": "HPS_v2_compressed", "2.1": "HPS_v2.1_compressed"}
-
-
 def clip_score(cosines: Tensor) -> Tensor:
-    """arXiv 2104.08718, equation 1."""
+    """arXiv 2104.08718, with its w = 2.5."""
     return 2.5 * cosines.clamp_min(0)
 
 

@@ -25,17 +25,19 @@ BRANCHES = ("state_dict", "model", "ema")
 class Files:
     """The files of one verifier's weights. ``folder`` holds them; ``weights``: those that count.
 
-    ``of`` is what the user gave or the default hub id, for sentences.
+    ``of`` is what the user gave or the default hub id, ``setting`` which of the verifier's
+    settings that is, for sentences.
     """
 
     verifier: str
     of: str
     folder: Path
     weights: tuple[Path, ...]
+    setting: str = "weights"
 
     @property
     def instead(self) -> str:
-        return _instead(self.verifier)
+        return _instead(self.verifier, self.setting)
 
     @property
     def fingerprint(self) -> str:
@@ -60,39 +62,49 @@ class Files:
         return content
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors by name, on the processor."""
+        """All tensors by name, on the processor; ConfigError where two files hold the same."""
         found: dict[str, Tensor] = {}
         for path in self.weights:
-            found |= tensors(path, self.instead, BRANCHES)
+            more = tensors(path, self.instead, BRANCHES)
+            if twice := sorted(found.keys() & more.keys()):
+                names = ", ".join(path.name for path in self.weights)
+                raise ConfigError(
+                    f"several files in {self.folder} hold {first_of(twice, 1)} ({names}), so they "
+                    f"are not one checkpoint; name one: "
+                    f"--verifier '{self.verifier}({self.setting}={path})'"
+                )
+            found |= more
         return found
 
 
 def files(
-    verifier: str, source: str, patterns: Sequence[str], also: Sequence[str] = ("*.json", "*.txt")
+    verifier: str,
+    source: str,
+    patterns: Sequence[str],
+    also: Sequence[str] = ("*.json", "*.txt"),
+    setting: str = "weights",
 ) -> Files:
     """The weights that ``source`` stands for: a file, a folder or a hub id, which is downloaded.
 
     ``patterns``: names of weights in order of preference; the first that matches anything counts,
-    all its matches together (shards). ``also``: what else of a hub id is needed.
+    all its matches together (shards). ``also``: what else of a hub id is needed. ``setting``: the
+    verifier's setting that ``source`` is.
     """
-    path = Path(source).expanduser()
+    path, instead = Path(source).expanduser(), _instead(verifier, setting)
     if path.is_file():
-        return Files(verifier, source, path.parent, (path,))
+        return Files(verifier, source, path.parent, (path,), setting)
     here = path.is_dir()
     if not here and (path.suffix in ENDINGS or source.startswith(("/", ".", "~"))):
-        raise ConfigError(
-            f"no file or folder {source} for verifier {verifier!r}; {_instead(verifier)}"
-        )
+        raise ConfigError(f"no file or folder {source} for verifier {verifier!r}; {instead}")
     for pattern in patterns:
         if not here:  # the hub often has the same weights in several formats: one is enough
             what = f"{source!r}, the weights of verifier {verifier!r},"
-            path = downloaded(source, [pattern, *also], what, _instead(verifier))
+            path = downloaded(source, [pattern, *also], what, instead)
         found = tuple(sorted(path.glob(pattern)))
         if found:
-            return Files(verifier, source, path, found)
+            return Files(verifier, source, path, found, setting)
     raise ConfigError(
-        f"{path} holds no weights of verifier {verifier!r} ({', '.join(patterns)}); "
-        f"{_instead(verifier)}"
+        f"{path} holds no weights of verifier {verifier!r} ({', '.join(patterns)}); {instead}"
     )
 
 
@@ -138,5 +150,5 @@ def shared(key: tuple[str, ...], load: Callable[[], Network]) -> Network:
     return found
 
 
-def _instead(verifier: str) -> str:
-    return f"give a folder with them: --verifier '{verifier}(weights=/path/to/folder)'"
+def _instead(verifier: str, setting: str) -> str:
+    return f"give a folder with them: --verifier '{verifier}({setting}=/path/to/folder)'"
