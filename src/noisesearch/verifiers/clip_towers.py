@@ -80,11 +80,8 @@ class TextTower:
 
     def _vector(self, sentences: Sentences) -> Tensor:
         if sentences not in self.known:
-            # Kept from one call to another, of which the next may be one for gradients: those
-            # refuse what inference mode made. One condition a call, so that a vector does not
-            # depend on the others.
-            with torch.inference_mode(False), torch.no_grad():
-                self.known[sentences] = _unit(self._encoded(sentences).mean(0))
+            # Alone in its call, so that a vector does not depend on the other conditions.
+            self.known[sentences] = _unit(self._encoded(sentences).mean(0))
         return self.known[sentences]
 
     def _encoded(self, sentences: Sentences) -> Tensor:
