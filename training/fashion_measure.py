@@ -30,7 +30,8 @@ from noisesearch.worlds.fashion import networks, verifiers
 from noisesearch.worlds.fashion.data import CLASSES
 
 GENERATORS = (models.fashion, models.fashion_medium, models.fashion_small)
-JUDGES = (verifiers.oracle_is, verifiers.dino_linear, verifiers.clip_zeroshot, verifiers.checker)
+JUDGES = (verifiers.oracle_is, verifiers.dino_linear, verifiers.clip_zeroshot, verifiers.checker,
+          verifiers.oracle_fid)  # fmt: skip
 ROWS = 100
 
 

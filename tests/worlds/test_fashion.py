@@ -84,6 +84,52 @@ def test_networks_read_the_real_test_set(kind: str) -> None:
     assert (found.numpy() == labels[:1000]).mean() > 0.89
 
 
+def test_the_distance_of_one_picture_needs_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reference ships; samples are nearer to real pictures than noise is, and a set's distance
+    is by the same reference."""
+    monkeypatch.setenv(data.VARIABLE, "/nowhere")
+    judge = build.verifier_of("oracle-fid", build.model_of("fashion"))
+    seen = images(7, 4)
+    near, far = (
+        judge(Views(some, [Condition()] * 4))["oracle-fid"]
+        for some in (seen, torch.rand_like(seen))
+    )
+    assert (near > 2 * far).all() and judge.scale == {"oracle-fid": SCALES["oracle-fid"]}
+    found = ns.search(["bag", "coat"], model="fashion-small", algorithm="population", steps=1,
+                      verifier="oracle-fid", objective="frechet(oracle-fid)",
+                      budget="4candidates")  # fmt: skip
+    assert found.population is not None and found.population["winner"] < 0
+
+
+@there
+def test_the_reference_is_that_of_the_data() -> None:
+    """Of 1,000 of the 60,000 pictures, to the error of the sample."""
+    judge = build.verifier_of("oracle-fid", build.model_of("fashion"))
+    mean, covariance = judge.reference  # type: ignore[attr-defined]
+    grey = torch.tensor(data.load("train")[0][::60])[:, None].float() / 255
+    with torch.no_grad():
+        seen = networks.load("inception").features(grey).double().numpy()
+    assert np.abs(seen.mean(0) - mean).max() < 0.08
+    assert np.trace(np.cov(seen, rowvar=False)) == pytest.approx(np.trace(covariance), rel=0.08)
+
+
+@pytest.mark.parametrize("network", ["dino", "clip"])
+def test_self_supervised_by_the_worlds_own_networks(network: str) -> None:
+    model = build.model_of("fashion-small")
+    judge = build.verifier_of(f"self-supervised(network={network})", model)
+    seen = torch.rand(3, 1, 28, 28).expand(-1, 3, -1, -1)
+    part = f"self-supervised-{network}"
+    same = judge(Views(seen, [Condition()] * 3, {0.4: seen}))[part]
+    other = judge(Views(seen, [Condition()] * 3, {0.4: seen.flip(0)}))[part]
+    torch.testing.assert_close(same, torch.ones(3))
+    assert other[1] == same[1] and other[0] < 1 - 1e-4 and other[2] < 1 - 1e-4
+    if network == "dino":
+        of = networks.load("dino")
+        token = of.features(seen[:, :1])[:, :64]
+        wanted = torch.nn.functional.cosine_similarity(token, token.flip(0))
+        torch.testing.assert_close(other, wanted)
+
+
 @there
 def test_real_images_are_of_the_conditions_in_turn() -> None:
     model = build.model_of("fashion")

@@ -7,6 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from noisesearch import build
+from noisesearch.errors import ConfigError
+from noisesearch.trajectory import Condition
+from noisesearch.verifiers.protocol import Views
 from noisesearch.worlds.shapes import scorers
 from noisesearch.worlds.shapes.prompts import VOCABULARY, tokenize
 from noisesearch.worlds.shapes.render import render
@@ -90,3 +94,17 @@ def test_taste_sees_no_prompt_and_likes_one_big_vivid_thing() -> None:
 def test_unknown_name_is_refused() -> None:
     with pytest.raises(ValueError, match="image-text"):
         scorers.load("looks")
+
+
+def test_self_supervised_by_the_image_tower() -> None:
+    """A preview of the sample's own picture is like it, one of another picture less."""
+    judge = build.verifier_of("self-supervised", build.model_of("shapes"))
+    seen = torch.rand(3, 3, 32, 32)
+    same, other = (
+        judge(Views(seen, [Condition()] * 3, {0.4: previews}))["self-supervised-clip"]
+        for previews in (seen, seen.flip(0))
+    )
+    torch.testing.assert_close(same, torch.ones(3))
+    assert other[1] == same[1] and other[0] < 1 - 1e-4
+    with pytest.raises(ConfigError, match="compares a sample with its preview at time 0"):
+        judge(Views(seen, [Condition()] * 3))

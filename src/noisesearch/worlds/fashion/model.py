@@ -19,7 +19,14 @@ WEIGHTS = Path(__file__).parent / "weights"
 # Without guidance 87% of the samples are what was asked for (by training/README.md), with this
 # 93%.
 GUIDANCE = 1.25
-ROLES = ("oracle-is", "dino-linear", "clip-zeroshot", "checker")
+ROLES = {
+    "oracle-is": "oracle_is",
+    "oracle-fid": "oracle_fid",
+    "dino-linear": "dino_linear",
+    "clip-zeroshot": "clip_zeroshot",
+    "self-supervised": "SelfSupervised",
+    "checker": "checker",
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ def _model(name: str, summary: str) -> FashionModel:
     found = sit(WEIGHTS / f"{name}.safetensors")
     given = {f.name: getattr(found, f.name) for f in fields(found)}
     module = f"{__package__}.verifiers"
-    verifiers: Mapping[str, str] = {role: f"{module}:{role.replace('-', '_')}" for role in ROLES}
+    verifiers: Mapping[str, str] = {role: f"{module}:{target}" for role, target in ROLES.items()}
     given |= {"name": name, "summary": summary, "verifiers": verifiers, "guidance": GUIDANCE}
     return FashionModel(**given)
 

@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from ...fingerprint import of_file
+from ...keys import digest
+from ...set_forms import stored
 from ...verifiers.classes import of_class
+from ...verifiers.oracle import Distance
 from ...verifiers.protocol import Views
+from ...verifiers.self_supervised import Similarity
+from ...verifiers.settings import VerifierSettings
 from . import networks
 
 # The typical standard deviation of each score among samples of one class, averaged over the
 # classes; measured on the default generator by `python training/fashion_measure.py`.
-SCALES = {"oracle-is": 0.17, "dino-linear": 0.55, "clip-zeroshot": 0.1, "checker": 0.21}
+SCALES = {"oracle-is": 0.17, "dino-linear": 0.55, "clip-zeroshot": 0.1, "checker": 0.21,
+          "oracle-fid": 2.6}  # fmt: skip
+# Those of self-supervised by network, measured there by `python training/self_supervised.py`.
+SETTLED = {"dino": 0.1, "clip": 0.1}
+# Mean and covariance of the inception features of the 60,000 pictures to train, by
+# `python training/fashion_statistics.py`.
+STATISTICS = networks.WEIGHTS / "oracle-fid.npz"
 
 
 @dataclass(frozen=True)
@@ -98,3 +111,37 @@ def checker() -> OfClass:
         return torch.nn.functional.one_hot(logits.argmax(1), logits.shape[1]).float()
 
     return _of_class("checker", "inception", found, differentiable=False)
+
+
+def oracle_fid() -> Distance:
+    """Minus the Fréchet distance of one picture to real ones, by inception's features."""
+    network = _network("inception")
+    prints = digest([of_file(networks.path_of("inception")), of_file(STATISTICS)])[:16]
+    return Distance(
+        "oracle-fid", lambda views: network.features(_grey(views.images)), (network,), prints,
+        stored(STATISTICS), SCALES["oracle-fid"],
+    )  # fmt: skip
+
+
+class SelfSupervised(VerifierSettings):
+    """How like the x-prediction at time 0.4 is to the sample, by dino's class token or clip."""
+
+    name: ClassVar[str] = "self-supervised"
+
+    network: Literal["dino", "clip"] = Field(
+        default="dino",
+        description="whose features; the part is named self-supervised-NETWORK",
+    )
+
+    def open(self) -> Similarity:
+        of = _network(self.network)
+
+        def see(views: Views) -> Tensor:
+            seen = of.features(_grey(views.images))
+            # Of dino's two halves, class token and patches' mean, the first, as in the paper.
+            return seen.chunk(2, dim=1)[0] if self.network == "dino" else seen
+
+        return Similarity(
+            f"{self.name}-{self.network}", see, (of,), of_file(networks.path_of(self.network)),
+            SETTLED[self.network],
+        )  # fmt: skip

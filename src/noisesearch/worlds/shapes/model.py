@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 REAL_SEED = 2**31  # of the real pictures; training and benchmark have smaller ones
-ROLES = ("clipscore", "imagereward", "aesthetic", "checker")
+ROLES = ("clipscore", "imagereward", "aesthetic", "self-supervised", "checker")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class ShapesModel:
 
     @property
     def verifiers(self) -> Mapping[str, str]:
-        return {name: f"{__package__}.verifiers:{name}" for name in ROLES}
+        module = f"{__package__}.verifiers"
+        return {name: f"{module}:{name.replace('-', '_')}" for name in ROLES}
 
     @property
     def drafts(self) -> Mapping[str, str]:

@@ -11,9 +11,13 @@ from torch import Tensor
 from ...fingerprint import of_file
 from ...trajectory import Condition
 from ...verifiers.protocol import Views
+from ...verifiers.self_supervised import Similarity
 from . import prompts, scorers
 
 Score = Callable[[Tensor, Tensor], Tensor]
+# The deviation of self-supervised among images of one prompt; measured on the default generator
+# by `python training/self_supervised.py`.
+SETTLED = 0.1
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,14 @@ def imagereward() -> Learned:
 def aesthetic() -> Learned:
     """A rating of looks alone, about 1 to 10."""
     return _learned("aesthetic", "taste", lambda s: s, False)
+
+
+def self_supervised() -> Similarity:
+    """How like the x-prediction at time 0.4 is to the sample, by clipscore's image tower."""
+    judge = clipscore()
+    return Similarity(
+        "self-supervised-clip", judge.features, judge.networks, judge.fingerprint, SETTLED
+    )
 
 
 @dataclass(frozen=True)
