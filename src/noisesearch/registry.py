@@ -35,6 +35,7 @@ TABLES: dict[str, dict[str, str]] = {
         "llm-grader": "noisesearch.verifiers.llm:LLMGrader",
         "faces": "noisesearch.verifiers.faces:Faces",
         "imagenet-lite": "noisesearch.verifiers.imagenet_lite:ImageNetLite",
+        "ocr": "noisesearch.verifiers.ocr:Ocr",
         "process": "noisesearch.verifiers.process:Process",
         "safety": "noisesearch.verifiers.safety:Safety",
         "human": "noisesearch.verifiers.human:Human",

