@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import json
@@ -128,6 +129,18 @@ class TestServed(VerifierContract):
         assert (first.parts["words"], last.parts["words"]) == (3.0, 1.0)
         assert label.parts["words"] == "there is no number for this picture"
         assert set(raised.parts.values()) == {"ValueError: no such prompt"}
+
+
+def test_the_helper_runs_with_old_pythons_and_nothing_installed() -> None:
+    tree = ast.parse(Path(serve.__file__).read_text(), feature_version=(3, 10))
+    at_once = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {
+        alias.name for node in at_once if isinstance(node, ast.Import) for alias in node.names
+    }
+    names |= {str(node.module) for node in at_once if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+    with pytest.raises(ValueError, match="a lambda has no name"):
+        serve.serve(lambda images, conditions: [])
 
 
 FAULTY = """

