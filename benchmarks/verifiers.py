@@ -9,8 +9,8 @@ published sizes with random weights; ``--quick`` looks at fewer pictures.
   normalised by Pillow and numpy, each one's text is read, and the network sees all of them in one
   batch. The published code of two of the three calls its network a picture at a time, which
   is slower still.
-* ours: the verifiers of this library, as a search calls them, on the decoder's tensor: one CLIP for
-  both, each text read once; in float32 and in bfloat16.
+* ours: the verifiers of this library, as a search calls them, on the decoder's tensor: one CLIP
+  for both, each text read once; in float32 and in bfloat16.
 
 ``speedup_over_published`` (goal: at least 1.4) and ``speedup_bfloat16`` (at least 2.5) are medians
 over repeats of ratios within a repeat. ``score_change``: the largest change of a score in
