@@ -100,14 +100,6 @@ def as_verifier(target: Any, name: str) -> Verifier:
 
 def expand(names: Sequence[str], model: Model) -> list[str]:
     """`ensemble` becomes the model's own; doubles are left out."""
-    if "ensemble" in names:
-        known = {*registry.names("verifier"), *model.verifiers}
-        missing = [name for name in model.ensemble if name not in known]
-        if missing:
-            raise ConfigError(
-                f"the ensemble of {model.name} is {', '.join(model.ensemble)}, and there is no "
-                f"verifier {missing[0]!r} here; name others, such as --verifier file.py:function"
-            )
     wide = [n for name in names for n in (model.ensemble if name == "ensemble" else (name,))]
     return list(dict.fromkeys(wide))
 

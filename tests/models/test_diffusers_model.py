@@ -386,8 +386,11 @@ def test_without_diffusers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         model_of(str(folder))
 
 
-def test_an_ensemble_that_is_not_there_is_named() -> None:
-    """Catches a sentence about a verifier that the user never named."""
+def test_an_ensemble_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights are on the hub: which they are, and how to give others."""
+    constants = importlib.import_module("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ConfigError) as caught:
         ns.search("a cat", model=tiny_pipeline("flux"), budget=16)
-    assert "the ensemble of FluxPipeline is clipscore, aesthetic, imagereward" in str(caught.value)
+    for word in ("openai/clip-vit-large-patch14", "'clipscore'", "clipscore(weights="):
+        assert word in str(caught.value)

@@ -92,7 +92,7 @@ def test_colours_come_blue_first() -> None:
 def test_without_the_package_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"run: pip install 'noisesearch\[ocr\]'"):
-        build.verifier_named("ocr", {})
+        build.verifier_of("ocr", None)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ MAKERS = {
     "oracle-is": "tiny_vision:make_oracle_is",
     "pickscore": "tiny_clip:make_pickscore",
     "self-supervised": "tiny_vision:make_self_supervised",
-    "vqascore": "tiny_blip:make_blip_vqa",
+    "vqascore": "tiny_blip:make_vqascore",
 }
 
 

@@ -105,5 +105,5 @@ class VerifierContract:
         given = fill(list(images[:size]), size)  # the very tensor that it is handed
         before = given.clone()
         with torch.inference_mode():
-            verifier(Views(given, [*conditions, *[conditions[0]] * size][:size]))
+            verifier(shown(verifier, given, [*conditions, *[conditions[0]] * size][:size]))
         assert torch.equal(given, before)
