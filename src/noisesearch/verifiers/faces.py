@@ -75,14 +75,13 @@ class FacesVerifier:
     # Not measured on samples of a generator: one face.
     scale: Mapping[str, float] = field(default_factory=lambda: {NAME: 1.0})
     differentiable: bool = False
-    batch: int | None = None
+    batch: int | None = 1  # how many boxes are looked at depends on the image alone
 
     @property
     def networks(self) -> tuple[torch.nn.Module, ...]:
         return (self.network,)
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]:
-        # Image by image: how many boxes are looked at depends on the image alone.
         found = torch.tensor([self._number(image) for image in views.images])
         if self.count == ANY:
             return {NAME: found}

@@ -65,7 +65,7 @@ class OcrVerifier:
     # Not measured on samples of a generator: a letter in five.
     scale: Mapping[str, float] = field(default_factory=lambda: {NAME: 0.2})
     differentiable: bool = False
-    batch: int | None = None
+    batch: int | None = 1  # a reader reads one by one, and fillers would cost as much
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]:
         pictures = (views.images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
