@@ -70,6 +70,14 @@ def test_what_a_prompt_asks_for(text: str | None, count: int | None) -> None:
     assert asked_for(text) == count
 
 
+def test_a_prompt_without_a_number_is_refused_before_a_run(folder: Path) -> None:
+    two, cat = Condition(text="two men"), Condition(text="a cat")
+    opened(f"faces(weights={folder})").check([two])
+    opened(f"faces(weights={folder}, count=any)").check([cat])
+    with pytest.raises(ConfigError, match=r"'a cat' says none.*faces\(count=2\)"):
+        opened(f"faces(weights={folder})").check([two, cat])
+
+
 def test_of_boxes_that_overlap_the_surest_stays() -> None:
     boxes = torch.tensor([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [22, 2, 26, 6]]).float()
     sure = torch.tensor([0.8, 0.9, 0.7, 0.6])

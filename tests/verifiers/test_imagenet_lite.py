@@ -81,6 +81,10 @@ def test_which_class_is_asked_for(file: Path, tmp_path: Path) -> None:
     assert verifier.class_of(Condition(label=3)) == 3
     fixed = opened(f"imagenet-lite(weights={file}, label=7)")
     assert fixed.class_of(Condition(text="a cat")) == fixed.class_of(Condition(label=3)) == 7
+    verifier.check([Condition(label=999), Condition(text="a tabby")])
+    for none in (Condition(text="cats"), Condition(label=1000), Condition()):
+        with pytest.raises(ConfigError, match=r"imagenet-lite\(label=…\)"):
+            verifier.check([Condition(label=3), none])
     scores = verifier(seen(torch.rand(1, 3, 32, 32), "cats"))["imagenet-lite"]
     assert scores.isnan().all()
 

@@ -82,6 +82,14 @@ def test_several_texts_and_none() -> None:
     assert fixed(views)["ocr"].tolist() == [1, 1, 1]
 
 
+def test_a_prompt_without_quotes_is_refused_before_a_run() -> None:
+    wanted, none = Condition(text='a "door"'), Condition(text="a door")
+    OcrVerifier(brightness_read, "").check([wanted])
+    OcrVerifier(brightness_read, "", text="open").check([none])
+    with pytest.raises(ConfigError, match=r"'a door' has none; quote it"):
+        OcrVerifier(brightness_read, "").check([wanted, none])
+
+
 def test_colours_come_blue_first() -> None:
     got: list[Picture] = []
     verifier = OcrVerifier(lambda picture: got.append(picture) or [], "", text="x")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,7 +11,9 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from ..errors import ConfigError
 from ..tensor_files import tensors
+from ..trajectory import Condition
 from .mtcnn import Detector
 from .packaged import packaged
 from .protocol import Views
@@ -80,6 +82,16 @@ class FacesVerifier:
     @property
     def networks(self) -> tuple[torch.nn.Module, ...]:
         return (self.network,)
+
+    def check(self, conditions: Sequence[Condition]) -> None:
+        """ConfigError where the number is the prompt's and a prompt says none."""
+        for condition in conditions:
+            if self.count == PROMPT and asked_for(condition.text) is None:
+                raise ConfigError(
+                    f"verifier {NAME!r} compares the faces in an image with the persons that its "
+                    f"prompt counts, and {str(condition)!r} says none; say it, as in 'two men', "
+                    f"or give it: {NAME}(count=2), or {NAME}(count={ANY}) for constraints"
+                )
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]:
         found = torch.tensor([self._number(image) for image in views.images])

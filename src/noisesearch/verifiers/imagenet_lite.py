@@ -75,6 +75,17 @@ class ImageNetLiteVerifier:
     def networks(self) -> tuple[torch.nn.Module, ...]:
         return (self.network,)
 
+    def check(self, conditions: Sequence[Condition]) -> None:
+        """ConfigError where a condition is no class."""
+        for condition in conditions:
+            wanted = self.class_of(condition)
+            if wanted is None or wanted >= CLASSES:
+                raise ConfigError(
+                    f"verifier {NAME!r} scores how well an image shows a class, from class:0 to "
+                    f"class:{CLASSES - 1}, and {str(condition)!r} is none; give one for all "
+                    f"images with {NAME}(label=…), or the names of classes: {NAME}(classes=FILE)"
+                )
+
     def __call__(self, views: Views) -> Mapping[str, Tensor]:
         logits = self.network.logits(self._seen(views)).float()
         wanted = [self.class_of(c) for c in views.conditions]

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..trajectory import Condition
 from .packaged import packaged
 from .protocol import Views
 from .settings import VerifierSettings
@@ -67,13 +68,26 @@ class OcrVerifier:
     differentiable: bool = False
     batch: int | None = 1  # a reader reads one by one, and fillers would cost as much
 
+    def check(self, conditions: Sequence[Condition]) -> None:
+        """ConfigError where a condition asks for no text."""
+        for condition in conditions:
+            if not self._asked(condition):
+                raise ConfigError(
+                    f"verifier {NAME!r} reads the text that a prompt puts in quotes, and "
+                    f"{str(condition)!r} has none; quote it, or ask all images for one text with "
+                    f"{NAME}(text=…)"
+                )
+
     def __call__(self, views: Views) -> Mapping[str, Tensor]:
         pictures = (views.images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         scores = [
-            self._score(picture, [self.text] if self.text else quoted(condition.text))
+            self._score(picture, self._asked(condition))
             for picture, condition in zip(pictures, views.conditions, strict=True)
         ]
         return {NAME: torch.tensor(scores)}
+
+    def _asked(self, condition: Condition) -> Sequence[str]:
+        return [self.text] if self.text else quoted(condition.text)
 
     def _score(self, picture: Picture, asked: Sequence[str]) -> float:
         if not asked:
