@@ -17,7 +17,7 @@ from . import prompts, scorers
 Score = Callable[[Tensor, Tensor], Tensor]
 # The deviation of self-supervised among images of one prompt; measured on the default generator
 # by `python training/self_supervised.py`.
-SETTLED = 0.1
+SETTLED = 0.0066
 
 
 @dataclass(frozen=True)
