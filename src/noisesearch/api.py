@@ -89,11 +89,6 @@ class Request:
         serves again.
         """
         budget = Budget.parse(self.budget)
-        if budget.unit == "usd":
-            raise ConfigError(
-                "a budget in usd needs a verifier that costs money, and none of these does; "
-                "give the budget in nfe, candidates or seconds"
-            )
         images = Images.of(self.image, self.mask)
         given_model, algorithm = self._model(), self._algorithm()
         model = self._running(given_model, images)

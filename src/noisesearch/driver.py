@@ -212,7 +212,8 @@ class Driver:
             self._expired = True
             self.store.event("cut", seconds=round(self.clock() - self._began, 4))
         for search in live:
-            if search.stage == "searching" and (self._expired or self._own_time_over(search)):
+            over = self._expired or self._own_time_over(search) or self._own_money_over(search)
+            if search.stage == "searching" and over:
                 self._stop(search)
 
     def _over(self) -> bool:
@@ -220,7 +221,16 @@ class Driver:
         limits = [(self.seconds, mine)]
         if self.budget.unit == "s" and self.budget.per == "run":
             limits.append((self.budget.amount, self.elapsed))
+        if self.budget.unit == "usd" and self.budget.per == "run":
+            limits.append((self.budget.amount, self.store.money(self.store.spent)))
         return any(limit is not None and spent >= limit for limit, spent in limits)
+
+    def _own_money_over(self, live: Live) -> bool:
+        """Money is in the journal with what it bought, so that a resume stops there too."""
+        if self.budget.unit != "usd" or self.budget.per != "condition":
+            return False
+        spent = self.store.money(c.key for c in live.conditions)
+        return spent >= self.budget.amount * len(live.conditions)
 
     def _own_time_over(self, live: Live) -> bool:
         if self.budget.unit != "s" or self.budget.per != "condition" or live.started is None:

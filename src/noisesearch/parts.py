@@ -331,6 +331,7 @@ class Parts:
         """All of a run's; ConfigError for what cannot be, before there is a folder."""
         refusals.check_together(self)
         refusals.check_verifiers(self)
+        refusals.check_budget(self, budget)
         limit = self.limit(budget)
         first = self._search(0, limit)
         # What an algorithm refuses it refuses at its first yield.

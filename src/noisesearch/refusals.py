@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .ask import Ask, Gradient
+from .budget import Budget
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +40,15 @@ def check_verifiers(parts: Parts) -> None:
             f"verifier {back[0]!r} compares a sample with what it was predicted to be on the way, "
             f"and {parts.spec.model} is a black box that shows nothing on the way; choose another "
             "verifier"
+        )
+
+
+def check_budget(parts: Parts, budget: Budget) -> None:
+    """Of money that nothing costs."""
+    if budget.unit == "usd" and not any(getattr(v, "paid", False) for v in parts.verifiers):
+        raise ConfigError(
+            "a budget in usd needs a verifier that costs money, and none of these does; give the "
+            "budget in nfe, candidates or seconds"
         )
 
 

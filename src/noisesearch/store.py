@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -140,6 +140,11 @@ class RunStore:
         to be lost."""
         self.asking.setdefault(verifier, set()).update(keys)
         self.event("asking", verifier=verifier, of=list(keys))
+
+    def money(self, searches: Iterable[str]) -> float:
+        """What the verifiers of some searches cost so far, in usd."""
+        return sum(units.get("usd", 0.0) for search in searches
+                   for units in self.spent.get(search, {}).values())  # fmt: skip
 
     def spent_on(self, verifier: str) -> dict[str, float]:
         """What a verifier cost so far, by unit; ``unanswered`` counts looks that were lost."""

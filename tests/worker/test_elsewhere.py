@@ -194,3 +194,27 @@ def test_verifying_a_run_does_not_ask_it_again(tmp_path: Path) -> None:
     service = Service()
     found = verify(tmp_path, Given(verifiers={"bright": service}))
     assert found["winners"] == 2 and found["parts"] == 0.0 and not service.looks
+
+
+class Dear(Service):
+    """Costs a quarter a look."""
+
+    paid = True
+
+
+def test_a_budget_of_money_stops_the_search_and_a_resume(tmp_path: Path) -> None:
+    results = searched(Dear(), tmp_path, budget="3usd", algorithm="zero-order")
+    ledgers = [result.ledger for result in results]
+    spent = sum(ledger["usd"] for ledger in ledgers)
+    # What is in flight when it is reached comes on top: a round of each search.
+    assert 3 <= spent <= 3 + 2 * 5 * 0.25
+    assert all(result.winner.score >= result.baseline.score for result in results)
+    again = Dear()
+    resumed = ns.resume(tmp_path, verifier=again)
+    assert not again.looks and [r.ledger["usd"] for r in resumed] == [x["usd"] for x in ledgers]
+    assert [r.winner.trajectory for r in resumed] == [r.winner.trajectory for r in results]
+
+
+def test_a_budget_of_money_for_each_condition(tmp_path: Path) -> None:
+    results = searched(Dear(), tmp_path, budget="1usd/condition", algorithm="random")
+    assert all(result.ledger["usd"] >= 1 for result in results)
