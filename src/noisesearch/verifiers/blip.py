@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..hub import downloaded
-from .weights import Files
+from .weights import Files, transformers
 
 HEAD = 64  # numbers in an attention head
 VISION_EPS, TEXT_EPS = 1e-6, 1e-12
@@ -37,17 +37,6 @@ VISION_NAMES = (
     (r"\.attn\.proj\.", ".self_attn.projection."),
     (r"^norm\.", "post_layernorm."),
 )
-
-
-def transformers(verifier: str) -> Any:
-    """The library; ConfigError says how to install it."""
-    try:
-        return importlib.import_module("transformers")
-    except ImportError as error:
-        raise ConfigError(
-            f"verifier {verifier!r} needs the package transformers ({error}): "
-            "pip install 'noisesearch[verifiers]'"
-        ) from error
 
 
 def unfilled(verifier: str) -> AbstractContextManager[None]:

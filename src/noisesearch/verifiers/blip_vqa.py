@@ -20,7 +20,7 @@ from . import blip
 from .answers import by_length, padded
 from .preprocess import CLIP_MEAN, CLIP_STD, normalise, pillow_resize
 from .protocol import Views
-from .weights import Files, filled, shared
+from .weights import Files, filled, shared, transformers
 
 UNASKED = str.maketrans("", "", '.!"()*#:;~')  # letters that the published code takes out
 
@@ -61,7 +61,7 @@ def network(of: Files, vision_head: int = blip.HEAD, text_head: int = blip.HEAD)
     """The network of weights under transformers' names or the published code's, in float32."""
     state = blip.renamed(of.tensors())
     config = blip.text_config(of, state, "text_encoder.", text_head)
-    library = blip.transformers(of.verifier)
+    library = transformers(of.verifier)
     with blip.unfilled(of.verifier):
         vision = blip.vision_model(of, state, "vision_model.", vision_head)
         text = library.BlipTextModel(config, add_pooling_layer=False)

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, first_of
 from .answers import by_length, padded
-from .blip import transformers
 from .protocol import Views
-from .weights import Files, shared
+from .weights import Files, shared, transformers
 
 Tensors = dict[str, Tensor]
 MARKS = "▁Ġ "  # what stands in a vocabulary for the space before a word

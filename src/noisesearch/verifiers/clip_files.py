@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -19,7 +18,7 @@ from ..keys import digest
 from . import clip_names
 from .clip_towers import ImageTower, TextTower
 from .settings import Precision
-from .weights import Files, files, filled, shared
+from .weights import Files, files, filled, shared, transformers
 
 SAVED = ("model.safetensors", "model-*.safetensors", "pytorch_model.bin", "pytorch_model-*.bin")
 PATTERNS = (*SAVED, "*.safetensors", "*.pt", "*.pth", "*.bin")
@@ -55,7 +54,7 @@ class Checkpoint:
                 f"{content.get('model_type')!r}, but verifier {self.files.verifier!r} needs one "
                 f"of type 'clip'; {self.files.instead}"
             )
-        config = _transformers(self.files.verifier).CLIPConfig.from_dict(dict(content))
+        config = transformers(self.files.verifier).CLIPConfig.from_dict(dict(content))
         # Files of old name another size in there, which the network as a whole does not look at.
         config.text_config.projection_dim = config.projection_dim
         config.vision_config.projection_dim = config.projection_dim
@@ -114,7 +113,7 @@ class Checkpoint:
     def _tower(self, which: str, beside: Sequence[str]) -> nn.Module:
         """``which``: Vision or Text. ``beside``: names of the checkpoint that are not its own."""
         kind: Callable[[Any], nn.Module] = getattr(
-            _transformers(self.files.verifier), f"CLIP{which}ModelWithProjection"
+            transformers(self.files.verifier), f"CLIP{which}ModelWithProjection"
         )
         with torch.device("meta"):  # random numbers to be replaced take longer than reading does
             network = kind(getattr(self.config, f"{which.lower()}_config"))
@@ -148,22 +147,13 @@ def checkpoint(
 
     ``setting``: the verifier's setting that ``source`` is.
     """
-    _transformers(verifier)
+    transformers(verifier)
     return Checkpoint(files(verifier, source, patterns, setting=setting), dtype)
-
-
-def _transformers(verifier: str) -> Any:
-    try:
-        return importlib.import_module("transformers")
-    except ImportError as error:
-        raise ConfigError(
-            f"verifier {verifier!r} needs transformers: pip install 'noisesearch[verifiers]'"
-        ) from error
 
 
 def _tokenizer(verifier: str, folder: Path) -> Any:
     try:
-        return _transformers(verifier).CLIPTokenizer.from_pretrained(
+        return transformers(verifier).CLIPTokenizer.from_pretrained(
             str(folder), local_files_only=True
         )
     except Exception as error:  # whatever a file that is something else makes of the reader

@@ -22,7 +22,7 @@ from . import blip
 from .preprocess import clip_picture
 from .protocol import Views
 from .settings import Precision, VerifierSettings
-from .weights import Files, files, filled, shared
+from .weights import Files, files, filled, shared, transformers
 
 # Of raw scores on the annotated pairs; in the published code, not in its checkpoint.
 MEAN, STD = 0.16717362830052426, 1.0333394966054072
@@ -68,7 +68,7 @@ def network(of: Files, vision_head: int = blip.HEAD, text_head: int = blip.HEAD)
     config = blip.text_config(of, state, "text_encoder.", text_head)
     with blip.unfilled(of.verifier):
         vision = blip.vision_model(of, state, "vision_model.", vision_head)
-        text = blip.transformers(of.verifier).BlipTextModel(config, add_pooling_layer=False)
+        text = transformers(of.verifier).BlipTextModel(config, add_pooling_layer=False)
         made = Network(vision, text)
     # Projections of the training's other task are in the published file too.
     return filled(made, state, of, spare=("vision_proj.", "text_proj."))

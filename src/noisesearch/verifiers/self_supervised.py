@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch.nn.functional as F
@@ -16,11 +17,13 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..keys import digest
+from . import siglip
+from .clip_files import checkpoint
+from .clip_towers import cropped
 from .dino import PUBLISHED as DINO
 from .dino import WEIGHTS, backbone, tokens
 from .protocol import Views
 from .settings import Precision, VerifierSettings
-from .towers import seen, tower
 from .weights import files
 
 TIME = 0.4
@@ -111,10 +114,14 @@ class SelfSupervised(VerifierSettings):
         )  # fmt: skip
 
     def _eye(self) -> tuple[nn.Module, Callable[[Views], Tensor], str]:
-        of = files(self.name, self.weights or DEFAULTS[self.network], WEIGHTS, ("*.json",))
+        source = self.weights or DEFAULTS[self.network]
+        if self.network == "clip":
+            clip = checkpoint(self.name, source, self.dtype)
+            images = clip.images()
+            return images.network, partial(images.features, picture=cropped), clip.fingerprint
+        of = files(self.name, source, WEIGHTS, ("*.json",))
         if self.network == "dino":
             dino = backbone(of, self.dtype)
             return dino, lambda views: tokens(dino, views)[0][-1], of.fingerprint
-        kind = self.network
-        eye = tower(kind, of, self.dtype)
-        return eye, lambda views: seen(kind, eye, views), of.fingerprint
+        eye = siglip.tower(of, self.dtype)
+        return eye, partial(siglip.seen, eye), of.fingerprint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,17 @@ class Files:
                 )
             found |= more
         return found
+
+
+def transformers(verifier: str) -> Any:
+    """The library; ConfigError says how to install it."""
+    try:
+        return importlib.import_module("transformers")
+    except ImportError as error:
+        raise ConfigError(
+            f"verifier {verifier!r} needs the package transformers ({error}): "
+            "pip install 'noisesearch[verifiers]'"
+        ) from error
 
 
 def files(

@@ -61,19 +61,22 @@ class Shown:
     of: Sequence[Trajectory]
     images: Tensor
     previews: Mapping[float, Tensor] = field(default_factory=dict)
-    _memos: dict[tuple[tuple[int, ...], int], dict[Any, Any]] = field(default_factory=dict)
+    _views: dict[tuple[tuple[int, ...], int], Views] = field(default_factory=dict)
 
     def views(self, rows: Sequence[int], size: int) -> Views:
         """Some of them, filled to exactly ``size`` rows, with what belongs to them. Verifiers that
         are shown the same rows share what they work out of them."""
-        some = list(rows)
-        of = [self.of[i] for i in some]
-        filled = (*of, *[of[0]] * (size - len(of)))
-        back = {time: fill(list(images[some]), size) for time, images in self.previews.items()}
-        return Views(
-            fill(list(self.images[some]), size), [t.condition for t in filled], back,
-            [t.key for t in of], self._memos.setdefault((tuple(some), size), {}),
-        )  # fmt: skip
+        key = tuple(rows), size
+        if key not in self._views:
+            filled = [*rows, *[rows[0]] * (size - len(rows))]
+            of = [self.of[i] for i in filled]
+            # One index and no list of rows: it is done for every batch.
+            back = {time: images[filled] for time, images in self.previews.items()}
+            self._views[key] = Views(
+                self.images[filled], [t.condition for t in of], back,
+                [t.key for t in of[: len(rows)]],
+            )  # fmt: skip
+        return self._views[key]
 
 
 class Scorer:
