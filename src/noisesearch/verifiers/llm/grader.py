@@ -28,6 +28,7 @@ class Grader(Away):
     answers, and their standard deviation as ``spread``."""
 
     video = True  # a few frames in one question
+    paid = True
 
     asker: Asker[Grade]
     repeats: int = 1

@@ -86,6 +86,7 @@ class Referee(Away):
     """
 
     video = True  # a few frames in one question
+    paid = True
 
     asker: Asker[Comparison]
     mode: Literal["pairs", "tournament"]
