@@ -216,7 +216,9 @@ class Ledger:
     def json(self, spent: Mapping[str, Mapping[str, float]] | None = None) -> dict[str, Any]:
         """Every unit by name; only the verifiers' seconds, and what they ``spent`` by verifier and
         unit, do not follow from the recipes."""
-        spent = spent or {}
+        # Sums of prices, to a millionth of a dollar.
+        spent = {name: {unit: round(n, 6) for unit, n in units.items()}
+                 for name, units in (spent or {}).items()}  # fmt: skip
         made = [(of, self.rates.cost(q)) for q, of in self._by.items()]
         drafts = {q: self._by.get(q, Evaluations()).nfe for q in self.rates.drafts}
         return {
@@ -240,7 +242,9 @@ class Ledger:
                 for name in (*self.rates.verifiers, *self.rates.watched)
             },
             **{
-                unit: sum(n for of in spent.values() for u, n in of.items() if u.startswith(unit))
+                unit: round(
+                    sum(n for of in spent.values() for u, n in of.items() if u.startswith(unit)), 6
+                )
                 for unit in ("calls", "tokens", "usd")
             },
         }
