@@ -247,5 +247,6 @@ def test_without_transformers(name: str, tmp_path: Path, monkeypatch: pytest.Mon
         weights=settings.backbone
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ConfigError, match=rf"'{name}' needs the package transformers .*noisesearch"):
+    said = rf"'{name}' needs the package transformers .*'noisesearch\[verifiers\]'"
+    with pytest.raises(ConfigError, match=said):
         given.open()
