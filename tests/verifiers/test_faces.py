@@ -116,7 +116,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_photographs_equal_the_reference(name: str, published: FacesVerifier) -> None:
+def test_boxes_are_those_of_the_package(name: str, published: FacesVerifier) -> None:
     image = photograph(name)
     with torch.inference_mode():
         boxes, sure = published.network(image[0])
