@@ -1,0 +1,1 @@
+"""How good sets of images are: metrics of folders, benchmarks and their prompts."""

@@ -1,0 +1,69 @@
+"""What a metric is, and what it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError
+
+Picture = NDArray[np.uint8]  # [H, W, 3], as the file holds it
+Figures = Mapping[str, float | list[float]]  # by name: one of the set, or one for each image
+
+
+class ImageSet(Protocol):
+    """Images with what each was made for: a run's winners, or a folder of files.
+
+    ``prompts`` are in the order of ``paths``, None where an image has none.
+    """
+
+    @property
+    def paths(self) -> Sequence[Path]: ...
+    @property
+    def prompts(self) -> Sequence[str | None]: ...
+
+    def picture(self, index: int) -> Picture: ...
+
+
+class Metric(Protocol):
+    """Figures of a set of images.
+
+    Contract: ``measure`` gives a number for the set, or a list of one for each image in their
+    order (NaN: no figure for this one), under names that begin with the metric's own. Whether
+    more is better is said in ``summary``, one line. It opens what it needs itself. It may have
+    ``check(images)``, which raises ConfigError where it cannot measure these, and is called for
+    all metrics before the first one measures.
+
+    What stands in the table of metrics is the class of one: called with the settings in its
+    brackets, ``compbench-spatial(fixed=true)``, it gives the metric.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+
+    def measure(self, images: ImageSet) -> Figures: ...
+
+
+def check(metrics: Sequence[Metric], images: ImageSet) -> None:
+    """ConfigError where one of the metrics says that it cannot measure these images."""
+    for metric in metrics:
+        said: Any = getattr(metric, "check", None)
+        if said is not None:
+            said(images)
+
+
+def prompts_of(images: ImageSet, metric: str) -> list[str]:
+    """The prompts of all images; ConfigError where one has none."""
+    for path, prompt in zip(images.paths, images.prompts, strict=True):
+        if prompt is None:
+            raise ConfigError(
+                f"metric {metric!r} compares images with their prompts, and {path} has none; give "
+                "a file with them: --prompts FILE"
+            )
+    return [prompt for prompt in images.prompts if prompt is not None]
