@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from .errors import ConfigError
 
@@ -31,7 +32,13 @@ def unreachable(what: str, error: BaseException, instead: str) -> ConfigError:
     )
 
 
-def downloaded(name: str, files: Sequence[str], what: str, instead: str) -> Path:
+def downloaded(
+    name: str,
+    files: Sequence[str],
+    what: str,
+    instead: str,
+    kind: Literal["model", "dataset"] = "model",
+) -> Path:
     """The folder, in the hub's own cache, of those files of a hub id that match the patterns."""
     try:
         from huggingface_hub import snapshot_download
@@ -41,6 +48,6 @@ def downloaded(name: str, files: Sequence[str], what: str, instead: str) -> Path
             f"'noisesearch[verifiers]'; or {instead}"
         ) from error
     try:
-        return Path(snapshot_download(name, allow_patterns=list(files)))
+        return Path(snapshot_download(name, repo_type=kind, allow_patterns=list(files)))
     except Exception as error:  # whatever the network, the hub or its files may raise
         raise unreachable(what, error, instead) from error

@@ -1,0 +1,1 @@
+"""Prompts of published benchmarks, from the user's own copies of them."""

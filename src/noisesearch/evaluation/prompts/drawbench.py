@@ -1,0 +1,67 @@
+"""DrawBench: 200 prompts in 11 categories (arXiv 2205.11487)."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigError
+from .prompt_set import Prompt
+from .sources import Source, one_of, text_of
+
+TABLES = ("*.csv", "*.tsv", "*.jsonl", "*.json")
+SOURCE = Source(
+    "DrawBench",
+    "drawbench:FILE",
+    "get the table with the columns Prompts and Category that is linked from the page of Imagen "
+    "(https://imagen.research.google), as CSV, TSV or JSON lines",
+    TABLES,
+)
+TEXTS, CATEGORIES = ("prompt", "prompts", "text", "caption"), ("category", "categories")
+
+
+def prompts(given: str) -> tuple[Prompt, ...]:
+    """Those of a table with a prompt and a category in each row; ConfigError says what is lacking.
+
+    The columns are found by their names in any case: the copies that are about differ in them.
+    """
+    path = SOURCE.place(given)
+    path = one_of(path, TABLES, SOURCE) if path.is_dir() else path
+    found = []
+    for number, row in enumerate(_rows(path), start=1):
+        cells = {str(name).strip().lower(): cell for name, cell in row.items() if name}
+        texts = [cells[name] for name in TEXTS if name in cells]
+        if not texts:
+            raise SOURCE.refusal(
+                f"{path} has no column with prompts ({', '.join(cells) or 'it has no columns'})"
+            )
+        text = str(texts[0] or "").strip()
+        if not text:
+            raise ConfigError(f"{path} has no prompt in row {number}; give a whole table")
+        category = next((str(cells[name]).strip() for name in CATEGORIES if cells.get(name)), "")
+        found.append(Prompt(text, (category,) if category else ()))
+    if not found:
+        raise SOURCE.refusal(f"{path} holds no prompts")
+    return tuple(found)
+
+
+def _rows(path: Path) -> Iterable[Mapping[Any, Any]]:
+    text = text_of(path)
+    if path.suffix in (".json", ".jsonl"):
+        return _objects(path, text)
+    return csv.DictReader(text.splitlines(), delimiter="\t" if path.suffix == ".tsv" else ",")
+
+
+def _objects(path: Path, text: str) -> list[Mapping[Any, Any]]:
+    """Of a list, or of one object a line."""
+    try:
+        lines = [line for line in text.splitlines() if line.strip()]
+        found = json.loads(text) if path.suffix == ".json" else [json.loads(x) for x in lines]
+    except ValueError as error:
+        raise SOURCE.refusal(f"{path} cannot be read as JSON ({error})") from error
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise SOURCE.refusal(f"{path} is no list of objects with a prompt in each")
+    return found

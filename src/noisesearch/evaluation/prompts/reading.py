@@ -1,0 +1,40 @@
+"""From what stands after ``--prompts`` to prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ...errors import ConfigError
+from . import compbench, drawbench, vbench
+from .prompt_set import Prompt, PromptSet
+from .sources import lines_of
+
+# How the prompts of each benchmark are read from a place that the user names.
+BENCHMARKS: dict[str, Callable[[str], tuple[Prompt, ...]]] = {
+    "drawbench": drawbench.prompts,
+    "compbench": compbench.prompts,
+    "vbench": vbench.prompts,
+}
+
+
+def read(given: str) -> PromptSet:
+    """The prompts of a file with one a line, or of a benchmark; ConfigError otherwise.
+
+    A benchmark is written ``drawbench:FILE``, ``compbench:FOLDER/spatial_val`` or ``vbench``, and
+    one category of it with ``#`` behind: ``vbench#color``. Lines of a plain file that begin with
+    ``#`` are left out.
+    """
+    whole, mark, category = given.partition("#")
+    name, _, place = whole.partition(":")
+    if name not in BENCHMARKS or Path(given).is_file():
+        return PromptSet(given, _plain(Path(given)))
+    found = PromptSet(whole, BENCHMARKS[name](place))
+    return found.only(category) if mark else found
+
+
+def _plain(path: Path) -> tuple[Prompt, ...]:
+    found = tuple(Prompt(line) for line in lines_of(path) if not line.startswith("#"))
+    if not found:
+        raise ConfigError(f"prompts file {path} has no prompt; write one a line")
+    return found
