@@ -56,18 +56,9 @@ def interruptible(command: Callable[P, None]) -> Callable[P, None]:
 def prompts_of(given: list[str], file: Path | None, unconditional: bool) -> list[str | None]:
     prompts: list[str | None] = list(given)
     if file is not None:
-        try:
-            lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
-            raise ConfigError(
-                f"prompts file {file} cannot be read ({reason.lower()}); give a text file in "
-                "UTF-8 with one prompt a line"
-            ) from error
-        found = [line for line in lines if line and not line.startswith("#")]
-        if not found:
-            raise ConfigError(f"prompts file {file} has no prompt; write one a line")
-        prompts += found
+        from ..evaluation.prompts.reading import read
+
+        prompts += read(str(file)).texts
     if unconditional:
         prompts.append(None)
     return prompts

@@ -28,7 +28,8 @@ from .common import (
 def generate(
     prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT...")] = None,
     file: Annotated[
-        Path | None, typer.Option("--prompts", help="A file, a prompt a line; # begins a comment.")
+        Path | None,
+        typer.Option("--prompts", help="A file, a prompt a line; or drawbench:FILE, vbench, …"),
     ] = None,
     unconditional: Annotated[bool, typer.Option(help="No prompt at all.")] = False,
     model: Annotated[
