@@ -26,8 +26,9 @@ WORDS = sorted({word for sentence in SENTENCES for word in sentence.split()})
 LETTERS = sorted(set(string.printable.strip()))
 
 
-def clip(length: int, pad: str = "<|endoftext|>") -> Any:
-    """A CLIPTokenizer (byte pairs); ``length``: of the encoder it is for."""
+def clip(length: int, pad: str = "<|endoftext|>", last: bool = False) -> Any:
+    """A CLIPTokenizer (byte pairs); ``length``: of the encoder it is for; ``last``: its special
+    tokens have the highest numbers, as the published one's, and not the lowest."""
     from tokenizers import pre_tokenizers
     from transformers import CLIPTokenizer
 
@@ -35,6 +36,8 @@ def clip(length: int, pad: str = "<|endoftext|>") -> Any:
     alone = [*letters, *(f"{letter}</w>" for letter in letters)]
     merges = _merges([*word[:-1], f"{word[-1]}</w>"] for word in WORDS)
     vocabulary = _numbered(["<|startoftext|>", "<|endoftext|>"], alone, merges)
+    if last:
+        vocabulary = {token: (n - 2) % len(vocabulary) for token, n in vocabulary.items()}
     return CLIPTokenizer(vocabulary, merges, pad_token=pad, model_max_length=length)
 
 
