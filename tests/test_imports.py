@@ -45,8 +45,9 @@ except SystemExit as end:
         "import noisesearch; noisesearch.ZeroOrder(), noisesearch.Budget.parse('5m')",
         HELP.format(words="'--help'"),
         HELP.format(words="'generate', '--help'"),
+        "import noisesearch.evaluation.prompts.reading",
     ],
-    ids=["import", "values", "help", "generate-help"],
+    ids=["import", "values", "help", "generate-help", "prompts"],
 )
 def test_light(code: str) -> None:
     modules = loaded(code)

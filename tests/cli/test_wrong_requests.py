@@ -48,6 +48,7 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
     "empty prompt": (quick(""), ("empty prompt", "such as")),
     "no prompt": (quick(), ("no prompt was given", "a red circle")),
     "missing prompts": (quick("--prompts", "no.txt"), ("no.txt", "no such file")),
+    "missing DrawBench": (quick("--prompts", "drawbench:no.csv"), ("no.csv", "get the table")),
     "folder of prompts": (quick("--prompts", "."), ("cannot be read", "is a directory")),
     "empty prompts": (quick("--prompts", "empty.txt"), ("empty.txt has no prompt", "a line")),
     "prompts in Latin-1": (quick("--prompts", "latin.txt"), ("latin.txt", "UTF-8")),
