@@ -58,6 +58,15 @@ def test_an_image_without_marks() -> None:
             table(server, max_calls=0).measure(grey(51))
 
 
+def test_a_cap_is_of_all_sets_together() -> None:
+    with GraderServer() as server:
+        of = table(server, max_calls=3, lanes=1)
+        first, second = (of.measure(grey(51, level))["grader.overall"] for level in (102, 255))
+        assert server.calls == 3
+    assert first == pytest.approx([20.0, 40.0])
+    assert second == pytest.approx([20.0, math.nan], nan_ok=True)
+
+
 def test_what_was_answered_is_not_asked_again(tmp_path: Any) -> None:
     with GraderServer() as server:
         of = table(server, cache=str(tmp_path))

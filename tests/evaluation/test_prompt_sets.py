@@ -59,6 +59,11 @@ def test_drawbench(ending: str, tmp_path: Path) -> None:
     assert got.categories == ["Colors", "Text"]
 
 
+def test_a_prompt_over_two_lines(tmp_path: Path) -> None:
+    (tmp_path / "drawbench.csv").write_text('Prompts,Category\n"A cat\nand a dog.",Counting\n')
+    assert read(f"drawbench:{tmp_path}/drawbench.csv").texts == ["A cat and a dog."]
+
+
 def test_one_category(tmp_path: Path) -> None:
     path = table(tmp_path / "drawbench.csv")
     got = read(f"drawbench:{tmp_path}#colors")
@@ -156,7 +161,8 @@ def test_prompts_on_the_command_line(tmp_path: Path) -> None:
     ("drawbench:{}/columns.csv", r"has no column with prompts \(text_id, kind\); get"),
     ("drawbench:{}/header.csv", "holds no prompts; get"),
     ("drawbench:{}/gap.csv", "has no prompt in row 2; give a whole table"),
-    ("drawbench:{}/broken.jsonl", "cannot be read as JSON"),
+    ("drawbench:{}/words.json", "is no list of objects with a prompt in each"),
+    ("drawbench:{}/broken.jsonl", "cannot be read as a table"),
     ("drawbench:{}/several", r"several files that .* \(a.csv, b.csv\); name one"),
     ("compbench:{}/spatial_val", "no prompts of T2I-CompBench at .*spatial_val.txt; clone https"),
     ("compbench:{}/color_val", "has 2 prompts and the published file 300"),
@@ -180,6 +186,7 @@ def test_what_is_missing_is_said(
         "header.csv": "Prompts,Category\n",
         "gap.csv": "Prompts,Category\na,b\n,b\n",
         "broken.jsonl": "{\n",
+        "words.json": '["a cat"]',
         "several/a.csv": "",
         "several/b.csv": "",
         "color_val.txt": "a red car\na blue car",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from ..errors import BackendError
 from ..trajectory import Condition
@@ -30,19 +31,22 @@ class GraderTable(LLMGrader):
     name = "grader"
     summary: ClassVar[str] = "a language model's marks in six columns, 0 to 100, more is better"
 
+    _opened: list[Grader] = PrivateAttr(default_factory=list)  # one, once it is needed
+    # By unit, over all sets that it measured: caps are of all of them together.
+    _spent: dict[str, float] = PrivateAttr(default_factory=dict)
+
     mode: Literal["score"] = Field("score", description="marks for each image")
 
     def check(self, images: ImageSet) -> None:
         """ConfigError where an image has no prompt, or the key or a package is missing."""
         prompts_of(images, self.name)
-        self.open().close()  # type: ignore[attr-defined]
+        self._grader()
 
     def measure(self, images: ImageSet) -> Figures:
         """Marks of each image (NaN where it got none) and what they cost; BackendError where not
         one image got any."""
-        prompts = prompts_of(images, self.name)
-        grader = self.open()
-        assert isinstance(grader, Grader)
+        prompts, grader = prompts_of(images, self.name), self._grader()
+        grader.begin(Path(), self._spent)
         verdicts: list[Verdict] = []
         try:
             for start in range(0, len(prompts), TOGETHER):
@@ -55,11 +59,19 @@ class GraderTable(LLMGrader):
             f"{self.name}.{column}": [_mark(verdict, part) for verdict in verdicts]
             for part, column in COLUMNS.items()
         }
+        spent = total(verdict.spent for verdict in verdicts)
+        self._spent = total((self._spent, spent))
         reasons = [why for v in verdicts if isinstance(why := v.parts[NAME], str)]
         if len(reasons) == len(verdicts):
             raise BackendError(f"metric {self.name!r} got no marks for any image: {reasons[0]}")
-        spent = total(verdict.spent for verdict in verdicts)
         return {**figures, **{f"{self.name}.{unit}": count for unit, count in spent.items()}}
+
+    def _grader(self) -> Grader:
+        if not self._opened:
+            opened = self.open()
+            assert isinstance(opened, Grader)  # mode is score
+            self._opened.append(opened)
+        return self._opened[0]
 
 
 def _mark(verdict: Verdict, part: str) -> float:

@@ -18,7 +18,7 @@ from .detections import Detection, Detector, framed
 from .networks import Cosine, blip_vqa, probabilities, scored
 from .words import Parser
 
-SURE = "from which on an object is there; none: 0.5, or 0.1 of a detector that is told nouns"
+SURE = "sureness that counts; none: 0.5, or 0.1 of a detector that is told the nouns"
 Words = Annotated[str, Field(description="spaCy's model of English that finds the nouns")]
 Blip = Annotated[str, Field(description="file, folder or hub id of BLIP-VQA")]
 Finder = Annotated[

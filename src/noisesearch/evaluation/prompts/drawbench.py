@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +32,14 @@ def prompts(given: str) -> tuple[Prompt, ...]:
     path = SOURCE.place(given)
     path = one_of(path, TABLES, SOURCE) if path.is_dir() else path
     found = []
-    for number, row in enumerate(_rows(path), start=1):
+    for number, row in enumerate(_rows(path, text_of(path)), start=1):
         cells = {str(name).strip().lower(): cell for name, cell in row.items() if name}
         texts = [cells[name] for name in TEXTS if name in cells]
         if not texts:
             raise SOURCE.refusal(
                 f"{path} has no column with prompts ({', '.join(cells) or 'it has no columns'})"
             )
-        text = str(texts[0] or "").strip()
+        text = " ".join(str(texts[0] or "").split())
         if not text:
             raise ConfigError(f"{path} has no prompt in row {number}; give a whole table")
         category = next((str(cells[name]).strip() for name in CATEGORIES if cells.get(name)), "")
@@ -48,20 +49,18 @@ def prompts(given: str) -> tuple[Prompt, ...]:
     return tuple(found)
 
 
-def _rows(path: Path) -> Iterable[Mapping[Any, Any]]:
-    text = text_of(path)
-    if path.suffix in (".json", ".jsonl"):
-        return _objects(path, text)
-    return csv.DictReader(text.splitlines(), delimiter="\t" if path.suffix == ".tsv" else ",")
-
-
-def _objects(path: Path, text: str) -> list[Mapping[Any, Any]]:
-    """Of a list, or of one object a line."""
+def _rows(path: Path, text: str) -> list[Mapping[Any, Any]]:
+    """Of a table, of a list, or of one object a line."""
     try:
-        lines = [line for line in text.splitlines() if line.strip()]
-        found = json.loads(text) if path.suffix == ".json" else [json.loads(x) for x in lines]
-    except ValueError as error:
-        raise SOURCE.refusal(f"{path} cannot be read as JSON ({error})") from error
+        if path.suffix == ".json":
+            found = json.loads(text)
+        elif path.suffix == ".jsonl":
+            found = [json.loads(line) for line in text.split("\n") if line.strip()]
+        else:
+            mark = "\t" if path.suffix == ".tsv" else ","
+            found = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=mark))
+    except (ValueError, csv.Error) as error:
+        raise SOURCE.refusal(f"{path} cannot be read as a table ({error})") from error
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
         raise SOURCE.refusal(f"{path} is no list of objects with a prompt in each")
     return found
