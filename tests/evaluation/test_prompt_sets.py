@@ -110,7 +110,7 @@ def compbench(folder: Path, **texts: Callable[[int], str]) -> Path:
 def test_compbench(tmp_path: Path) -> None:
     folder = compbench(
         tmp_path / "clone/examples/dataset",
-        spatial_val=lambda i: f"a dog on the left of a chair {i}",
+        spatial_val=lambda i: f"a dog{i} on the left of an airplane" if i else "nowhere",
         numeracy_val=lambda i: f"two dogs, a teddy bear and {i} frogs",
     )
     (folder / "new_objects.txt").write_text("dog - dogs\nteddy bear - teddy bears")
@@ -119,8 +119,9 @@ def test_compbench(tmp_path: Path) -> None:
     assert len(whole.prompts) == 6 * 300
     spatial = read(f"compbench:{folder}/spatial_val")
     assert spatial.prompts == whole.only("spatial").prompts
-    assert spatial.prompts[7].text == "a dog on the left of a chair 7"
-    assert spatial.prompts[7].truth == {"relation": "on the left of"}
+    assert spatial.prompts[7].text == "a dog7 on the left of an airplane"
+    truth = {"objects": ("dog7", "airplane"), "relation": "on the left of"}
+    assert spatial.prompts[7].truth == truth and spatial.prompts[0].truth == {}
     counted = read(f"compbench:{folder}/numeracy_val.txt").prompts[0].truth
     assert counted == {"objects": ("dog", "teddy bear"), "counts": {"dog": 2, "teddy bear": 1}}
     assert read(f"compbench:{folder}/complex_val").prompts[0].truth == {}

@@ -1,8 +1,8 @@
 """The same scores with what the published code hardly meant put right: ``fixed=true``.
 
 * *On top of* is on the top of, and so on for every phrase of :data:`RELATIONS`.
-* Objects are the heads of the nouns on both sides of that phrase: a *coat rack* is a rack, a
-  *round table* a table, whatever the tagger takes *round* for.
+* Objects are the heads of the noun phrases on both sides of it, as the tagger sees them: a *coat
+  rack* is a rack, a *round table* a table.
 * A label fits a noun by whole words: *cattle, cow* is a cow, *mouse1* a mouse, a *sports car* a
   car; a carrot is none. A girl may be called girl or person.
 * Of several detections the best pair counts, not the first of each; two of one kind are two.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,9 @@ def _nothing(prompt: str) -> Mapping[str, Any]:
 def _spatial(folder: Path, name: str) -> Truth:
     def truth(prompt: str) -> Mapping[str, Any]:
         where = locality(prompt)
-        return {"relation": where} if where else {}
+        named = re.fullmatch(f"an? (.+) {where} an? (.+)", prompt)
+        objects = {"objects": named.groups()} if named else {}
+        return {**objects, "relation": where} if where else {}
 
     return truth
 
