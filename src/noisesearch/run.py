@@ -108,6 +108,8 @@ class Run:
                 f"{known} of its first {made} asks are answered by the {len(self.store)} "
                 "candidates of this run; add --yes to go on"
             )
+        if not self.parts.algorithm.extendable:
+            self.store.want_again()
         self.parts.spec = self.parts.spec.model_copy(update={"budget": str(self.budget)})
         self.store.write_json("spec.json", self.parts.spec.model_dump())
 

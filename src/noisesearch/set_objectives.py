@@ -65,40 +65,98 @@ class Moments:
         return self.scatter / max(1, self.count - 1)
 
 
+def frechet_distance(one: Moments, mean: Rows, covariance: Rows) -> float:
+    """‖μ − μ_r‖² + tr Σ + tr Σ_r − 2 tr (Σ_r^½ Σ Σ_r^½)^½ (arXiv 1706.08500, eq. 6).
+
+    ``mean`` [d] and ``covariance`` [d, d] of the reference.
+    """
+    half = root(covariance)
+    traces = float(np.trace(one.covariance) + np.trace(covariance))
+    both: Rows = np.linalg.eigvalsh(half @ one.covariance @ half)
+    return _distance(one.mean - mean, traces, both)
+
+
+def root(covariance: Rows) -> Rows:
+    """The symmetric root [d, d] of a covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    half: Rows = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    return half
+
+
+def _distance(apart: Rows, traces: float, both: Rows) -> float:
+    """``both``: the eigenvalues of Σ_r^½ Σ Σ_r^½, which are those of the product Σ Σ_r."""
+    return float(apart @ apart + traces - 2 * np.sqrt(both.clip(0)).sum())
+
+
+@dataclass(frozen=True)
+class Whitened:
+    """Moments of rows, the scatter [d, d] that of the rows times the reference's root.
+
+    ``mean`` [d] and ``trace`` (of the scatter) are of the rows as they are.
+    """
+
+    count: int
+    mean: Rows
+    trace: float
+    scatter: Rows
+
+    @property
+    def freedom(self) -> int:
+        """What a scatter is divided by, as in :class:`Moments`."""
+        return max(1, self.count - 1)
+
+    @property
+    def covariance(self) -> Rows:
+        """Of the rows times the root."""
+        return self.scatter / self.freedom
+
+
 @dataclass(frozen=True)
 class Frechet:
     """Minus the Fréchet distance of the set's features to a reference (arXiv 1706.08500, eq. 6).
 
     With Inception features and ImageNet's statistics this is the paper's oracle FID
     (arXiv 2501.09732, Appendix A.3). ``mean`` [d] and ``covariance`` [d, d] of the reference.
+
+    Sets are compared many times over, so rows are multiplied by the root of the reference once,
+    when they come; a batch of b changes the scatter by a matrix of rank b, and a value is one
+    symmetric eigenvalue problem.
     """
 
     features: str
     mean: Rows
     covariance: Rows
 
-    def empty(self) -> Moments | None:
+    def empty(self) -> Whitened | None:
         return None
 
-    def joined(self, state: Moments | None, rows: Rows) -> Moments:
-        fresh = Moments.of(rows)
-        return fresh if state is None else state.merged(fresh)
+    def joined(self, state: Whitened | None, rows: Rows) -> Whitened:
+        width = len(self.mean)
+        known = state or Whitened(0, np.zeros(width), 0.0, np.zeros((width, width)))
+        count = known.count + len(rows)
+        centre = rows.mean(0)
+        apart = centre - known.mean
+        # All that the scatter gains: the batch's own, and that of the two means.
+        gain = np.vstack([rows - centre, apart * np.sqrt(known.count * len(rows) / count)])
+        white = gain @ self._root
+        return Whitened(
+            count,
+            known.mean + apart * (len(rows) / count),
+            known.trace + float((gain * gain).sum()),
+            known.scatter + white.T @ white,
+        )
 
     @cached_property
     def _root(self) -> Rows:
-        values, vectors = np.linalg.eigh(self.covariance)
-        root: Rows = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-        return root
+        return root(self.covariance)
 
-    def value(self, state: Moments | None) -> float:
-        """-(‖μ − μ_r‖² + tr Σ + tr Σ_r − 2 tr (Σ_r^½ Σ Σ_r^½)^½); -inf for an empty set."""
+    def value(self, state: Whitened | None) -> float:
+        """Minus the distance, as :func:`frechet_distance` has it; -inf for an empty set."""
         if state is None:
             return -np.inf
-        # The product of the covariances has the eigenvalues of this symmetric matrix.
-        both = np.linalg.eigvalsh(self._root @ state.covariance @ self._root)
-        apart = state.mean - self.mean
-        traces = np.trace(state.covariance) + np.trace(self.covariance)
-        return -float(apart @ apart + traces - 2 * np.sqrt(both.clip(0)).sum())
+        both: Rows = np.linalg.eigvalsh(state.scatter) / state.freedom
+        traces = state.trace / state.freedom + float(np.trace(self.covariance))
+        return -_distance(state.mean - self.mean, traces, both)
 
 
 @dataclass(frozen=True)

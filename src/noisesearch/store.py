@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -44,6 +45,8 @@ class RunStore:
         self.spent: Spent = {}
         self.asking: dict[str, set[str]] = {}  # paid looks without an answer so far, by verifier
         self._replies: dict[str, dict[str, Any]] = {}
+        self._dropped: set[str] = set()  # replies whose arrays nobody needs any more
+        self._holders: Counter[str] = Counter()  # how many replies need an array
         try:
             self._load(repair)
             if write:
@@ -93,6 +96,10 @@ class RunStore:
                 latest = record["seconds"]
             elif record.get("event") == "choice":
                 self.choices[record["choice"]] = record["indices"]
+            elif record.get("event") == "dropped":
+                self._drop(record["of"])
+            elif record.get("event") == "wanted again":
+                self._want_again()
             elif record.get("event") == "asking":
                 self.asking.setdefault(record["verifier"], set()).update(record["of"])
             elif record.get("event") == "rows":
@@ -116,6 +123,8 @@ class RunStore:
 
     def _remember(self, record: Mapping[str, Any]) -> None:
         old = self._replies.get(record["reply"])
+        held = set() if old is None else set(old["blobs"].values())
+        self._holders.update(set(record.get("blobs", {}).values()) - held)
         if old is None:
             kept = {k: record[k] for k in ("parts", "missing", "cost")}
             self._replies[record["reply"]] = {**kept, "blobs": record.get("blobs", {})}
@@ -206,6 +215,9 @@ class RunStore:
     def forget_failed(self) -> int:
         """Take replies with missing parts as not given, so that they are asked again."""
         failed = [k for k, r in self._replies.items() if r["missing"]]
+        self._holders.subtract(b for key in failed if key not in self._dropped
+                               for b in set(self._replies[key]["blobs"].values()))  # fmt: skip
+        self._dropped.difference_update(failed)
         for key in failed:
             del self._replies[key]
         return len(failed)
@@ -222,18 +234,51 @@ class RunStore:
     def put(self, array: npt.NDArray[np.float32]) -> str:
         """Store an array; the key is the hash of its content."""
         key, data = packed(array)
-        path = self.folder / "blobs" / f"{key}.npy"
+        path = self._blob(key)
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             replace(path, data)
         return key
 
     def get(self, key: str) -> npt.NDArray[np.float32]:
-        path = self.folder / "blobs" / f"{key}.npy"
+        path = self._blob(key)
         if not path.exists():
             raise StoreError(f"blob {key} is not in {self.folder}; the run folder is not complete")
         array: npt.NDArray[np.float32] = np.load(path, allow_pickle=False)
         return array
+
+    def _blob(self, key: str) -> Path:
+        return self.folder / "blobs" / f"{key}.npy"
+
+    def drop(self, replies: Iterable[str]) -> None:
+        """Delete the arrays of some replies, by trajectory, that no other reply holds.
+
+        The replies stay answered, so a resume does not ask for the arrays again; journalled
+        first, so that it knows which are gone.
+        """
+        fresh = [key for key in replies if key in self._replies and key not in self._dropped]
+        if fresh:
+            self.event("dropped", of=fresh)
+        for blob in self._drop(fresh):
+            self._blob(blob).unlink(missing_ok=True)
+
+    def _drop(self, replies: Iterable[str]) -> list[str]:
+        """Returns the arrays that are no longer held."""
+        self._dropped.update(replies)
+        blobs = [b for key in replies for b in set(self._replies[key]["blobs"].values())]
+        self._holders.subtract(blobs)
+        return [blob for blob in blobs if not self._holders[blob]]
+
+    def want_again(self) -> None:
+        """From here on, arrays that were dropped are asked for anew where a search needs them."""
+        if self._dropped:
+            self.event("wanted again")
+            self._want_again()
+
+    def _want_again(self) -> None:
+        for key in self._dropped:
+            self._replies[key]["blobs"] = {}
+        self._dropped.clear()
 
     def sample_path(self, key: str) -> Path:
         return self.folder / "samples" / f"{key}.png"

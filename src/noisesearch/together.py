@@ -26,7 +26,10 @@ class Together(Live):
 
     def _unsearched(self, algorithm: Algorithm) -> list[Ask]:
         self._first = list(algorithm.unsearched(self.problem))  # type: ignore[attr-defined]
-        return [self.problem.member(t.at(self.final_steps), role="baseline") for t in self._first]
+        asks = [self.problem.member(t.at(self.final_steps), role="baseline") for t in self._first]
+        if isinstance(self.problem.choose, Choices):
+            self.problem.choose.kept |= {ask.trajectory.key for ask in asks}
+        return asks
 
     def _final(self, trajectory: Trajectory) -> Ask:
         return self.problem.member(trajectory, role="final")

@@ -12,14 +12,19 @@ import pytest
 from scipy.linalg import sqrtm
 
 import noisesearch as ns
-from noisesearch import set_forms
+from noisesearch import pictures, set_forms
 from noisesearch.algorithms.population import Population
 from noisesearch.api import Request
+from noisesearch.build import verifier_of
 from noisesearch.choices import Choices
-from noisesearch.set_objectives import Frechet, Mean, Moments, Spread
+from noisesearch.set_objectives import Frechet, Mean, Moments, Spread, frechet_distance
+from noisesearch.store import RunStore
 from noisesearch.tables import planned
 from noisesearch.testing import AlgorithmContract, MixtureModel
 from noisesearch.testing.bench import Bench, Clock, Ticking
+from noisesearch.trajectory import Condition
+from noisesearch.verifiers.protocol import Views
+from noisesearch.worker.scoring import from_pictures
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
 MODEL = "noisesearch.testing.mixture_model:MixtureModel"
@@ -81,6 +86,28 @@ def test_frechet_is_that_of_its_formula() -> None:
     assert distance.value(distance.joined(None, other)) == pytest.approx(0, abs=1e-8)
 
 
+def test_the_running_distance_is_the_naive_one_of_every_staged_set() -> None:
+    """With few samples too, whose covariance is singular, as is the reference's here.
+
+    Catches a batch's mean that is left out of what the scatter gains.
+    """
+    real = normal(60, 12, 3)
+    real[:, 4] = real[:, 5]
+    reference = Moments.of(real)
+    distance = Frechet("", reference.mean, reference.covariance)
+    rows, state = normal(100, 12, 4), None
+    for start, end in ((0, 3), (3, 4), (4, 11), (11, 40), (40, 100)):
+        state = distance.joined(state, rows[start:end])
+        staged = np.cov(rows[:end].T)
+        apart = rows[:end].mean(0) - reference.mean
+        both = sqrtm(staged @ reference.covariance).real
+        wanted = apart @ apart + np.trace(staged + reference.covariance - 2 * both)
+        assert -distance.value(state) == pytest.approx(wanted, rel=1e-6)
+        assert frechet_distance(
+            Moments.of(rows[:end]), reference.mean, reference.covariance
+        ) == pytest.approx(wanted, rel=1e-6)
+
+
 def test_frechet_agrees_with_the_published_code() -> None:
     """Catches covariances over n, which another reading of the formula would agree with."""
     path = FIXTURES / "generative_metrics_features.safetensors"
@@ -120,16 +147,26 @@ def journal(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
 
 
+def features_of_pictures(folder: Path, model: MixtureModel) -> dict[str, Any]:
+    """What brightness sees in each candidate, by trajectory; its array may be dropped."""
+    verifier: Any = verifier_of("brightness", model)
+    found = {}
+    for line in journal(folder):
+        if "reply" in line:
+            picture = pictures.read(folder / "samples" / f"{line['reply']}.png")
+            views = Views(from_pictures([picture]), [Condition()])
+            found[line["reply"]] = verifier.features(views)[0].double().numpy()
+    return found
+
+
 def test_each_choice_is_the_best_of_its_batches(tmp_path: Path) -> None:
-    """The whole greedy search again, from the stored features and numpy alone.
+    """The whole greedy search again, from the stored pictures and numpy alone.
 
     Catches a batch compared by itself in place of with the set, and a set that is not updated.
     """
     results = population(tmp_path / "run", verifier="brightness")
-    lines = journal(tmp_path / "run")
-    seen = {r["reply"]: np.load(tmp_path / "run" / "blobs" / f"{blob}.npy").astype(float)
-            for r in lines if "reply" in r for blob in r["blobs"].values()}  # fmt: skip
     model = MixtureModel()
+    seen = features_of_pictures(tmp_path / "run", model)
     bench = Bench(tmp_path, Population(size=16, batch=4), model, {
         "budget": "24candidates", "objective": "frechet(brightness)", "verifier": "brightness",
     })  # fmt: skip
@@ -191,6 +228,71 @@ def test_what_was_chosen_is_not_chosen_again(tmp_path: Path, monkeypatch: Any) -
     assert [[w.trajectory for w in r.winners] for r in again] == [
         [w.trajectory for w in r.winners] for r in results
     ]
+
+
+def arrays(folder: Path) -> set[str]:
+    return {path.stem for path in (folder / "blobs").iterdir()}
+
+
+def test_features_of_batches_that_were_not_chosen_are_dropped(tmp_path: Path) -> None:
+    """Those of the set and of the set without search stay, and what is resumed finds its own.
+
+    Catches an array dropped that another reply still needs, and one that stays.
+    """
+    folder = tmp_path / "run"
+    results = population(folder, verifier="brightness")
+    sets = {key for name in ("with_search", "without_search") for key in results.population[name]}
+    blobs = {r["reply"]: set(r["blobs"].values()) for r in journal(folder) if "reply" in r}
+    assert arrays(folder) == set().union(*(blobs[key] for key in sets))
+    assert len(sets) < len(blobs)
+
+    def again(**more: Any) -> Any:
+        return ns.resume(folder, model=MixtureModel(), algorithm=Population(size=16, batch=4),
+                         **more)  # fmt: skip
+
+    assert again().json()["population"] == results.json()["population"]
+    larger = again(budget="38candidates", yes=True)
+    fresh = population(tmp_path / "fresh", verifier="brightness", budget="38candidates")
+    assert larger.population["with_search"] == fresh.population["with_search"]
+    assert larger.population["winner"] == pytest.approx(fresh.population["winner"], rel=1e-9)
+    assert [r.ledger["nfe"] for r in larger] == [r.ledger["nfe"] for r in fresh]
+    assert [r.ledger["physical"]["nfe"] for r in larger] == [
+        r.ledger["physical"]["nfe"] for r in fresh
+    ], "a picture that is there is looked at again, not made again"
+
+
+class Killed(Exception):
+    """Stands for the process's end."""
+
+
+@pytest.mark.parametrize("where", ["drop", "_drop", "choice"])
+def test_killed_at_a_choice_a_population_is_the_same(
+    where: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Before the choice is journalled, before the drop is, and before its files are deleted.
+
+    Catches a choice that is made again after its rivals' features have gone.
+    """
+    whole = population(tmp_path / "run", verifier="brightness")
+    calls = []
+    # In the method itself, or in the journal just before it is told of a choice.
+    name = "event" if where == "choice" else where
+    original = getattr(RunStore, name)
+
+    def dies(self: Any, *given: Any, **more: Any) -> Any:
+        calls.append(given)
+        mine = [call for call in calls if where != "choice" or call[0] == "choice"]
+        if len(mine) == 3 and (where != "choice" or given[0] == "choice"):
+            raise Killed
+        return original(self, *given, **more)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(RunStore, name, dies)
+        population(tmp_path / "killed", verifier="brightness")
+    again = ns.resume(tmp_path / "killed", model=MixtureModel(),
+                      algorithm=Population(size=16, batch=4))  # fmt: skip
+    assert again.population == whole.population
+    assert arrays(tmp_path / "killed") >= arrays(tmp_path / "run")
 
 
 @pytest.mark.parametrize("more", [{}, {"steps": 4, "final_steps": 12, "budget": "300"}])

@@ -77,7 +77,8 @@ class Problem:
     are those of its candidates, unless it asks for another quality. ``differentiable``: the parts
     whose verifiers have gradients. ``sets``: for a joint search, how sets are compared;
     ``choose(batches)`` is then the number of the batch of replies that suits those chosen before
-    best, and takes it; the run journals what was chosen. ``start``: blob keys of the user's own
+    best, and takes it; the run journals what was chosen. A search does not offer a sample again
+    that it was offered and that was not chosen. ``start``: blob keys of the user's own
     first noises, by the condition's key.
     """
 
