@@ -72,7 +72,7 @@ def frechet_distance(one: Moments, mean: Rows, covariance: Rows) -> float:
     """
     half = root(covariance)
     traces = float(np.trace(one.covariance) + np.trace(covariance))
-    both: Rows = np.linalg.eigvalsh(half @ one.covariance @ half)
+    both = np.asarray(np.linalg.eigvalsh(half @ one.covariance @ half), np.float64)
     return _distance(one.mean - mean, traces, both)
 
 
@@ -154,7 +154,7 @@ class Frechet:
         """Minus the distance, as :func:`frechet_distance` has it; -inf for an empty set."""
         if state is None:
             return -np.inf
-        both: Rows = np.linalg.eigvalsh(state.scatter) / state.freedom
+        both = np.linalg.eigvalsh(state.scatter) / state.freedom
         traces = state.trace / state.freedom + float(np.trace(self.covariance))
         return -_distance(state.mean - self.mean, traces, both)
 

@@ -1,0 +1,156 @@
+"""Metrics of feature sets: their time over that of the bare products, and what memory they take.
+
+    python benchmarks/metrics.py [--quick] [--json] [--record DIR]
+
+Features [n, 2048] and logits [n, 1008] are random; n is 50,000, and 6,000 with ``--quick``.
+
+* ``manifold_over_products`` (goal: at most 1.5): precision, recall, density and coverage over the
+  three bare products of features that their distances are made of, in float64 and the same tiles.
+* ``oracle_speedup`` (goal: at least 15): the Fréchet distance of a set with one candidate batch
+  more, as the oracle search has it, against a matrix root of the covariances' product at 2,048
+  dimensions; ``oracle_difference`` is relative, between the two.
+* ``scores_seconds``: FID, Inception Score and kernel distance of all features (goal: 180 at 50,000
+  on two cores); ``peak_gib`` of the process after them and after all (goal: at most 4).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.linalg import sqrtm
+
+from noisesearch.build import threads
+from noisesearch.evaluation.accumulated import Accumulator
+from noisesearch.evaluation.neighbours import Neighbourhoods, Points
+from noisesearch.evaluation.scores import inception_score, kernel_distance
+from noisesearch.set_objectives import Frechet, Moments, frechet_distance
+from recording import record
+
+WIDTH, CLASSES = 2048, 1008
+IMAGES, QUICK = 50_000, 6_000
+BATCH, CANDIDATES = 64, 4  # images that are chosen together; distances that a time is the mean of
+CUT = 1000  # images of a batch
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    found = work()
+    return time.perf_counter() - started, found
+
+
+def features(count: int, seed: int) -> Any:
+    """Rows [count, 2048] of half as many dimensions and noise, clipped at 0 as pooled ones are."""
+    draw = np.random.default_rng(seed)
+    mix = draw.standard_normal((WIDTH // 2, WIDTH), np.float32) / WIDTH**0.5
+    rows = np.empty((count, WIDTH), np.float32)
+    for start in range(0, count, CUT):
+        some = rows[start : start + CUT]
+        some[:] = draw.standard_normal((len(some), WIDTH // 2), np.float32) @ mix
+        some += 0.3 * draw.standard_normal(some.shape, np.float32) + 0.1 * seed
+    return rows.clip(0, out=rows)
+
+
+def moments(rows: Any) -> Moments:
+    found = Accumulator()
+    for start in range(0, len(rows), CUT):
+        found.add(rows[start : start + CUT])
+    return found.moments
+
+
+def scores(one: Any, other: Any, logits: Any) -> dict[str, float]:
+    real = moments(other)
+    return {
+        "fid": frechet_distance(moments(one), real.mean, real.covariance),
+        "is": inception_score(logits).mean,
+        "kid": kernel_distance(one, other).mean,
+    }
+
+
+def products(one: Points, other: Points) -> float:
+    """The sum of all products, so that none is left out."""
+    total = 0.0
+    for rows, columns in ((other, other), (one, one), (one, other)):
+        for at in rows.tiles():
+            mine = rows.tile(at)
+            for to in columns.tiles():
+                total += float((mine @ columns.tile(to).T)[0, 0])
+    return total
+
+
+def oracle(one: Any, reference: Moments) -> dict[str, float]:
+    """One candidate batch after another, against the root of a product."""
+    distance = Frechet("", reference.mean, reference.covariance)
+    rows = one[: 2 * WIDTH].astype(np.float64)
+    state = distance.joined(None, rows[:-BATCH])  # with the reference's root
+
+    def candidates() -> list[float]:
+        return [-distance.value(distance.joined(state, rows[-BATCH:])) for _ in range(CANDIDATES)]
+
+    def naive() -> float:
+        mean, covariance = rows.mean(0), np.cov(rows.T)
+        both = sqrtm(covariance @ reference.covariance).real
+        apart = mean - reference.mean
+        return float(apart @ apart + np.trace(covariance + reference.covariance - 2 * both))
+
+    ours, found = timed(candidates)
+    theirs, wanted = timed(naive)
+    return {
+        "oracle_speedup": theirs / (ours / CANDIDATES),
+        "oracle_seconds": ours / CANDIDATES,
+        "oracle_difference": abs(found[0] / wanted - 1),
+    }
+
+
+def peak() -> float:
+    """GiB that this process had at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def measure(count: int) -> dict[str, Any]:
+    one, other = features(count, 1), features(count, 2)
+    logits = np.random.default_rng(3).standard_normal((count, CLASSES), np.float32)
+    seconds, found = timed(lambda: scores(one, other, logits))
+    memory = [peak()]
+    del logits
+    real = Points.of(other)
+    generated = Points.of(one, like=real)
+    bare, _ = timed(lambda: products(generated, real))
+    whole, near = timed(lambda: Neighbourhoods.of(generated, real))
+    memory.append(peak())
+    return {
+        "manifold_over_products": whole / bare,
+        **oracle(one, moments(other)),
+        "scores_seconds": seconds,
+        "manifold_seconds": whole,
+        "peak_gib": {"scores": memory[0], "all": memory[1]},
+        "values": {**found, **vars(near)},
+        "images": count,
+        "threads": threads(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} images")
+    parser.add_argument("--json", action="store_true", help="one object on stdout, nothing else")
+    parser.add_argument("--record", type=Path, metavar="DIR", help="keep the figures there")
+    given = parser.parse_args()
+    figures = measure(QUICK if given.quick else IMAGES)
+    if given.record:
+        record(given.record, "metrics", figures)
+    if given.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        print(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    main()
