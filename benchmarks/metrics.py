@@ -118,7 +118,6 @@ def measure(count: int) -> dict[str, Any]:
     logits = np.random.default_rng(3).standard_normal((count, CLASSES), np.float32)
     seconds, found = timed(lambda: scores(one, other, logits))
     memory = [peak()]
-    del logits
     real = Points.of(other)
     generated = Points.of(one, like=real)
     bare, _ = timed(lambda: products(generated, real))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .objectives import mid_ranks
 
 RESAMPLES = 10_000
+AT_ONCE = 2**22  # numbers drawn together, so that many values take no memory to speak of
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ def mean(values: npt.ArrayLike, seed: int = 0) -> Interval:
     """Mean of values [n] with its percentile bootstrap interval over them."""
     known = np.asarray(values, float)
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, len(known), (RESAMPLES, len(known)))
-    low, high = np.percentile(known[drawn].mean(1), [2.5, 97.5])
+    some = max(1, AT_ONCE // max(1, len(known)))
+    rows = [min(some, RESAMPLES - start) for start in range(0, RESAMPLES, some)]
+    means = [known[rng.integers(0, len(known), (n, len(known)))].mean(1) for n in rows]
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
     return Interval(float(known.mean()), float(low), float(high))
 
 

@@ -1,7 +1,16 @@
 """The command line. Results go to stdout, everything else to stderr."""
 
 # Each module adds its commands to the application, and help lists them in this order.
-from . import generate, folders, survey, calibrate, check_verifier, answer  # isort: skip
+from . import generate, folders, survey, calibrate, check_verifier, answer, evaluate  # isort: skip
 from .common import app
 
-__all__ = ["answer", "app", "calibrate", "check_verifier", "folders", "generate", "survey"]
+__all__ = [
+    "answer",
+    "app",
+    "calibrate",
+    "check_verifier",
+    "evaluate",
+    "folders",
+    "generate",
+    "survey",
+]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
+from ..trajectory import Condition
 
 Picture = NDArray[np.uint8]  # [H, W, 3], as the file holds it
 Figures = Mapping[str, float | list[float]]  # by name: one of the set, or one for each image
@@ -18,11 +19,14 @@ Figures = Mapping[str, float | list[float]]  # by name: one of the set, or one f
 class ImageSet(Protocol):
     """Images with what each was made for: a run's winners, or a folder of files.
 
-    ``prompts`` are in the order of ``paths``, None where an image has none.
+    ``conditions`` are in the order of ``paths``, None where nothing is known; ``prompts`` are
+    their texts, None where an image has none.
     """
 
     @property
     def paths(self) -> Sequence[Path]: ...
+    @property
+    def conditions(self) -> Sequence[Condition | None]: ...
     @property
     def prompts(self) -> Sequence[str | None]: ...
 

@@ -58,12 +58,16 @@ class ClassProbability:
         check_classes(self.name, len(self.outputs), conditions)
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]:
-        features = self.features(views).to(self.network.fc.weight.dtype)
-        sure = self.network.logits(features).float().softmax(1)
+        sure = self.logits(views).softmax(1)
         return {self.name: of_class(sure[:, list(self.outputs)], views.conditions)}
 
     def features(self, views: Views) -> Tensor:
         return seen(self.network, views)
+
+    def logits(self, views: Views) -> Tensor:
+        """[B, 1008], as published Inception Scores have them."""
+        features = self.features(views).to(self.network.fc.weight.dtype)
+        return self.network.logits(features).float()
 
 
 class OracleIS(VerifierSettings):

@@ -49,7 +49,8 @@ class Verifier(Protocol):
 
     It may also have ``features(views) -> [B, d]``, what it sees in an image, for objectives that
     compare sets, and ``reference``, mean [d] and covariance [d, d] of real images' features as
-    arrays, for those that name no file; ``previews``, the times (of the linear interpolant, as
+    arrays, for those that name no file; ``logits(views) -> [B, classes]``, what it says of each
+    class, for the Inception Score; ``previews``, the times (of the linear interpolant, as
     every σ of arXiv 2501.09732) at which it looks back on what the sample was predicted to be;
     ``whole_only = True``, which says that the preview of an unfinished sample means nothing to it;
     ``video = True``, which says that it looks at whole videos; ``networks``, its modules, which

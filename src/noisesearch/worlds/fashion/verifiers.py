@@ -62,6 +62,10 @@ class OfClass:
         """What the network sees [B, d], whatever the class."""
         return self.network.features(_grey(views.images))
 
+    def logits(self, views: Views) -> Tensor:
+        """What the network says of each class [B, 10]."""
+        return self.network.logits(_grey(views.images))
+
 
 def _grey(images: Tensor) -> Tensor:
     """[B, 1, 28, 28] of images [B, 3, 28, 28]."""

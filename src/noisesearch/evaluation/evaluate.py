@@ -1,0 +1,220 @@
+"""How good the images of a folder or of a run are, by any metrics, with their diversity beside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import build, statistics
+from ..errors import ConfigError
+from ..models.protocol import Model
+from ..store import read_spec
+from ..verifiers.away import Away
+from ..verifiers.protocol import Verifier, features_of, previews_of
+from . import metrics, protocol
+from .images import Images, of_folder, of_run
+from .protocol import Figures, Metric
+from .reference import reference_of
+from .set_metrics import Eyes
+from .sight import Pixels, Sight
+
+
+@dataclass(frozen=True)
+class Report:
+    """Figures by set, in the order of the sets: a number, or one for each image.
+
+    ``gains``: of a run, the mean difference that search made by image, with its 95 % interval.
+    """
+
+    folder: Path
+    features: str
+    reference: str | None
+    sets: Sequence[Images]
+    figures: Sequence[Figures]
+    gains: Mapping[str, statistics.Interval]
+    notes: Sequence[str]
+
+    def json(self) -> dict[str, Any]:
+        sets = [
+            {"name": images.name, "images": len(images),
+             "figures": {name: _summed(value) for name, value in found.items()},
+             "each": [
+                {"image": str(path), "prompt": None if c is None else str(c),
+                 **{name: _finite(value[i]) for name, value in found.items()
+                    if not isinstance(value, int | float)}}
+                for i, (path, c) in enumerate(zip(images.paths, images.conditions, strict=True))
+             ]}
+            for images, found in zip(self.sets, self.figures, strict=True)
+        ]  # fmt: skip
+        gains = {name: {"mean": g.delta, "interval": [g.low, g.high]}
+                 for name, g in self.gains.items()}  # fmt: skip
+        return {"folder": str(self.folder), "features": self.features,
+                "reference": self.reference, "sets": sets, "gains": gains,
+                "notes": list(self.notes)}  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _summed(value: float | Sequence[float]) -> Any:
+    """A number as it is; of one for each image the mean, its interval, and how many have none."""
+    if isinstance(value, int | float):
+        return _finite(value)
+    known = [x for x in value if math.isfinite(x)]
+    if not known:
+        return {"mean": None, "interval": None, "missing": len(value)}
+    found = statistics.mean(known)
+    return {"mean": found.delta, "interval": [found.low, found.high],
+            "missing": len(value) - len(known)}  # fmt: skip
+
+
+@dataclass
+class Evaluation:
+    """What to measure, and by what; names are as on the command line.
+
+    ``features``: the verifier by whose features sets are compared. ``reference``: a folder of real
+    images or an .npz file. ``prompts``: of a folder, given to its files in turn. ``model``: whose
+    roles the verifiers' names may mean; of a run, its own.
+    """
+
+    folder: Path
+    metrics: str
+    features: str = ""
+    reference: str | None = None
+    prompts: Sequence[str | None] | None = None
+    model: str = ""
+    device: str = "cpu"
+    _sights: dict[str, Sight] = field(default_factory=dict, init=False, repr=False)
+
+    def report(self) -> Report:
+        """Measure; ConfigError for what cannot be, before the first metric measures."""
+        names = metrics.named(self.metrics)
+        sets = self.sets
+        made = [metrics.metric_of(name, lambda: self.eyes, self.sight) for name in names]
+        for images in sets:
+            protocol.check(made, images)
+        made += self._beside(names)
+        figures = [self._measured(made, images) for images in sets]
+        eyes = self.eyes
+        reference = eyes.reference.name if eyes.reference else None
+        return Report(self.folder, eyes.sight.verifier.name, reference, sets, figures,
+                      _gains(figures), eyes.notes)  # fmt: skip
+
+    def _measured(self, made: Sequence[Metric], images: Images) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for metric in made:
+            found.update(metric.measure(images))
+        return found
+
+    def _beside(self, names: Sequence[str]) -> list[Metric]:
+        """Diversity stands beside every quality: how unlike each other the images are, and how
+        much of what is real is among them."""
+        added: list[Metric] = []
+        for name in ("diversity", "recall"):
+            if name in names:
+                continue
+            metric = metrics.metric_of(name, lambda: self.eyes, self.sight)
+            try:
+                protocol.check([metric], self.sets[0])
+                if name == "recall":
+                    assert self.eyes.reference is not None  # checked
+                    _ = self.eyes.reference.rows
+            except ConfigError as error:
+                self.eyes.note(f"{name} is not measured: {error}")
+            else:
+                added.append(metric)
+        return added
+
+    @cached_property
+    def sets(self) -> list[Images]:
+        if not self.is_run:
+            return [of_folder(self.folder, self.prompts)]
+        if self.prompts is not None:
+            raise ConfigError(
+                f"{self.folder} is a run, whose prompts are known; leave out --prompts"
+            )
+        return of_run(self.folder)
+
+    @property
+    def is_run(self) -> bool:
+        return (self.folder / "spec.json").is_file()
+
+    @cached_property
+    def world(self) -> Model | None:
+        """The model whose roles and real images serve; of a run that was made with a Python object
+        there is none."""
+        if self.model:
+            return build.model_of(self.model)
+        if not self.is_run:
+            return None
+        try:
+            return build.model_of(read_spec(self.folder)["model"])
+        except ConfigError:
+            return None
+
+    def sight(self, name: str) -> Sight:
+        """A verifier's, opened once."""
+        if name not in self._sights:
+            verifier = build.verifier_of(name, self.world)
+            if isinstance(verifier, Away) or previews_of(verifier):
+                what = ("takes its time to answer" if isinstance(verifier, Away)
+                        else "looks back on how a sample came about")  # fmt: skip
+                raise ConfigError(
+                    f"verifier {name!r} {what}, which stored images do not serve; score a run "
+                    f"with it: noisesearch rerank RUN --verifier {name}"
+                )
+            self._sights[name] = Sight(verifier, self.device)
+        return self._sights[name]
+
+    @cached_property
+    def eyes(self) -> Eyes:
+        """By whose features sets are compared, who classifies, and what is real."""
+        sight = self._seer()
+        roles = self.world.verifiers if self.world else {}
+        classifier = sight if sight.classifies else None
+        if classifier is None and "oracle-is" in roles and not self.features:
+            classifier = self.sight("oracle-is")
+        conditions = [c for c in self.sets[0].conditions if c is not None]
+        return Eyes(sight, classifier, reference_of(self.reference, sight, self.world, conditions))
+
+    def _seer(self) -> Sight:
+        """As given; else the world's own in Inception's role, else the first verifier of the
+        metrics or of the world that has features, else plain colours."""
+        if self.features:
+            sight = self.sight(self.features)
+            features_of(sight.verifier)  # says so where it has none
+            return sight
+        names = metrics.verifiers_of(metrics.named(self.metrics))
+        roles = [*self.world.verifiers] if self.world and self.world.verifiers else []
+        for name in (*(["oracle-fid"] if "oracle-fid" in roles else []), *names, *roles):
+            if _sees(sight := self.sight(name)):
+                return sight
+        return Sight(Pixels(), self.device)
+
+
+def _sees(sight: Sight) -> bool:
+    verifier: Verifier = sight.verifier
+    return hasattr(verifier, "features")
+
+
+def _gains(figures: Sequence[Figures]) -> dict[str, statistics.Interval]:
+    """The mean difference, by image, between the two sets of a run."""
+    if len(figures) < 2:
+        return {}
+    found = {}
+    for name, after in figures[1].items():
+        before = figures[0].get(name)
+        if before is None or isinstance(before, int | float) or isinstance(after, int | float):
+            continue
+        pairs = np.array([before, after])
+        known = pairs[:, np.isfinite(pairs).all(0)]
+        if known.size:
+            found[name] = statistics.paired(known[0], known[1])
+    return found

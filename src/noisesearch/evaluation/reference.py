@@ -1,0 +1,102 @@
+"""Real images, or what is known of them, that a set of images is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..models.protocol import Model
+from ..set_forms import REFERENCE, stored
+from ..set_objectives import Rows
+from ..trajectory import Condition
+from .accumulated import Accumulator, Features
+from .images import of_folder
+from .sight import Seen, Sight
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """``name`` says what it is; ``known``: mean [d] and covariance [d, d] where they are given;
+    ``see``: looks at the images themselves, where there are some."""
+
+    name: str
+    known: tuple[Rows, Rows] | None = None
+    see: Callable[[], Seen] | None = None
+
+    @cached_property
+    def seen(self) -> Seen:
+        """Of the real images; ConfigError where only statistics are there."""
+        if self.see is None:
+            raise ConfigError(
+                f"{self.name} is the statistics of real images, but the images themselves are "
+                "compared; give a folder of them: --reference FOLDER"
+            )
+        return self.see()
+
+    @property
+    def rows(self) -> Features:
+        return self.seen.rows
+
+    @cached_property
+    def statistics(self) -> tuple[Rows, Rows]:
+        """Mean [d] and covariance [d, d]."""
+        if self.known is not None:
+            return self.known
+        moments = self.seen.moments
+        return moments.mean, moments.covariance
+
+
+def reference_of(
+    given: str | None, sight: Sight, model: Model | None, conditions: Sequence[Condition]
+) -> Reference | None:
+    """What was given: a folder, or an .npz file with ``mu`` and ``sigma``, or with ``features``
+    [n, d]; else what the verifier or the model's world has. None where there is nothing."""
+    if given is not None:
+        return _given(Path(given).expanduser(), sight)
+    own: tuple[Rows, Rows] | None = getattr(sight.verifier, "reference", None)
+    real: Any = getattr(model, "real", None)
+    if own is None and real is None:
+        return None
+    name = f"real images of {model.name}" if model and real else f"{sight.verifier.name}'s own"
+    of = list(dict.fromkeys(conditions)) or [Condition()]
+    see = None if real is None else lambda: sight.of_tensor(real(of, REFERENCE), of)
+    return Reference(name, own, see)
+
+
+def _given(path: Path, sight: Sight) -> Reference:
+    if path.is_dir():
+        return Reference(str(path), None, lambda: sight.of(of_folder(path)))
+    if not path.is_file():
+        raise ConfigError(
+            f"reference {path} does not exist; give a folder of real images, or an .npz file with "
+            "the arrays mu [d] and sigma [d, d], or features [n, d], of theirs"
+        )
+    rows = _features(path)
+    if rows is None:
+        return Reference(str(path), stored(path))
+    moments = Accumulator()
+    moments.add(rows)
+    return Reference(str(path), None, lambda: Seen(rows, moments.moments))
+
+
+def _features(path: Path) -> Features | None:
+    """The array ``features`` of an .npz file; None where it has none."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if "features" not in arrays:
+                return None
+            rows = np.asarray(arrays["features"], np.float32)
+    except (OSError, ValueError):
+        return None  # said by whoever looks for statistics in it
+    if rows.ndim != 2 or len(rows) < 2 or not np.isfinite(rows).all():
+        raise ConfigError(
+            f"reference {path} has features {list(rows.shape)}, but finite numbers [n, d] of at "
+            "least two real images are needed"
+        )
+    return rows
