@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ import numpy as np
 from .. import build, statistics
 from ..errors import ConfigError
 from ..models.protocol import Model
+from ..run import stored_results
 from ..store import read_spec
+from ..trajectory import Condition
 from ..verifiers.away import Away
 from ..verifiers.protocol import Verifier, features_of, previews_of
 from . import metrics, protocol
@@ -91,6 +93,7 @@ class Evaluation:
     prompts: Sequence[str | None] | None = None
     model: str = ""
     device: str = "cpu"
+    notes: list[str] = field(default_factory=list, init=False)
     _sights: dict[str, Sight] = field(default_factory=dict, init=False, repr=False)
 
     def report(self) -> Report:
@@ -105,7 +108,7 @@ class Evaluation:
         eyes = self.eyes
         reference = eyes.reference.name if eyes.reference else None
         return Report(self.folder, eyes.sight.verifier.name, reference, sets, figures,
-                      _gains(figures), eyes.notes)  # fmt: skip
+                      _gains(figures), self.notes)  # fmt: skip
 
     def _measured(self, made: Sequence[Metric], images: Images) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -135,12 +138,28 @@ class Evaluation:
     @cached_property
     def sets(self) -> list[Images]:
         if not self.is_run:
-            return [of_folder(self.folder, self.prompts)]
+            found = of_folder(self.folder, self.prompts)
+            return [replace(found, conditions=[*map(self._meant, found.conditions)])]
         if self.prompts is not None:
             raise ConfigError(
                 f"{self.folder} is a run, whose prompts are known; leave out --prompts"
             )
+        if not stored_results(self.folder)["complete"]:
+            self.notes.append(
+                f"{self.folder} is unfinished, and measured as far as it has come; go on with: "
+                f"noisesearch resume {self.folder}"
+            )
         return of_run(self.folder)
+
+    def _meant(self, condition: Condition | None) -> Condition | None:
+        """What the model makes of a text, such as the name of a class; the text where it has
+        no such words."""
+        if self.world is None or condition is None or condition.text is None:
+            return condition
+        try:
+            return self.world.condition(condition.text)
+        except ConfigError:
+            return condition
 
     @property
     def is_run(self) -> bool:
@@ -182,7 +201,12 @@ class Evaluation:
         if classifier is None and "oracle-is" in roles and not self.features:
             classifier = self.sight("oracle-is")
         conditions = [c for c in self.sets[0].conditions if c is not None]
-        return Eyes(sight, classifier, reference_of(self.reference, sight, self.world, conditions))
+        return Eyes(
+            sight,
+            classifier,
+            reference_of(self.reference, sight, self.world, conditions),
+            self.notes,
+        )
 
     def _seer(self) -> Sight:
         """As given; else the world's own in Inception's role, else the first verifier of the

@@ -27,7 +27,7 @@ OF_SETS = {
     "coverage": "noisesearch.evaluation.set_metrics:coverage",
     "diversity": "noisesearch.evaluation.set_metrics:diversity",
 }
-# Of benchmarks: classes, called with the settings in a name's brackets.
+# Of benchmarks: pydantic classes, called with the settings in a name's brackets.
 OF_BENCHMARKS: dict[str, str] = {}
 GROUPS = {"pr": ("precision", "recall"), "dc": ("density", "coverage")}
 
@@ -58,9 +58,8 @@ def metric_of(name: str, eyes: Callable[[], Eyes], sight: Callable[[str], Sight]
         made: Metric = _imported(OF_SETS[kind])(eyes())
         return made
     if kind in OF_BENCHMARKS:
-        target = _imported(OF_BENCHMARKS[kind])
-        benchmark: Metric = settings("metric", kind, target, dict(given))
-        return benchmark if given or not isinstance(benchmark, type) else benchmark()
+        benchmark: Metric = settings("metric", kind, _imported(OF_BENCHMARKS[kind]), dict(given))
+        return benchmark
     return OfVerifier(name, sight(name))
 
 
