@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .parts import Parts
     from .results import Results
 
-KINDS = ("models", "verifiers", "algorithms", "solvers", "words")
+KINDS = ("models", "verifiers", "algorithms", "solvers", "metrics", "words")
 
 
 def winners(content: Mapping[str, Any]) -> str:
@@ -179,6 +179,10 @@ def listed(what: str, model: str) -> list[dict[str, Any]]:
         from .solvers import SOLVERS
 
         return [{"name": n, "summary": summary(SOLVERS[n]())} for n in SOLVERS]
+    if what == "metrics":
+        from .evaluation import metrics
+
+        return metrics.listed()
     chosen = build.model_of(model)
     if what == "words":
         return [{"name": word, "summary": ""} for word in chosen.words()]

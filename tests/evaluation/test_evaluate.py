@@ -14,6 +14,7 @@ from PIL import Image
 import noisesearch as ns
 from noisesearch.algorithms.population import Population
 from noisesearch.build import verifier_of
+from noisesearch.evaluation import metrics
 from noisesearch.evaluation.evaluate import Evaluation
 from noisesearch.evaluation.set_metrics import Eyes
 from noisesearch.evaluation.sight import ROWS, Sight
@@ -208,6 +209,12 @@ def test_references_that_do_not_fit(folder: Path, tmp_path: Path) -> None:
     np.savez(path, features=np.zeros(3))
     with pytest.raises(ns.ConfigError, match=r"features \[3\], but finite numbers \[n, d\]"):
         Evaluation(folder, "fid", "clipscore", str(path), model="shapes").report()
+
+
+def test_every_metric_is_listed_with_what_it_is() -> None:
+    rows = {row["name"]: row["summary"] for row in metrics.listed()}
+    assert set(metrics.OF_SETS) | set(metrics.GROUPS) <= set(rows)
+    assert all(rows.values()) and rows["pr"] == "precision and recall"
 
 
 def test_a_verifier_that_needs_prompts_says_so(folder: Path) -> None:

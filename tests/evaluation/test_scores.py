@@ -101,6 +101,17 @@ def test_precision_and_recall_are_the_published_ones(
     assert found.recall == pytest.approx(wanted["recall"], abs=1e-7)
 
 
+def test_precision_and_recall_of_few_images(
+    features: dict[str, Any], published: dict[str, Any]
+) -> None:
+    """Fewer than there are features."""
+    real = Points.of(features["small_2_real"])
+    found = Neighbourhoods.of(Points.of(features["small_1_generated"], like=real), real)
+    wanted = published["float64"]["prc k=3 small"]
+    assert found.precision == wanted["precision"]
+    assert found.recall == pytest.approx(wanted["recall"], abs=1e-7)
+
+
 def test_density_and_coverage_are_those_of_their_formulas(features: dict[str, Any]) -> None:
     """Catches k of precision taken for k of density, and generated balls for real ones."""
     one, other = features["features_1_generated"][:300], features["features_2_real"][:200]

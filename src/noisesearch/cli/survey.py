@@ -14,7 +14,9 @@ from .common import Json, app, fresh_folder, interruptible, say, texts_of, write
 @app.command("list")
 @interruptible
 def list_(
-    what: Annotated[str, typer.Argument(metavar="models|verifiers|algorithms|solvers|words")],
+    what: Annotated[
+        str, typer.Argument(metavar="models|verifiers|algorithms|solvers|metrics|words")
+    ],
     model: Annotated[str, typer.Option(help="Whose words and roles.")] = "shapes",
     json_: Json = False,
 ) -> None:

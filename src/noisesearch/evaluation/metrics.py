@@ -44,6 +44,14 @@ def named(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def listed() -> list[dict[str, str]]:
+    """Every metric that is no verifier, with what it is in a line."""
+    rows = [{"name": name, "summary": (_imported(target).__doc__ or "").split("\n")[0]}
+            for name, target in {**OF_SETS, **OF_BENCHMARKS}.items()]  # fmt: skip
+    groups = [{"name": name, "summary": " and ".join(of)} for name, of in GROUPS.items()]
+    return [*rows, *groups]
+
+
 def verifiers_of(names: Sequence[str]) -> list[str]:
     """Those of the names that are not in the tables."""
     return [n for n in names if forms.written(n)[0] not in {**OF_SETS, **OF_BENCHMARKS}]

@@ -71,7 +71,7 @@ def reference_of(
 
 def _given(path: Path, sight: Sight) -> Reference:
     if path.is_dir():
-        return Reference(str(path), None, lambda: sight.of(of_folder(path)))
+        return Reference(str(path), None, lambda: sight.of(of_folder(path, [None])))
     if not path.is_file():
         raise ConfigError(
             f"reference {path} does not exist; give a folder of real images, or an .npz file with "

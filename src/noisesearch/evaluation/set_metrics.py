@@ -144,8 +144,10 @@ class SetMetric:
 
 
 def fid(eyes: Eyes) -> SetMetric:
-    """Fréchet distance of features to those of real images; less is better. It is called FID where
-    the features are those of the published Inception network."""
+    """Fréchet distance of features to those of real images; less is better.
+
+    It is called FID where the features are those of the published Inception network.
+    """
 
     def of(comparison: Comparison) -> float:
         mean, covariance = comparison.reference.statistics
@@ -206,13 +208,14 @@ def _share(name: str, meaning: str) -> Callable[[Eyes], SetMetric]:
 
         return SetMetric(name, meaning, of, eyes, least=NEAREST_OF_DENSITY + 1)
 
+    made.__doc__ = meaning
     return made
 
 
-precision = _share("precision", "images that lie among real ones; more is better")
-recall = _share("recall", "real images that lie among these; more is better")
-density = _share("density", "how densely real images lie around these; more is better")
-coverage = _share("coverage", "real images that have one of these near; more is better")
+precision = _share("precision", "Images that lie among real ones; more is better.")
+recall = _share("recall", "Real images that lie among these; more is better.")
+density = _share("density", "How densely real images lie around these; more is better.")
+coverage = _share("coverage", "Real images that have one of these near; more is better.")
 
 
 def diversity(eyes: Eyes) -> SetMetric:
@@ -229,4 +232,4 @@ def _named(published: str, general: str, eyes: Eyes) -> str:
 
 
 def _summary(metric: Callable[..., object]) -> str:
-    return " ".join((metric.__doc__ or "").split()).partition(". ")[0].rstrip(".")
+    return (metric.__doc__ or "").split("\n")[0].rstrip(".")
