@@ -84,7 +84,7 @@ def test_diversity_stands_beside_every_quality(folder: Path, tmp_path: Path) -> 
     assert report.features == "pixels" and set(found) == {"bright", "diversity"}
     small = torch.nn.functional.adaptive_avg_pool2d(real(40), 8).flatten(1).double()
     assert found["diversity"] == pytest.approx(torch.pdist(small).mean().item(), rel=1e-5)
-    assert any("recall is not measured" in n and "--reference" in n for n in report.notes)
+    assert any("recall is not measured" in n and "--features" in n for n in report.notes)
     whole = Evaluation(folder, "clipscore", model="shapes").report().figures[0]
     assert set(whole) == {"clipscore", "diversity", "recall"}
 
@@ -177,7 +177,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({"metrics": ""}, "no metric is named"),
     "unknown": ({"metrics": "fidd"}, "unknown verifier 'fidd'"),
     "settings of none": ({"metrics": "fid(x=1)"}, "takes no settings"),
-    "no reference": ({"metrics": "kid"}, "give --reference FOLDER"),
+    "no network": ({"metrics": "kid", "reference": "."}, "--features clipscore"),
     "no such reference": ({"metrics": "fid", "reference": "no.npz"}, "no.npz does not exist"),
     "no classifier": ({"metrics": "is"}, "needs a classifier"),
     "no features": (
@@ -197,6 +197,25 @@ def test_says_what_is_wrong(name: str, folder: Path) -> None:
     (folder / "metadata.jsonl").unlink()
     with pytest.raises(ns.ConfigError, match=words):
         Evaluation(folder, **given).report()
+
+
+SEES = """
+class Sees:
+    name, parts, scale, fingerprint = "sees", (), {}, ""
+    differentiable, batch = False, None
+
+    def __call__(self, views):
+        return {}
+
+    def features(self, views):
+        return views.images.mean((2, 3))
+"""
+
+
+def test_without_real_images_nothing_is_compared_with_them(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "sees.py").write_text(SEES)
+    with pytest.raises(ns.ConfigError, match=r"'kernel\(sees\)' .*give --reference FOLDER"):
+        Evaluation(folder, "kid", f"{tmp_path}/sees.py:Sees").report()
 
 
 def test_references_that_do_not_fit(folder: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ..run import stored_results
 from ..store import read_spec
 from ..trajectory import Condition
 from ..verifiers.away import Away
-from ..verifiers.protocol import Verifier, features_of, previews_of
+from ..verifiers.protocol import previews_of
 from . import metrics, protocol
 from .images import Images, of_folder, of_run
 from .protocol import Figures, Metric
@@ -212,9 +212,12 @@ class Evaluation:
         """As given; else the world's own in Inception's role, else the first verifier of the
         metrics or of the world that has features, else plain colours."""
         if self.features:
-            sight = self.sight(self.features)
-            features_of(sight.verifier)  # says so where it has none
-            return sight
+            if _sees(sight := self.sight(self.features)):
+                return sight
+            raise ConfigError(
+                f"verifier {self.features!r} gives no features to compare sets by; name another "
+                "with --features"
+            )
         names = metrics.verifiers_of(metrics.named(self.metrics))
         roles = [*self.world.verifiers] if self.world and self.world.verifiers else []
         for name in (*(["oracle-fid"] if "oracle-fid" in roles else []), *names, *roles):
@@ -224,8 +227,7 @@ class Evaluation:
 
 
 def _sees(sight: Sight) -> bool:
-    verifier: Verifier = sight.verifier
-    return hasattr(verifier, "features")
+    return hasattr(sight.verifier, "features")
 
 
 def _gains(figures: Sequence[Figures]) -> dict[str, statistics.Interval]:

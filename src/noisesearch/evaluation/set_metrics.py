@@ -14,7 +14,7 @@ from .neighbours import NEAREST, NEAREST_OF_DENSITY, Neighbourhoods, Points, mea
 from .protocol import Figures, ImageSet
 from .reference import Reference
 from .scores import SPLITS, SUBSET, inception_score, kernel_distance
-from .sight import Seen, Sight
+from .sight import Pixels, Seen, Sight
 
 POOL3 = 2048  # features of the published Inception network
 
@@ -122,6 +122,11 @@ class SetMetric:
         if len(images.paths) < self.least:
             raise ConfigError(
                 f"metric {self.name!r} needs at least {self.least} images, got {len(images.paths)}"
+            )
+        if self.compares and isinstance(self.eyes.sight.verifier, Pixels):
+            raise ConfigError(
+                f"metric {self.name!r} compares what a network sees in images, and none is "
+                "named; give a verifier that has features, such as --features clipscore"
             )
         if self.compares and self.eyes.reference is None:
             raise ConfigError(
