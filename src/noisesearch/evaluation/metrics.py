@@ -28,7 +28,13 @@ OF_SETS = {
     "diversity": "noisesearch.evaluation.set_metrics:diversity",
 }
 # Of benchmarks: pydantic classes, called with the settings in a name's brackets.
-OF_BENCHMARKS: dict[str, str] = {}
+OF_BENCHMARKS: dict[str, str] = {
+    "compbench-attribute": "noisesearch.evaluation.compbench.metrics:Attributes",
+    "compbench-spatial": "noisesearch.evaluation.compbench.metrics:Spatial",
+    "compbench-numeracy": "noisesearch.evaluation.compbench.metrics:Numeracy",
+    "compbench-complex": "noisesearch.evaluation.compbench.metrics:Complex",
+    "grader": "noisesearch.evaluation.grader:GraderTable",
+}
 GROUPS = {"pr": ("precision", "recall"), "dc": ("density", "coverage")}
 
 
