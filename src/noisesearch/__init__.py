@@ -16,6 +16,7 @@ _PUBLIC = {
     "search": "api",
     "resume": "api",
     "export": "exports",
+    "export_data": "data_out",
     "Result": "results",
     "Results": "results",
     "Candidate": "results",
@@ -42,8 +43,9 @@ _PUBLIC = {
 
 __all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "Cut",
            "FirstOrder", "NoisesearchError", "Population", "Problem", "RandomSearch", "Reply",
-           "Result", "Results", "SearchOverPaths", "StoreError", "ZeroOrder", "export", "gaussian",
-           "mix", "neighbour", "resume", "score", "search", "testing", "trace"]  # fmt: skip
+           "Result", "Results", "SearchOverPaths", "StoreError", "ZeroOrder", "export",
+           "export_data", "gaussian", "mix", "neighbour", "resume", "score", "search", "testing",
+           "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from .api import resume, search
     from .ask import Reply, score
     from .budget import Budget
+    from .data_out import export_data
     from .errors import BackendError, ConfigError, NoisesearchError, StoreError
     from .exports import export
     from .noise import gaussian, mix, neighbour

@@ -1,7 +1,16 @@
 """The command line. Results go to stdout, everything else to stderr."""
 
 # Each module adds its commands to the application, and help lists them in this order.
-from . import generate, folders, survey, calibrate, check_verifier, answer, evaluate  # isort: skip
+from . import (  # isort: skip
+    generate,
+    looking,
+    folders,
+    survey,
+    calibrate,
+    check_verifier,
+    answer,
+    evaluate,
+)
 from .common import app
 
 __all__ = [
@@ -12,5 +21,6 @@ __all__ = [
     "evaluate",
     "folders",
     "generate",
+    "looking",
     "survey",
 ]

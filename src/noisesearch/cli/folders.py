@@ -1,4 +1,4 @@
-"""`resume`, `show`, `rerank` and `export`: what can be done with a run folder."""
+"""`resume`, `rerank` and `export`: what can be done with a run folder."""
 
 from __future__ import annotations
 
@@ -51,34 +51,6 @@ def resume(
 
 @app.command()
 @interruptible
-def show(
-    folder: Annotated[Path, typer.Argument(metavar="DIR")],
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Re-create every winner from its recipe.")
-    ] = False,
-    json_: Json = False,
-) -> None:
-    """Show the winners of a run."""
-    from ..run import stored_results
-    from ..run import verify as verified
-    from ..tables import winners
-
-    content = stored_results(folder)
-    if verify:
-        content["verify"] = found = verified(folder)
-    if json_:
-        write(content, True)
-        return
-    typer.echo(winners(content))
-    if verify:
-        typer.echo(
-            f"{found['winners']} winners re-created from their recipes: largest difference "
-            f"{found['pixels']:g} of 255 in a pixel, {found['parts']:g} in a score"
-        )
-
-
-@app.command()
-@interruptible
 def rerank(
     folder: Annotated[Path, typer.Argument(metavar="DIR")],
     objective: Annotated[
@@ -106,22 +78,54 @@ def export(
     latents: Annotated[
         bool, typer.Option("--latents", help="The start noises of the winners.")
     ] = False,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="All candidates: parquet, csv, jsonl; pairs: preferences."),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Default: DIR/latents.safetensors.")
+        Path | None, typer.Option(metavar="FILE", help="Default: a file in DIR.")
     ] = None,
     comfyui: Annotated[
-        bool, typer.Option("--comfyui", help="Also as a .latent file of ComfyUI.")
+        bool, typer.Option("--comfyui", help="Latents also as a .latent file of ComfyUI.")
     ] = False,
+    images: Annotated[
+        str | None, typer.Option(help="Of --format: embed, or their path.", show_default=False)
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="Of preferences: the least difference in score.")
+    ] = None,
+    per_prompt: Annotated[
+        int | None, typer.Option(help="Of preferences: the most pairs for a prompt; 1.")
+    ] = None,
+    objective: Annotated[
+        str, typer.Option(help="Of --format: scores by another objective, such as 'part(x)'.")
+    ] = "",
     json_: Json = False,
 ) -> None:
-    """Write the winners' start noises for other programs; prints the Python that uses them."""
+    """Write what a run found for other programs: its winners' start noises (and the Python that
+    uses them), all its candidates as a table, or pairs of preferences."""
+    if latents == (form is not None):
+        raise ConfigError(
+            "say what to export: --latents (the start noises of the winners), --format parquet, "
+            "csv or jsonl (all candidates), or --format preferences (pairs); the pictures are in "
+            f"{folder / 'samples'}"
+        )
+    if form is not None:
+        if comfyui:
+            raise ConfigError("--comfyui writes latents; give --latents in place of --format")
+        _export_data(folder, form, out, images, margin, per_prompt, objective, json_)
+        return
+    if (images, margin, per_prompt, objective) != (None, None, None, ""):
+        raise ConfigError(
+            "--images, --margin, --per-prompt and --objective belong to --format; leave them out "
+            "with --latents"
+        )
+    _export_latents(folder, out, comfyui, json_)
+
+
+def _export_latents(folder: Path, out: Path | None, comfyui: bool, json_: bool) -> None:
     from ..exports import export as exported
 
-    if not latents:
-        raise ConfigError(
-            f"say what to export: --latents writes the start noises of the winners; their "
-            f"pictures are in {folder / 'samples'}"
-        )
     found = exported(folder, out, comfyui=comfyui)
     for remark in found.remarks:
         say(remark)
@@ -131,3 +135,26 @@ def export(
         write(found.json(), True)
     elif found.lines:
         typer.echo(found.lines)
+
+
+def _export_data(
+    folder: Path,
+    form: str,
+    out: Path | None,
+    images: str | None,
+    margin: float | None,
+    per_prompt: int | None,
+    objective: str,
+    json_: bool,
+) -> None:
+    from ..data_out import PREFERENCES, export_data
+
+    found = export_data(folder, form, out, images=images, margin=margin, per_prompt=per_prompt,
+                        objective=objective)  # fmt: skip
+    for sentence in found.skipped:
+        say(sentence)
+    what = "pairs" if form == PREFERENCES else "candidates"
+    if json_:
+        write(found.json(), True)
+    else:
+        typer.echo(f"{found.rows} {what}: {found.file}")
