@@ -52,7 +52,7 @@ def test_a_fall_is_said(tmp_path: Path) -> None:
     results = ran(tmp_path / "run", [dark])
     rose = [r for r in results if r.winner.score > r.baseline.score]
     assert rose and all(set(r.watched.fell) == {"dark"} for r in rose)
-    (sentence,) = warnings(results)
+    (sentence,) = warnings(results.json())
     assert f"held-out dark fell in {len(rose)} of 2 searches" in sentence
     assert results.json()["searches"][0]["watch"]["parts"].keys() == {"dark"}
 
@@ -61,7 +61,7 @@ def test_what_rises_with_the_objective_is_not_warned_of(tmp_path: Path) -> None:
     def also(images: Any, conditions: Any) -> Any:
         return 2 * images.mean((1, 2, 3))
 
-    assert warnings(ran(tmp_path / "run", [also])) == []
+    assert warnings(ran(tmp_path / "run", [also]).json()) == []
 
 
 def test_works_with_kept_winners_and_other_final_steps(tmp_path: Path) -> None:

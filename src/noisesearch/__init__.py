@@ -17,6 +17,7 @@ _PUBLIC = {
     "resume": "api",
     "export": "exports",
     "export_data": "data_out",
+    "remake": "image_recipe",
     "Result": "results",
     "Results": "results",
     "Candidate": "results",
@@ -44,8 +45,8 @@ _PUBLIC = {
 __all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "Cut",
            "FirstOrder", "NoisesearchError", "Population", "Problem", "RandomSearch", "Reply",
            "Result", "Results", "SearchOverPaths", "StoreError", "ZeroOrder", "export",
-           "export_data", "gaussian", "mix", "neighbour", "resume", "score", "search", "testing",
-           "trace"]  # fmt: skip
+           "export_data", "gaussian", "mix", "neighbour", "remake", "resume", "score", "search",
+           "testing", "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from .data_out import export_data
     from .errors import BackendError, ConfigError, NoisesearchError, StoreError
     from .exports import export
+    from .image_recipe import remake
     from .noise import gaussian, mix, neighbour
     from .results import Candidate, Result, Results
     from .tracing import trace

@@ -15,6 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 from .journal import replace
 
 Picture = npt.NDArray[np.uint8]
+OURS = "noisesearch:"  # how the names of our text fields begin
+PLAIN = 100  # characters of a text field that is not compressed
 FRAME = 125  # milliseconds that a frame of a video is shown
 SHOWN = 100  # pictures of a set that are drawn
 SET = 480  # pixels of a drawn set's side, where its pictures are small
@@ -26,7 +28,7 @@ def png(picture: Picture, **text: str) -> bytes:
     video = picture.ndim == 4
     info = PngInfo()
     for name, value in (*text.items(), *([("frames", str(len(picture)))] if video else [])):
-        info.add_text(f"noisesearch:{name}", value)
+        info.add_text(f"{OURS}{name}", value, zip=len(value) > PLAIN)
     first, *rest = (Image.fromarray(frame) for frame in (picture if video else picture[None]))
     moving = {"save_all": True, "append_images": rest, "duration": FRAME} if video else {}
     data = io.BytesIO()
@@ -37,7 +39,7 @@ def png(picture: Picture, **text: str) -> bytes:
 def read(path: Path) -> Picture:
     """uint8 [H, W, 3] of a file, [F, H, W, 3] of a video's."""
     with Image.open(path) as image:
-        count = image.info.get("noisesearch:frames")
+        count = image.info.get(f"{OURS}frames")
         if count is None:
             return np.array(image.convert("RGB"))
         return _frames(image, int(count))
@@ -54,6 +56,14 @@ def _frames(image: Image.Image, count: int) -> Picture:
     return np.stack([*found, *[found[-1]] * (count - len(found))])
 
 
+def texts(path: Path) -> dict[str, str]:
+    """What :func:`png` was told to write into a file beside the picture."""
+    with Image.open(path) as image:
+        said = {str(name): str(text) for name, text in image.info.items()}
+    return {name.removeprefix(OURS): text for name, text in said.items()
+            if name.startswith(OURS) and name != f"{OURS}frames"}  # fmt: skip
+
+
 def still(picture: Picture) -> Picture:
     """uint8 [H, W, 3]: a picture itself, of a video the frame in the middle."""
     return picture[len(picture) // 2] if picture.ndim == 4 else picture
@@ -66,11 +76,9 @@ def enlarged(picture: Picture) -> Image.Image:
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
-def save_seen(path: Path, picture: Picture) -> None:
-    """Replace ``path`` by an enlarged PNG."""
-    data = io.BytesIO()
-    enlarged(picture).save(data, "png")
-    replace(path, data.getvalue())
+def save_seen(path: Path, picture: Picture, **text: str) -> None:
+    """Replace ``path`` by an enlarged PNG with text fields."""
+    replace(path, png(np.array(enlarged(picture)), **text))
 
 
 Row = tuple[str, Picture, str, Picture, str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from .ask import Reply
+from .errors import ConfigError
 from .live import Live
 from .trajectory import Condition
 from .watch import Watched, watched
@@ -48,9 +50,21 @@ class Candidate:
         """The picture uint8 [H, W, 3], or the whole video [F, H, W, 3]."""
         from .pictures import read
 
+        return read(self._kept())
+
+    def _kept(self) -> Path:
         if self.path is None or not self.path.exists():
             raise FileNotFoundError(f"the picture of {self.trajectory} was not kept (--keep)")
-        return read(self.path)
+        return self.path
+
+    def save(self, path: str | Path) -> None:
+        """Copy the PNG with the recipe in it, which ``image.save`` leaves out."""
+        if Path(path).suffix != ".png":
+            raise ConfigError(
+                f"path is {path}, but a picture with its recipe is a .png; for another kind take "
+                "image.save"
+            )
+        shutil.copyfile(self._kept(), path)
 
     def json(self) -> dict[str, Any]:
         content = {

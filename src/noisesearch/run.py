@@ -20,6 +20,7 @@ from .build import Given, check_objects
 from .driver import Driver, Executor, Watcher
 from .errors import ConfigError, StoreError
 from .given_images import Images
+from .image_recipe import fields_of
 from .journal import replace
 from .keys import digest
 from .ledger import UNITS
@@ -163,7 +164,7 @@ class Run:
 
     def save(self, trajectory: Trajectory, picture: pictures.Picture) -> None:
         path = self.store.sample_path(trajectory.key)
-        replace(path, pictures.png(picture, trajectory=trajectory.key))
+        replace(path, pictures.png(picture, **fields_of(trajectory, self.parts.spec)))
 
     def picture(self, trajectory: Trajectory) -> pictures.Picture | None:
         """The stored picture of a complete candidate that was answered; None where there is none.
@@ -238,6 +239,7 @@ def draw(results: Results, folder: Path) -> None:
         _draw_sets(results.population, folder)
         return
     rows: list[pictures.Row] = []
+    shown: list[Path] = []
     for r in results:
         if r.winner.path is None or r.baseline.path is None:
             continue
@@ -248,12 +250,13 @@ def draw(results: Results, folder: Path) -> None:
         # Samples of a set have no score of their own.
         about = (f" {r.baseline.score:.2f}", f" {r.winner.score:.2f} ({gain:+.2f})")
         of, to = about if math.isfinite(gain) else ("", "")
+        shown.append(r.winner.path)
         rows.append((str(r.condition), base, f"baseline{of}", winner, f"winner{to}"))
     if rows:
         sheet = pictures.sheet(rows)
         replace(folder / "grid.png", sheet)
         if len(rows) == 1:
-            pictures.save_seen(folder / "best.png", rows[0][3])
+            pictures.save_seen(folder / "best.png", rows[0][3], **pictures.texts(shown[0]))
         else:
             replace(folder / "best.png", sheet)
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .check_verifier import Report
     from .compare import Comparison
     from .parts import Parts
-    from .results import Results
 
 KINDS = ("models", "verifiers", "algorithms", "solvers", "metrics", "words")
 
@@ -33,29 +32,30 @@ def winners(content: Mapping[str, Any]) -> str:
         gain = number(None if base is None or winner is None else winner - base, "+.3f")
         rows.append((s["condition"], number(base), number(winner), gain,
                      str(s["ledger"]["nfe"]), parts))  # fmt: skip
-    return aligned(rows) + _set(content.get("population"))
+    found = content.get("population")
+    return aligned(rows) + ("" if found is None else f"\n\n{sets_of(found)}")
 
 
-def _set(found: Mapping[str, Any] | None) -> str:
-    if found is None:
-        return ""
-    return (f"\n\nthe set of {found['size']}: {number(found['baseline'], '.4g')} without search, "
+def sets_of(found: Mapping[str, Any]) -> str:
+    """What a search for a set came to."""
+    return (f"the set of {found['size']}: {number(found['baseline'], '.4g')} without search, "
             f"{number(found['winner'], '.4g')} with it (larger is better)")  # fmt: skip
 
 
-def warnings(results: Results) -> list[str]:
-    """What a user should know about a finished run, a sentence each."""
+def warnings(content: Mapping[str, Any]) -> list[str]:
+    """What a user should know about a run, from its JSON, a sentence each."""
     said = []
-    for r in results:
-        if r.baseline_kept:
-            what = "no candidate" if results.population is None else "no set"
-            said.append(f"{r.condition}: {what} beat the baseline, which is kept")
-        if r.unmet:
-            broken = " and ".join(r.unmet)
-            said.append(f"{r.condition}: no candidate keeps {broken}; the nearest is the winner")
-    watched = [r.watched for r in results if r.watched is not None]
-    for part in dict.fromkeys(part for w in watched for part in w.parts):
-        fell = [w.fell[part] for w in watched if part in w.fell]
+    for s in content["searches"]:
+        name = s["condition"]
+        if s["baseline_kept"]:
+            what = "no candidate" if content.get("population") is None else "no set"
+            said.append(f"{name}: {what} beat the baseline, which is kept")
+        if s["unmet"]:
+            broken = " and ".join(s["unmet"])
+            said.append(f"{name}: no candidate keeps {broken}; the nearest is the winner")
+    watched = [s["watch"] for s in content["searches"] if "watch" in s]
+    for part in dict.fromkeys(part for w in watched for part in w["parts"]):
+        fell = [(w["parts"][part][0], w["parts"][part][-1]) for w in watched if part in w["fell"]]
         if fell:
             before, after = (sum(column) / len(fell) for column in zip(*fell, strict=True))
             said.append(

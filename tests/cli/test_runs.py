@@ -158,7 +158,22 @@ def test_table(first: Done, done: dict[str, Done]) -> None:
     for row, search in zip(rows, first.json()["searches"], strict=True):
         assert row.startswith(search["condition"])
         assert f"{search['winner']['score']:.3f}" in row
-    assert done["show in words"].out == "\n".join([head, *rows, ""])
+
+
+def test_show_in_words(first: Done, done: dict[str, Done]) -> None:
+    searches = first.json()["searches"]
+    best, spent = done["show in words"].out.split("\n\n")[:2]
+    head, *rows = best.splitlines()
+    assert head.split() == ["condition", "baseline", "winner", "gain", "NFE", "vivid"]
+    for row, search in zip(rows, searches, strict=True):
+        of, to = (search[which]["parts"]["vivid"] for which in ("baseline", "winner"))
+        assert row.startswith(search["condition"]) and row.endswith(f" {of:.3f} → {to:.3f}")
+    costs = {row.split()[0]: row.split()[1:] for row in spent.splitlines()}
+    asked = sum(s["ledger"]["nfe"] for s in searches)
+    assert costs["nfe"] == [f"{asked}", f"{sum(s['ledger']['physical']['nfe'] for s in searches)}"]
+    samples = sum(s["ledger"]["verifiers"]["vivid"]["samples"] for s in searches)
+    assert costs["vivid"][0] == f"{samples}"
+    assert "missing" not in done["show in words"].out
 
 
 @pytest.mark.parametrize(

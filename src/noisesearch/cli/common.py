@@ -151,7 +151,7 @@ def execute(run: Run, seconds: float | None, json_: bool) -> None:
     finally:
         run.close()
     _say_failures(run)
-    for sentence in warnings(results):
+    for sentence in warnings(results.json()):
         say(sentence)
     put(results, json_)
     if not json_:

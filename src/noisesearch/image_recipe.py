@@ -1,0 +1,275 @@
+"""The recipe that a picture's file carries: how it was made, read again and made again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from . import drafts, pictures
+from .ask import Ask, Score
+from .build import Given
+from .errors import ConfigError, StoreError
+from .given_images import Images
+from .journal import replace
+from .models.choice import as_model
+from .noise import Array
+from .parts import Parts
+from .spec import RunSpec, sentence
+from .store import RunStore
+from .trajectory import FULL, Denoise, Graph, Trajectory, nodes
+
+TRAJECTORY, RECIPE = "trajectory", "recipe"  # fields of the file
+# Readers of PNG refuse a text of more than a mebibyte, and a picture should not be mostly recipe:
+# the recipe of a longer one (some 1,500 rounds) is in its run's journal alone.
+MOST = 2**18  # characters
+# What was searched for and scored is no part of how a picture is made.
+BESIDE = {"conditions", "verifiers", "watch", "guard", "objective", "scales", "start"}
+
+
+def fields_of(trajectory: Trajectory, spec: RunSpec) -> dict[str, str]:
+    """What a picture's file says: the key, and the settings and nodes that it is made of."""
+    found, length = [], 0
+    for node in nodes(trajectory, set()):
+        found.append({"node": node.key, **node.line()})
+        length += len(str(found[-1]))
+        if length > MOST:
+            return {TRAJECTORY: trajectory.key}
+    settings = spec.model_dump(exclude=BESIDE, exclude_defaults=True)
+    settings |= {"format": spec.format, "version": spec.version, "fingerprints": _made(spec)}
+    recipe = json.dumps({"settings": settings, "nodes": found}, separators=(",", ":"))
+    return {TRAJECTORY: trajectory.key, RECIPE: recipe}
+
+
+def _made(spec: RunSpec) -> dict[str, str]:
+    """The fingerprints of what makes pictures; what scores them does not change them."""
+    prints = spec.fingerprints.items()
+    return {name: of for name, of in prints if name.startswith(("model ", "draft "))}
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A picture's file and the recipe in it.
+
+    ``folder``: the run that it lies in, if it does; there the journal knows its scores too.
+    """
+
+    path: Path
+    trajectory: Trajectory
+    spec: RunSpec
+    folder: Path | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Pictured:
+        """ConfigError where the file is no picture of ours."""
+        try:
+            said = pictures.texts(path)
+        except (OSError, ValueError, SyntaxError) as error:
+            why = getattr(error, "strerror", None) or "it is no picture"
+            raise ConfigError(
+                f"{path} cannot be read ({why.lower()}); give a run folder or one of its pictures"
+            ) from error
+        if TRAJECTORY not in said:
+            raise ConfigError(
+                f"{path} carries no recipe: it is no sample of noisesearch, or was saved again by "
+                "a program that leaves such texts out; give the file from a run's samples/"
+            )
+        key, folder = said[TRAJECTORY], _run_of(path)
+        known = RunStore(folder, write=False) if folder is not None else None
+        if RECIPE in said:
+            graph, settings = _parsed(said[RECIPE], path)
+        elif known is not None:
+            graph, settings = known.graph(), dict(known.spec)
+        else:
+            raise ConfigError(
+                f"{path} names its trajectory ({key}) but not its recipe, which is in the journal "
+                "of its run; give the file in the run's samples/"
+            )
+        trajectory = graph.trajectory(key)
+        reply = None if known is None else known.seen(trajectory, ())
+        spec = _validated(settings, trajectory, path)
+        return cls(path, trajectory, spec, folder, {} if reply is None else reply.parts)
+
+    @property
+    def noises(self) -> list[str]:
+        """The operations that made its start noise, first to last."""
+        return [n.op for n in nodes(self.trajectory, set()) if not isinstance(n, Trajectory)]
+
+    @cached_property
+    def lines(self) -> list[dict[str, Any]]:
+        """Its recipe, node by node."""
+        return [{"node": n.key, **n.line()} for n in nodes(self.trajectory, set())]
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "image": str(self.path),
+            "trajectory": self.trajectory.key,
+            "condition": self.trajectory.condition.json(),
+            "run": None if self.folder is None else str(self.folder),
+            "parts": dict(self.parts),
+            "settings": self.spec.model_dump(exclude=BESIDE),
+            "recipe": self.lines,
+        }
+
+    def about(self) -> dict[str, str]:
+        """What it is, a line each, for people."""
+        t, spec = self.trajectory, self.spec
+        said = {
+            "condition": str(t.condition), "negative": t.condition.negative or "",
+            "model": " ".join(filter(None, (spec.model, spec.size))),
+            "sampled": f"{t.steps} steps of {spec.solver}, guidance {spec.guidance:g}, "
+                       f"{spec.dtype} on {spec.device}",
+            "draft": "" if t.quality == FULL else t.quality,
+            "noise": _counted(self.noises), "moves": _moves(t), "trajectory": t.key,
+            "found by": f"{spec.algorithm}, seed {spec.seed}, budget {spec.budget}, noisesearch "
+                        f"{spec.version}",
+            "scores": ", ".join(f"{name} {value:.3f}" for name, value in self.parts.items()),
+        }  # fmt: skip
+        return {name: text for name, text in said.items() if text}
+
+
+@dataclass(frozen=True)
+class Remade:
+    """``pixels``: the largest difference from the file, of 255; None where the file has another
+    size since."""
+
+    file: Path
+    pixels: float | None
+
+
+def remake(image: str | Path, out: str | Path, model: Any = None) -> Remade:
+    """Make a picture again from the recipe in its file, and compare.
+
+    ``model``: a name or object in place of the recorded one. It has to be given where that is
+    code of somebody's (``file.py:Name``), which a picture must not start, or was an object.
+    Arrays of gradient methods and images that a pipeline was given are in the run folder alone,
+    so there the file must lie in it. ConfigError or StoreError for what cannot be made again.
+    """
+    known, file = Pictured.read(Path(image)), Path(out)
+    if file.suffix != ".png":
+        raise ConfigError(f"out is {file}, but the picture is written as .png; name it so")
+    if file.exists() and file.samefile(known.path):
+        raise ConfigError(f"out is {file}, the picture itself; choose another name")
+    spec = _spec(known, model)
+    images = Images() if known.folder is None else Images.read(known.folder)
+    images.check(known.trajectory.condition.json(), known.folder or known.path.parent)
+    given = None if model is None or isinstance(model, str) else as_model(model)
+    parts = Parts.load(spec, Given(given, images=images))
+    parts.check_fingerprints(known.path)
+    made: list[pictures.Picture] = []
+    worker = parts.worker(lambda t, picture: made.append(picture), _arrays(known))
+    worker.submit(Ask((known.trajectory,), Score(())))
+    while worker.wait():
+        pass
+    worker.close()
+    (picture,) = made
+    replace(file, pictures.png(picture, **pictures.texts(known.path)))
+    return Remade(file, _difference(pictures.read(known.path), picture))
+
+
+def _run_of(path: Path) -> Path | None:
+    """The run folder that a picture lies in, or in the samples of."""
+    folders = (path.parent, path.parent.parent)
+    return next((folder for folder in folders if (folder / "spec.json").is_file()), None)
+
+
+def _parsed(text: str, path: Path) -> tuple[Graph, dict[str, Any]]:
+    graph = Graph()
+    try:
+        recipe = json.loads(text)
+        for line in recipe["nodes"]:
+            graph.add(line.pop("node"), line)
+        return graph, dict(recipe["settings"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"the recipe in {path} cannot be read ({error}); take the file from the run again"
+        ) from error
+
+
+def _validated(settings: dict[str, Any], trajectory: Trajectory, path: Path) -> RunSpec:
+    """The settings with this condition alone and nobody to score it, of whatever version."""
+    alone = {"conditions": [trajectory.condition.json()], "verifiers": []}
+    made = {name: of for name, of in settings.items() if name not in BESIDE}
+    try:
+        return RunSpec.model_validate({**made, **alone})
+    except ValidationError as error:
+        version = settings.get("version")
+        raise ConfigError(
+            f"the settings in {path} cannot be read ({sentence(error)}); it was made by "
+            f"noisesearch {version}: pip install noisesearch=={version}"
+        ) from error
+
+
+def _spec(known: Pictured, model: Any) -> RunSpec:
+    """The settings to make it again with; refused where that would be something else."""
+    spec = RunSpec.read(known.spec.model_dump(), known.path)
+    plain = {"algorithm": "random", "parameters": {}, "fingerprints": _made(spec)}
+    quality = known.trajectory.quality
+    spec = spec.model_copy(update={**plain, "drafts": [] if quality == FULL else [quality]})
+    drafted = "" if quality == FULL else drafts.parse(quality).model
+    if model is not None:
+        if not isinstance(model, str):
+            return spec
+        old, new = f"model {spec.model}", f"model {model}"
+        renamed = {new if n == old else n: of for n, of in spec.fingerprints.items()}
+        return spec.model_copy(update={"model": model, "fingerprints": renamed})
+    if spec.objects.get("model"):
+        raise ConfigError(
+            f"{known.path} was made with a model object ({spec.model}) that is needed again; from "
+            f"Python: noisesearch.remake({str(known.path)!r}, {'again.png'!r}, model=…)"
+        )
+    for name in (spec.model, drafted):
+        if ":" in name:
+            raise ConfigError(
+                f"{known.path} names a model that is code ({name}), and a picture must not start "
+                f"any; if you know it, name it yourself: --model {name}"
+            )
+    return spec
+
+
+def _arrays(known: Pictured) -> Any:
+    """What answers the keys of stored arrays."""
+    if known.folder is not None:
+        return RunStore(known.folder, write=False).get
+
+    def nowhere(key: str) -> Array:
+        raise StoreError(
+            f"{known.path} was made with an array ({key}) that its run folder alone has; give the "
+            "file in the run's samples/"
+        )
+
+    return nowhere
+
+
+def _difference(file: pictures.Picture, made: pictures.Picture) -> float | None:
+    factor = max(1, file.shape[-2] // made.shape[-2])  # best.png may be enlarged
+    file = file[..., ::factor, ::factor, :]
+    if file.shape != made.shape:
+        return None
+    return float(np.abs(file.astype(int) - made.astype(int)).max())
+
+
+def _counted(operations: list[str]) -> str:
+    """Such as ``gaussian, neighbour ×3``."""
+    runs: list[list[str]] = []
+    for name in operations:
+        if runs and runs[-1][0] == name:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return ", ".join(run[0] + (f" ×{len(run)}" if len(run) > 1 else "") for run in runs)
+
+
+def _moves(trajectory: Trajectory) -> str:
+    """Such as ``denoise to level 9, renoise to 0.89, denoise to level 10``."""
+    return ", ".join(
+        f"denoise to level {m.to}" if isinstance(m, Denoise) else f"renoise to {m.grid.start:g}"
+        for m in trajectory.moves
+    )
