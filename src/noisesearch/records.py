@@ -91,8 +91,22 @@ class RunRecords:
         """Of all verifiers that looked, those of held-out ones included."""
         return list(dict.fromkeys(p for r in self for p in (*r.parts, *r.missing)))
 
+    @property
+    def counts_nfe(self) -> bool:
+        """Whether NFE are known; see :class:`Record`."""
+        return self._rates() is not None
+
+    @cached_property
+    def unscored(self) -> list[Record]:
+        """The records with no score."""
+        return [record for _, record in self._found]
+
     @cached_property
     def _records(self) -> list[Record]:
+        return self._scored(self._found)
+
+    @cached_property
+    def _found(self) -> list[tuple[Reply, Record]]:
         searches = self.content["searches"]
         store = RunStore(self.folder, write=False)
         graph = store.graph()
@@ -126,7 +140,7 @@ class RunRecords:
                 f"{self.folder} has no complete candidate yet; go on with: noisesearch resume "
                 f"{self.folder}"
             )
-        return self._scored(found)
+        return found
 
     def _rates(self) -> Rates | None:
         """What an evaluation is; None where a black box is asked for several numbers of steps,

@@ -113,6 +113,18 @@ class Result:
     def image(self) -> Image:
         return self.winner.image
 
+    def plot(self) -> Any:
+        """A matplotlib figure: score and parts of the best so far against NFE, held-out verifiers
+        dashed (:func:`noisesearch.plots.figure`); needs ``pip install 'noisesearch[plot]'``."""
+        from .plots import figure
+
+        return figure(self)
+
+    def _repr_html_(self) -> str:
+        from .notebook import html
+
+        return html([self], self.run)
+
     def json(self) -> dict[str, Any]:
         return {
             "condition": str(self.condition),
@@ -155,6 +167,11 @@ class Results(Sequence[Result]):
 
     def __iter__(self) -> Iterator[Result]:
         return iter(self._results)
+
+    def _repr_html_(self) -> str:
+        from .notebook import html
+
+        return html(self, self.run)
 
     def json(self) -> dict[str, Any]:
         return {
