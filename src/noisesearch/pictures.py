@@ -20,6 +20,7 @@ PLAIN = 100  # characters of a text field that is not compressed
 FRAME = 125  # milliseconds that a frame of a video is shown
 SHOWN = 100  # pictures of a set that are drawn
 SET = 480  # pixels of a drawn set's side, where its pictures are small
+AREA = 24e6  # pixels of all pictures on a sheet together, so that every viewer opens it
 SEEN = 192  # pixels below which a picture is enlarged to be looked at
 
 
@@ -85,8 +86,12 @@ Row = tuple[str, Picture, str, Picture, str]
 
 
 def sheet(rows: Sequence[Row]) -> bytes:
-    """A PNG with a row (title, baseline, its caption, winner, its caption) a condition."""
-    tiles = [_tile(*row) for row in rows]
+    """A PNG with a row (title, baseline, its caption, winner, its caption) a condition.
+
+    Of many conditions large pictures are made smaller, and none smaller than can be looked at.
+    """
+    side = max(SEEN, int(math.sqrt(AREA / (2 * len(rows)))))
+    tiles = [_tile(*row, side) for row in rows]
     columns = 1 if len(tiles) < 3 else 2 if len(tiles) < 9 else 4
     width, height = (max(t.size[i] for t in tiles) for i in (0, 1))
     lines = -(-len(tiles) // columns)
@@ -123,8 +128,12 @@ def sets(*blocks: Sequence[Picture] | str) -> bytes:
     return data.getvalue()
 
 
-def _tile(title: str, base: Picture, about: str, winner: Picture, gain: str) -> Image.Image:
+def _tile(
+    title: str, base: Picture, about: str, winner: Picture, gain: str, side: int
+) -> Image.Image:
     left, right = enlarged(base), enlarged(winner)
+    for image in (left, right):
+        image.thumbnail((side, side))
     font = ImageFont.load_default(size=14)
     gap, head, foot = 12, 26, 24
     width = left.width + right.width + 3 * gap

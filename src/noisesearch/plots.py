@@ -97,7 +97,7 @@ def _new() -> Any:
             "plots need matplotlib, which is not installed; pip install 'noisesearch[plot]'"
         ) from error
 
-    made = Figure(layout="constrained")
+    made: Any = Figure(layout="constrained")
     made._repr_png_ = partial(_png, made)
     return made
 
