@@ -99,7 +99,7 @@ def sheet(rows: Sequence[Row]) -> bytes:
     for i, tile in enumerate(tiles):
         whole.paste(tile, ((i % columns) * width, (i // columns) * height))
     data = io.BytesIO()
-    whole.save(data, "png")
+    whole.save(data, "png", compress_level=1)
     return data.getvalue()
 
 
@@ -124,7 +124,7 @@ def sets(*blocks: Sequence[Picture] | str) -> bytes:
     for i, tile in enumerate(tiles):
         whole.paste(tile, (i * tiles[0].width, 0))
     data = io.BytesIO()
-    whole.save(data, "png")
+    whole.save(data, "png", compress_level=1)
     return data.getvalue()
 
 
