@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-slow soak lint clean
+.PHONY: setup demo docs test test-slow soak lint clean
 
 setup: $(STAMP)
 
@@ -18,6 +18,12 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	@echo "==> searching for better pictures of eight prompts, 32 candidates each"
 	@$(BIN)/python -m noisesearch.demo demo
+
+docs: setup
+	@echo "==> the documentation as a site"
+	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+	@echo "open build/site/index.html"
 
 lint: setup
 	@echo "==> ruff and mypy"
@@ -38,4 +44,4 @@ soak: setup
 	@$(BIN)/python benchmarks/quality.py --out runs/quality --record benchmarks/results
 
 clean:
-	rm -rf .venv demo runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build demo runs .pytest_cache .mypy_cache .ruff_cache

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import load, save
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-def test_the_page_on_algorithms_is_generated() -> None:
-    written = (DOCS / "algorithms.md").read_text("utf-8")
-    made = runpy.run_path(str(DOCS / "generate.py"))["algorithms"]()
-    assert made == written, "run: python docs/generate.py"
+def test_pages_that_follow_from_the_code() -> None:
+    pages = runpy.run_path(str(DOCS / "generate.py"))["PAGES"]
+    for name, made in pages.items():
+        assert made() == (DOCS / name).read_text("utf-8"), f"{name}: run python docs/generate.py"
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    for name in ("sphinx", "myst_parser", "furo"):
+        pytest.importorskip(name)
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
+    done = subprocess.run([*command, DOCS, tmp_path / "site", "-d", tmp_path / "cache"],
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert "Search for a better image of each condition" in (
+        tmp_path / "site" / "api.html"
+    ).read_text("utf-8")
+
+
+def test_every_page_is_in_the_tree() -> None:
+    tree = (DOCS / "index.md").read_text("utf-8").splitlines()
+    pages = {str(p.relative_to(DOCS).with_suffix("")) for p in DOCS.rglob("*.md")}
+    assert pages - {"index"} == {line for line in tree if line in pages}
 
 
 def test_the_node_for_comfyui() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -155,30 +155,31 @@ class RunRecords:
         return Rates(whole=lambda steps: price)
 
     def _scored(self, found: list[tuple[Reply, Record]]) -> list[Record]:
-        """The records with the objective's value; ConfigError where the run's winners were chosen
-        by an objective that its spec does not name."""
+        """The records with the objective's value."""
         if not self.objective and set_forms.parse(self.spec.objective) is not None:
             return [record for _, record in found]  # one sample of a set has no value
-        scales = dict(self.spec.scales)
-        for reply, _ in found:  # of held-out verifiers and of those that a rerank added
-            scales |= {part: 1.0 for part in reply.parts if part not in scales}
-        bases = {r.trajectory.condition.key: r for r, record in found if record.baseline}
-        own = self._own() if not self.objective else objective_forms.parse(self.objective, scales)
-        values = {}
-        for reply, _ in found:
-            objective = own if self.objective else self._guarded(own, bases, reply)
-            values[reply.trajectory.key] = objective.value(reply)
+        value = self._value(found)
+        values = {reply.trajectory.key: value(reply) for reply, _ in found}
         if not self.objective:
             self._check(values)
         pairs = ((record, values[record.trajectory.key]) for _, record in found)
         return [replace(r, score=v if math.isfinite(v) else None) for r, v in pairs]
 
-    def _own(self) -> Objective:
-        """The run's own objective; guards say what must not fall, not what is wanted."""
-        scales = self.spec.scales
+    def _value(self, found: list[tuple[Reply, Record]]) -> Callable[[Reply], float]:
+        """Of a reply: by the objective given, by that of a rerank, or by the run's own."""
+        ranked = self.content.get("ranked_by")
+        if self.objective:
+            known = {part: 1.0 for reply, _ in found for part in reply.parts}  # held-out ones too
+            scales = {**known, **self.spec.scales, **(ranked["scales"] if ranked else {})}
+            return objective_forms.parse(self.objective, scales).value
+        if ranked:
+            return objective_forms.parse(ranked["objective"], ranked["scales"]).value
+        text, scales = self.spec.objective, self.spec.scales
+        # Guards say what must not fall, not what is wanted.
         wanted = {p: s for p, s in scales.items() if p not in self.spec.guard} or scales
-        text = self.spec.objective
-        return objective_forms.parse(text, scales if text else wanted)
+        own = objective_forms.parse(text, scales if text else wanted)
+        bases = {r.trajectory.condition.key: r for r, record in found if record.baseline}
+        return lambda reply: self._guarded(own, bases, reply).value(reply)
 
     def _guarded(self, own: Objective, bases: Mapping[str, Reply], reply: Reply) -> Objective:
         base = bases.get(reply.trajectory.condition.key)
@@ -196,7 +197,7 @@ class RunRecords:
                 if score is None or not math.isclose(score, value, rel_tol=ROUNDING,
                                                      abs_tol=ROUNDING):  # fmt: skip
                     raise ConfigError(
-                        f"the winners of {self.folder} were ranked by another objective than its "
-                        "spec.json names, such as that of a rerank; name it: --objective "
+                        f"the winners of {self.folder} have other scores than the objective of "
+                        "its spec.json gives; name the one that they were ranked by: --objective "
                         "'part(x)'"
                     )

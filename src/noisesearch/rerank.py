@@ -62,7 +62,8 @@ def rerank(
     searches = parts.searches(budget)
     store = RunStore(folder)
     try:
-        run = Run(folder, parts, store, searches, budget)
+        ranked = {"objective": objective, "scales": scales}
+        run = Run(folder, parts, store, searches, budget, ranked_by=ranked)
         replies = _scored(run, _stored(store))
         drafts = []
         for live in searches:

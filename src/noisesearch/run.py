@@ -50,6 +50,7 @@ class Run:
     driver: Driver | None = None
     owner: object = None
     swaps: int = 0  # of networks, in lean memory
+    ranked_by: dict[str, Any] | None = None  # objective and scales, where not the spec's
 
     @classmethod
     def create(cls, folder: Path, parts: Parts, owner: object = None) -> Run:
@@ -214,7 +215,8 @@ class Run:
     def write(self) -> Results:
         """winners.json, best.png and grid.png as of now."""
         results = self.results()
-        self.store.write_json("winners.json", results.json())
+        ranked = {} if self.ranked_by is None else {"ranked_by": self.ranked_by}
+        self.store.write_json("winners.json", {**results.json(), **ranked})
         if len(results):
             draw(results, self.folder)
         return results
