@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ COMMANDS = f"""# Commands
 else to stderr. Exit status: 0 done, 1 the run failed, 2 the request was wrong, 130 interrupted
 with a result saved.
 """
+PARTS = ("clipscore", "aesthetic", "imagereward")
 ROLES = ("shapes", "fashion")  # the worlds whose networks play published verifiers
 
 
@@ -91,6 +93,55 @@ def commands() -> str:
     return page
 
 
+def choosing() -> str:
+    """The page on what to choose, with its tables as measured."""
+    page = (FOLDER / "choosing.md").read_text("utf-8")
+    for name, made in {"verifiers": judged, "budgets": doubled}.items():
+        begin, end = f"<!-- {name}, by docs/generate.py -->\n", f"<!-- end of {name} -->\n"
+        before, _, rest = page.partition(begin)
+        page = f"{before}{begin}\n{made()}\n{end}{rest.partition(end)[2]}"
+    return page
+
+
+def judged() -> str:
+    """What each verifier's favourite of the same candidates is worth."""
+    found = measured("quality-300")
+    rows = []
+    for name, arm in found["arms"].items():
+        delta = found["deltas"].get(name)
+        gain = "" if delta is None else interval(delta)
+        numbers = (f"{arm[part]:.2f}" for part in PARTS)
+        rows.append((name, f"{arm['checker']:.1f} %", gain, *numbers))
+    return table(("search", "wholly right", "over no search, points", *PARTS), rows)
+
+
+def doubled() -> str:
+    """What each doubling of the budget is worth."""
+    found = measured("budget")
+    rows = []
+    for random, zero in zip(found["random"], found["zero-order"], strict=True):
+        if count := random["candidates"]:
+            half, over = random.get("over_half"), zero["over_random"]["score"]
+            rows.append((count, int(count * found["nfe_per_candidate"]),
+                         f"{random['checker']:.0f} %", f"{random['score']:.2f}",
+                         "" if half is None else interval(half["score"], "+.2f"),
+                         f"{zero['checker']:.0f} %", f"{zero['score']:.2f}",
+                         interval(over, "+.2f") if count > 1 else ""))  # fmt: skip
+    return table(("candidates", "NFE", "random: wholly right", "score", "over half as many",
+                  "zero-order: wholly right", "score", "over random"), rows)  # fmt: skip
+
+
+def measured(name: str) -> dict[str, Any]:
+    """A file of benchmarks/results."""
+    file = FOLDER.parent / "benchmarks" / "results" / f"{name}.json"
+    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return found
+
+
+def interval(of: dict[str, float], form: str = "+.1f") -> str:
+    return f"{of['delta']:{form}} [{of['low']:{form}}, {of['high']:{form}}]"
+
+
 def default(option: Any) -> str:
     """Of flags and of what a model decides there is none to write."""
     value = option.default
@@ -108,6 +159,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "algorithms.md": algorithms,
+    "choosing.md": choosing,
     "names.md": names,
     "commands.md": commands,
 }

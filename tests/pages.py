@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import sys
@@ -40,7 +41,8 @@ class Reader:
             elif named := FILE.match(block):
                 with Path(f"{named[1]}.py").open("a") as file:
                     file.write(block)
-                sys.modules.pop(named[1], None)
+                sys.modules.pop(named[1], None)  # what it was before this block
+                importlib.invalidate_caches()
             else:
                 exec(block, self.known)
         return done

@@ -54,3 +54,7 @@ def test_data_out(reader: Reader) -> None:
     for name in ("runs/a/candidates.parquet", "runs/a/candidates.jsonl", "candidates.csv",
                  "runs/a/preferences.parquet", "pairs.csv"):  # fmt: skip
         assert Path(name).stat().st_size > 0
+
+
+def test_choosing(reader: Reader) -> None:
+    assert len(reader.read("choosing.md")) == 4
