@@ -10,6 +10,7 @@ from . import (  # isort: skip
     check_verifier,
     answer,
     evaluate,
+    report,
 )
 from .common import app
 
@@ -22,5 +23,6 @@ __all__ = [
     "folders",
     "generate",
     "looking",
+    "report",
     "survey",
 ]

@@ -1,0 +1,96 @@
+"""What to cite: the method, the model and the verifiers of a run, as BibTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from .. import __version__, registry
+from ..forms import written
+from ..set_forms import parse as set_form
+from ..spec import RunSpec
+
+METHOD = "ma2025inference"
+# By what is in a model's name, folder or hub id; the first that fits.
+MODELS: Sequence[tuple[str, tuple[str, ...]]] = (
+    ("flux", ("flux2024",)),
+    ("pixart", ("chen2024pixartsigma",)),
+    ("dpo", ("podell2024sdxl", "wallace2024diffusion")),
+    ("sdxl|stable-diffusion-xl", ("podell2024sdxl",)),
+    ("stable-diffusion-3|sd3", ("esser2024scaling",)),
+    ("sana", ("xie2025sana",)),
+    ("fashion", ("ma2024sit", "xiao2017fashion")),
+    (r"\bsit\b", ("ma2024sit",)),
+    ("stable-diffusion|sd1|sd2", ("rombach2022high",)),
+)
+VERIFIERS = {
+    "clipscore": ("hessel2021clipscore", "radford2021learning"),
+    "clip-zeroshot": ("radford2021learning",),
+    "aesthetic": ("schuhmann2022laion",),
+    "imagereward": ("xu2023imagereward",),
+    "pickscore": ("kirstain2023pick",),
+    "hpsv2": ("wu2023human",),
+    "vqascore": ("lin2024evaluating",),
+    "dino-linear": ("oquab2024dinov2",),
+    "oracle-is": ("szegedy2016rethinking",),
+    "oracle-fid": ("heusel2017gans", "szegedy2016rethinking"),
+    "imagenet-lite": ("tan2019efficientnet",),
+    "faces": ("zhang2016joint",),
+}
+WORLDS = ("shapes", "fashion")  # whose verifiers are networks of our own in others' roles
+
+
+@dataclass(frozen=True)
+class Citations:
+    """``bibtex``: entries of what was used; ``remarks``: what has none, a sentence each."""
+
+    bibtex: str
+    remarks: tuple[str, ...]
+
+
+def citations(spec: RunSpec) -> Citations:
+    keys = [METHOD]
+    remarks: list[str] = []
+    world = spec.model.partition("-")[0] in WORLDS
+    models = [of for pattern, of in MODELS if re.search(pattern, spec.model.lower())]
+    keys += models[0] if models else ()
+    if not models and not world:
+        remarks.append(f"The model {spec.model} is not known here: cite it as its makers ask.")
+    kinds = list(dict.fromkeys(written(v)[0] for v in (*spec.verifiers, *spec.watch)))
+    if world:
+        remarks.append(
+            f"The verifiers {', '.join(kinds)} are small networks of noisesearch's own in the "
+            "roles of the published ones, which are not to be cited for them."
+        )
+    else:
+        keys += [key for kind in kinds for key in VERIFIERS.get(kind, ())]
+        unknown = [kind for kind in kinds if kind not in VERIFIERS]
+        if unknown:
+            own = [k for k in unknown if k not in registry.names("verifier")]
+            what = "yours" if own == unknown else "without an entry here"
+            remarks.append(f"Verifiers {what}: {', '.join(unknown)}.")
+    form = set_form(spec.objective)
+    if form is not None and form.kind == "frechet":
+        keys.append("heusel2017gans")
+    entries = _entries()
+    found = [entries[key] for key in dict.fromkeys(keys)]
+    return Citations("\n\n".join([*found, _own()]), tuple(remarks))
+
+
+def _entries() -> dict[str, str]:
+    """BibTeX entries by key."""
+    text = files(__package__).joinpath("references.bib").read_text(encoding="utf-8")
+    entries = (entry.strip() for entry in re.split(r"\n(?=@)", text))
+    return {re.split(r"[{,]", entry)[1]: entry for entry in entries}
+
+
+def _own() -> str:
+    return (
+        "@software{noisesearch,\n"
+        "  title = {noisesearch: search over noise for diffusion and flow models},\n"
+        "  author = {{The noisesearch authors}},\n"
+        f"  version = {{{__version__}}}\n"
+        "}"
+    )

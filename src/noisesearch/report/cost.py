@@ -1,0 +1,104 @@
+"""What a run cost, as rows and bars: predicted from the recipes, and counted where it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..ledger import total
+from .reading import Reading
+
+
+@dataclass(frozen=True)
+class Line:
+    """One unit of the ledger; None where it is not known on that side."""
+
+    name: str
+    about: str
+    planned: float | None
+    recipes: float | None
+    counted: float | None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Shares of a whole, in order; the widths of its segments sum to 1."""
+
+    title: str
+    unit: str
+    segments: Sequence[tuple[str, float]]
+
+    @property
+    def whole(self) -> float:
+        return sum(amount for _, amount in self.segments)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """``nfe`` as the recipes need, ``baseline`` apart from it, ``physical`` as the network
+    counted."""
+
+    nfe: int
+    baseline: int
+    physical: int
+    seconds: float
+    lines: Sequence[Line]
+    bars: Sequence[Bar]
+
+
+def cost(reading: Reading) -> Cost:
+    ledgers = [s.result["ledger"] for s in reading.searches]
+    sums = total({k: v for k, v in of.items() if k != "seconds"} for of in ledgers)
+    # The clock is the run's, and each search says the same.
+    seconds = max((of["seconds"] for of in ledgers), default=0.0)
+    return Cost(
+        sums["nfe"],
+        sums["baseline"]["nfe"],
+        sums["physical"]["nfe"],
+        seconds,
+        list(_lines(sums, reading.plan)),
+        list(_bars(sums, seconds)),
+    )
+
+
+def _lines(sums: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[Line]:
+    physical = sums["physical"]
+    about = {
+        "nfe": "evaluations of the denoiser, each of one sample",
+        "forwards": "network calls; guidance makes two of an evaluation",
+        "recompute": "evaluations made again on the way back of a gradient",
+        "backward": "evaluations gone back through for gradients",
+        "decodes": "latents made into pictures",
+        "flops": "floating point operations of the denoiser",
+        "calls": "calls of paid services",
+        "tokens": "tokens of paid services",
+        "usd": "dollars",
+    }
+    for unit, words in about.items():
+        amount = sums.get(unit, 0)
+        if amount or unit in ("nfe", "forwards", "decodes"):
+            yield Line(unit, words, plan.get(unit), amount, physical.get(unit))
+    for name, of in sums["verifiers"].items():
+        planned = plan.get("verifiers", {}).get(name, {}).get("samples")
+        about_it = f"samples scored, in {of['seconds']:.3g} seconds"
+        yield Line(name, about_it, planned, of["samples"], None)
+
+
+def _bars(sums: Mapping[str, Any], seconds: float) -> Iterator[Bar]:
+    again = sums["recompute"]
+    guidance = sums["forwards"] - sums["nfe"] - again
+    yield Bar(
+        "Network calls", "calls",
+        _known(("denoiser", sums["nfe"]), ("guidance", max(0, guidance)), ("recompute", again),
+               ("backward", sums["backward"])),
+    )  # fmt: skip
+    verifiers = {name: of["seconds"] for name, of in sums["verifiers"].items()}
+    rest = seconds - sum(verifiers.values())
+    # A verifier that takes its time works beside the rest, and may take longer than the run.
+    others = ("denoiser, decoder, waiting", max(0.0, rest))
+    yield Bar("Time", "s", _known(others, *verifiers.items()))
+
+
+def _known(*segments: tuple[str, float]) -> list[tuple[str, float]]:
+    return [(name, amount) for name, amount in segments if amount > 0]
