@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .algorithms.problem import Algorithm, Problem
 from .ask import Ask, Reply
@@ -32,6 +33,25 @@ class Plan:
     @property
     def exact(self) -> bool:
         return self.least.worth == self.most.worth and not self.open_ended
+
+
+def predicted(found: Plan, searches: int) -> dict[str, Any]:
+    """The ledger of so many searches like the planned one: ``ledger`` where it is exact, else
+    ``least`` and ``most``; nothing where only a clock ends them."""
+    if found.open_ended:
+        return {}
+    if found.exact:
+        return {"ledger": _times(found.most.json(), searches)}
+    return {"least": _times(found.least.json(), searches),
+            "most": _times(found.most.json(), searches)}  # fmt: skip
+
+
+def _times(ledger: Mapping[str, Any], count: int) -> dict[str, Any]:
+    return {
+        name: _times(value, count) if isinstance(value, Mapping) else value * count
+        for name, value in ledger.items()
+        if name != "seconds"  # measured, so no plan can know it
+    }
 
 
 def _made_up(index: int) -> Iterator[float]:

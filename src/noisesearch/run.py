@@ -26,7 +26,7 @@ from .keys import digest
 from .ledger import UNITS
 from .live import Live
 from .parts import Parts
-from .plan import reused
+from .plan import plan, predicted, reused
 from .results import Results, results_of
 from .selection import unlike
 from .spec import RunSpec
@@ -61,7 +61,9 @@ class Run:
         for array in parts.start.noises if parts.start else ():
             store.put(array)
         parts.images.save(folder)
-        return cls(folder, parts, store, searches, budget, owner=owner)
+        run = cls(folder, parts, store, searches, budget, owner=owner)
+        run._predict()
+        return run
 
     @classmethod
     def open(
@@ -114,6 +116,12 @@ class Run:
             self.store.want_again()
         self.parts.spec = self.parts.spec.model_copy(update={"budget": str(self.budget)})
         self.store.write_json("spec.json", self.parts.spec.model_dump())
+        self._predict()
+
+    def _predict(self) -> None:
+        """plan.json: what the run is to cost, so that it can be compared with what it did."""
+        found = plan(lambda: self.parts.search(self.budget), self.parts.algorithm)
+        self.store.write_json("plan.json", predicted(found, len(self.searches)))
 
     def execute(self, watcher: Watcher | None = None, seconds: float | None = None) -> Results:
         """Run to the end and write winners and pictures; on an interrupt, what there is."""

@@ -44,6 +44,19 @@ def mean(values: npt.ArrayLike, seed: int = 0) -> Interval:
     return Interval(float(known.mean()), float(low), float(high))
 
 
+def means(values: npt.ArrayLike, seed: int = 0) -> list[Interval]:
+    """Of every column of values [n, k] what :func:`mean` says, all from the same draws."""
+    known = np.asarray(values, float)
+    count = len(known)
+    drawn = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
+    # How often each row is drawn: their means are then one product.
+    places = (drawn + count * np.arange(RESAMPLES)[:, None]).ravel()
+    weights = np.bincount(places, minlength=RESAMPLES * count).reshape(RESAMPLES, count)
+    lows, highs = np.percentile(weights @ known / count, [2.5, 97.5], axis=0)
+    columns = zip(known.mean(0), lows, highs, strict=True)
+    return [Interval(*map(float, column)) for column in columns]
+
+
 def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Spearman's, of values [n] each, ties averaged; NaN where all of one are equal."""
     a, b = (mid_ranks(np.asarray(values, float)) for values in (first, second))

@@ -10,6 +10,7 @@ from . import build, registry
 from .budget import Budget
 from .errors import unknown
 from .memory import needed
+from .plan import predicted
 from .trajectory import FULL
 
 if TYPE_CHECKING:
@@ -138,12 +139,7 @@ def planned(request: Request, parts: Parts) -> dict[str, Any]:
                 "candidate": {"nfe": parts.candidate,
                               "forwards": parts.candidate * parts.denoiser.forwards},
                 "baseline": baseline}  # fmt: skip
-    plan: dict[str, Any] = {**first, "exact": found.exact, **draft}
-    if found.exact:
-        plan["ledger"] = _times(found.most.json(), searches)
-    else:
-        plan["least"] = _times(found.least.json(), searches)
-        plan["most"] = _times(found.most.json(), searches)
+    plan = {**first, "exact": found.exact, **draft, **predicted(found, searches)}
     nfe = found.most.worth * searches
     return {**plan, "baseline": baseline, "rows": parts.spec.rows,
             "seconds_estimated": round(nfe * parts.seconds_per_nfe(), 1)}  # fmt: skip
@@ -161,14 +157,6 @@ def _draft(parts: Parts) -> dict[str, Any]:
     return {"draft": {"quality": spec.quality, "steps": spec.steps, "nfe_per_evaluation": weight,
                       "candidate": parts.candidate, "final_steps": spec.final_steps,
                       **(note if cached else {})}}  # fmt: skip
-
-
-def _times(ledger: Mapping[str, Any], count: int) -> dict[str, Any]:
-    return {
-        name: _times(value, count) if isinstance(value, Mapping) else value * count
-        for name, value in ledger.items()
-        if name != "seconds"  # measured, so no plan can know it
-    }
 
 
 def listed(what: str, model: str) -> list[dict[str, Any]]:

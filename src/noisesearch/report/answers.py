@@ -57,11 +57,19 @@ def _changed(reading: Reading) -> str:
             if changed
             else "What search came to did not beat the first noise, so the baseline is kept."
         )
-    rest = f"; for the other {total - changed} the baseline stays" if changed < total else ""
+    if changed == 0:
+        return (
+            f"For none of {total} prompts did search come to a better picture than the baseline."
+        )
+    rest = f"; for {total - changed} the baseline stays" if changed < total else ""
     return f"Search found a better picture for {changed} of {total} prompts{rest}."
 
 
 def _much(reading: Reading, found: Sequence[Gain]) -> str:
+    sets = reading.content.get("population")
+    if sets is not None:
+        change = sets["winner"] - sets["baseline"]
+        return f"The objective of the set changed by {change:+.3g}; one set has no interval."
     lead = [g for g in found if g.part == VALUE] or [g for g in found if g.role == "searched"]
     if not lead:
         return "No score is there on both sides, so no gain can be told."
@@ -72,7 +80,7 @@ def _much(reading: Reading, found: Sequence[Gain]) -> str:
         return f"{about}. One prompt has no interval; search several to have one."
     return (
         f"{about} on average (95 % interval {gain.interval.low:+.3g} to "
-        f"{gain.interval.high:+.3g} over {gain.conditions} prompts)."
+        f"{gain.interval.high:+.3g} over {gain.pairs} prompts)."
     )
 
 
@@ -116,6 +124,8 @@ def _trust(reading: Reading, found: Sequence[Gain], cost: Cost) -> Iterator[Rema
             "no candidate keeps it.",
             False,
         )
+    if not reading.complete:
+        return  # asks that are not answered yet are in the one and not in the other
     if cost.physical < cost.nfe:
         yield Remark(
             f"{cost.physical:,} evaluations were counted at the network, fewer than the "
@@ -124,7 +134,9 @@ def _trust(reading: Reading, found: Sequence[Gain], cost: Cost) -> Iterator[Rema
         )
     else:
         more = cost.physical - cost.nfe
-        besides = f", and {more:,} besides (baselines, work that a stop threw away)" if more else ""
+        besides = (
+            f", and {more:,} besides (baselines, work that a stop threw away)" if more else ""
+        )
         yield Remark(
             f"All {cost.nfe:,} evaluations that the recipes need were counted at the "
             f"network{besides}.",
@@ -160,13 +172,12 @@ def _held_out(reading: Reading, found: Sequence[Gain]) -> Iterator[Remark]:
 
 
 def _interval(found: Sequence[Gain]) -> Iterator[Remark]:
-    if not found or found[0].interval is None:
+    gain = found[0] if found else None
+    if gain is None or gain.interval is None or gain.part != VALUE:
         return
-    gain = found[0]
-    if gain.conditions < FEW:
+    if gain.pairs < FEW:
         yield Remark(
-            f"The interval is over {gain.conditions} prompts only; with fewer than {FEW} it is "
-            "rough.",
+            f"The interval is over {gain.pairs} prompts only; with fewer than {FEW} it is rough.",
             None,
         )
     if gain.verdict == "rose":

@@ -69,7 +69,7 @@ function fileOf(data, i) {
 function picture(source, alt, options = {}) {
   if (source === null) return make("span", { class: "none" }, "no picture");
   const sharp = overview.pixelated ? "sharp" : "";
-  return make("img", { src: source, alt, class: sharp, loading: "lazy", decoding: "async", ...options });
+  return make("img", { src: source, alt, class: sharp, loading: source.startsWith("data:") ? "eager" : "lazy", decoding: "async", ...options });
 }
 
 function title(data, i) {

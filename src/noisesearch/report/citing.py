@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from .. import __version__, registry
+from .. import __version__
+from ..build import model_of
 from ..forms import written
 from ..set_forms import parse as set_form
 from ..spec import RunSpec
@@ -59,18 +60,15 @@ def citations(spec: RunSpec) -> Citations:
     if not models and not world:
         remarks.append(f"The model {spec.model} is not known here: cite it as its makers ask.")
     kinds = list(dict.fromkeys(written(v)[0] for v in (*spec.verifiers, *spec.watch)))
-    if world:
+    roles = model_of(spec.model).verifiers if world else {}
+    if ours := [kind for kind in kinds if kind in roles]:
         remarks.append(
-            f"The verifiers {', '.join(kinds)} are small networks of noisesearch's own in the "
-            "roles of the published ones, which are not to be cited for them."
+            f"Of noisesearch's own, in the roles of published ones, which are not to be cited for "
+            f"them: {', '.join(ours)}."
         )
-    else:
-        keys += [key for kind in kinds for key in VERIFIERS.get(kind, ())]
-        unknown = [kind for kind in kinds if kind not in VERIFIERS]
-        if unknown:
-            own = [k for k in unknown if k not in registry.names("verifier")]
-            what = "yours" if own == unknown else "without an entry here"
-            remarks.append(f"Verifiers {what}: {', '.join(unknown)}.")
+    keys += [key for kind in kinds if kind not in roles for key in VERIFIERS.get(kind, ())]
+    if unknown := [kind for kind in kinds if kind not in roles and kind not in VERIFIERS]:
+        remarks.append(f"Without an entry here, to be cited as they ask: {', '.join(unknown)}.")
     form = set_form(spec.objective)
     if form is not None and form.kind == "frechet":
         keys.append("heusel2017gans")

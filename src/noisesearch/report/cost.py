@@ -6,17 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..forms import written
 from ..ledger import total
 from .reading import Reading
 
 
 @dataclass(frozen=True)
 class Line:
-    """One unit of the ledger; None where it is not known on that side."""
+    """One unit of the ledger; None where it is not known on that side. ``planned``: least and
+    most, the same where the plan was exact."""
 
     name: str
     about: str
-    planned: float | None
+    planned: tuple[float, float] | None
     recipes: float | None
     counted: float | None
 
@@ -57,13 +59,13 @@ def cost(reading: Reading) -> Cost:
         sums["baseline"]["nfe"],
         sums["physical"]["nfe"],
         seconds,
-        list(_lines(sums, reading.plan)),
+        list(_lines(sums, reading)),
         list(_bars(sums, seconds)),
     )
 
 
-def _lines(sums: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[Line]:
-    physical = sums["physical"]
+def _lines(sums: Mapping[str, Any], reading: Reading) -> Iterator[Line]:
+    plan, physical = reading.plan, sums["physical"]
     about = {
         "nfe": "evaluations of the denoiser, each of one sample",
         "forwards": "network calls; guidance makes two of an evaluation",
@@ -78,11 +80,26 @@ def _lines(sums: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[Line]:
     for unit, words in about.items():
         amount = sums.get(unit, 0)
         if amount or unit in ("nfe", "forwards", "decodes"):
-            yield Line(unit, words, plan.get(unit), amount, physical.get(unit))
+            yield Line(unit, words, _planned(plan, unit), amount, physical.get(unit))
     for name, of in sums["verifiers"].items():
-        planned = plan.get("verifiers", {}).get(name, {}).get("samples")
         about_it = f"samples scored, in {of['seconds']:.3g} seconds"
+        # How often a best is found, and looked at, no plan can know.
+        watched = name in {written(v)[0].rpartition(":")[2] for v in reading.spec.watch}
+        planned = None if watched else _planned(plan, "verifiers", name, "samples")
         yield Line(name, about_it, planned, of["samples"], None)
+
+
+def _planned(plan: Mapping[str, Any], *path: str) -> tuple[float, float] | None:
+    """Least and most that a plan says of one unit."""
+    ends: list[float] = []
+    for end in ("least", "most"):
+        found: Any = plan.get("ledger", plan.get(end))
+        for name in path:
+            found = None if found is None else found.get(name)
+        if found is None:
+            return None
+        ends.append(found)
+    return min(ends), max(ends)
 
 
 def _bars(sums: Mapping[str, Any], seconds: float) -> Iterator[Bar]:

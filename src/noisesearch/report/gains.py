@@ -7,7 +7,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..statistics import Interval, paired
+import numpy as np
+
+from ..statistics import Interval, means, paired
 from .reading import Candidate, Reading, Searched
 
 VALUE = "objective"  # the row and the curve of the objective's own value
@@ -16,13 +18,13 @@ POINTS = 24  # places on a curve, spread evenly over its longest search
 
 @dataclass(frozen=True)
 class Gain:
-    """One part over the conditions that have it on both sides. ``interval``: of the mean gain,
-    paired bootstrap, 95 %; None for one condition, which has none. ``scale``: the part's usual
-    deviation among candidates of one prompt, where it is known."""
+    """One part over the pairs that have it on both sides: a pair a condition, or a pair a place
+    of a set. ``interval``: of the mean gain, paired bootstrap, 95 %; None for one pair, which has
+    none. ``scale``: the part's usual deviation among candidates of one prompt, where known."""
 
     part: str
     role: str
-    conditions: int
+    pairs: int
     baseline: float
     winner: float
     better: int
@@ -39,13 +41,15 @@ class Gain:
         """What the interval allows to be said; of one condition only which way it went."""
         if self.interval is None:
             return "unchanged" if self.delta == 0 else "higher" if self.delta > 0 else "lower"
+        if self.better == self.worse == 0:
+            return "unchanged"
         if self.interval.low > 0:
             return "rose"
         return "fell" if self.interval.high < 0 else "cannot be told"
 
 
 def number_of(candidate: Candidate, part: str) -> float | None:
-    """A candidate's number for a part, or its value; None where a bound or a cascade left it out."""
+    """A candidate's number for a part, or its value; None where that was left out by a bound."""
     if part != VALUE:
         return candidate.reply.parts.get(part)
     return None if candidate.out else candidate.value
@@ -58,7 +62,7 @@ def gains(reading: Reading) -> list[Gain]:
 
 
 def _gain(reading: Reading, part: str) -> Gain | None:
-    pairs = [(number_of(s.baseline, part), number_of(s.winner, part)) for s in reading.searches]
+    pairs = [(number_of(a, part), number_of(b, part)) for a, b in reading.pairs()]
     known = [(a, b) for a, b in pairs if a is not None and b is not None]
     if not known:
         return None
@@ -114,7 +118,7 @@ def _curve(reading: Reading, part: str, grid: Sequence[float]) -> Curve | None:
         along.append([leaders[k - 1][1] if (k := bisect_right(at, x)) else base for x in grid])
     if len(before) < 2:
         return None
-    points = [paired(before, column) for column in zip(*along, strict=True)]
+    points = means(np.asarray(along) - np.asarray(before)[:, None])
     return Curve(
         part,
         part in reading.held_out,

@@ -6,9 +6,9 @@ function pairButton(pair, i) {
   const gain = pair.kept ? "baseline kept" : shown(pair.gain, true);
   return make("button", {
     type: "button", "data-search": i, "aria-label": `${pair.name}: ${gain}`,
-    onclick: () => { showPrompt(i); detail.scrollIntoView(); },
+    onclick: () => { showPrompt(i); document.getElementById("prompt").scrollIntoView(); },
   },
-  make("span", { class: "two" }, picture(pair.base && webp(pair.base), ""), picture(pair.win && webp(pair.win), "")),
+  make("span", { class: "two" }, ...[pair.base, pair.win].map((stored) => picture(stored && webp(stored), "", { loading: "lazy" }))),
   make("span", { class: "name" }, pair.name),
   make("span", { class: `gain ${pair.gain > 0 ? "good" : pair.gain < 0 ? "bad" : ""}` }, gain));
 }

@@ -77,7 +77,7 @@ def render(reading: Reading, path: Path, linked: bool) -> str:
         loader=PackageLoader("noisesearch.report", "."), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=StrictUndefined,
     )  # fmt: skip
-    environment.filters["number"] = _number
+    environment.filters.update(number=_number, short=lambda name: name.rpartition("/")[2])
     own = files(__package__)
     found, spent = gains(reading), cost(reading)
     return environment.get_template("page.html.j2").render(
@@ -189,8 +189,7 @@ def _block(reading: Reading, search: Searched, linked: bool) -> dict[str, Any]:
         "front": [] if front is None
         else [whole[i] for i in front.front([candidates[i].reply for i in whole])],
         "unmet": search.result.get("unmet", []),
-        "numbers": {part: column(lambda c, part=part: _short(number_of(c, part)))
-                    for part in names},
+        "numbers": {part: [_short(number_of(c, part)) for c in candidates] for part in names},
         "kinds": "".join(column(lambda c: LETTERS[c.kind])),
         "out": [i for i, c in enumerate(candidates) if c.out],
         "missing": {i: dict(c.reply.missing) for i, c in enumerate(candidates)

@@ -13,13 +13,13 @@ function milestones(data) {
     if (best !== undefined && best !== found.at(-1)) found.push(best);
   }
   const winner = data.wins[0];
-  return found.at(-1) === winner ? found : [...found, winner];
+  return found.includes(winner) ? found : [...found, winner];
 }
 
 function milestoneRow(data) {
   const cards = milestones(data).map((best) => make("button", { type: "button", onclick: () => openCandidate(data, best) },
     picture(pictureOf(data, best), sentence(data, best)),
-    make("span", {}, best === data.wins[0] ? "winner" : best === data.base ? "baseline" : `candidate ${best + 1}`),
+    make("span", {}, best === data.base ? "baseline" : best === data.wins[0] ? "winner" : `candidate ${best + 1}`),
     make("br"), make("span", { class: "small" }, `${shown(data.nfe[best])} NFE`)));
   return make("div", { class: "row" }, ...cards);
 }

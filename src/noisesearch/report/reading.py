@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -101,6 +102,15 @@ class Reading:
     def complete(self) -> bool:
         return bool(self.content.get("complete"))
 
+    def pairs(self) -> list[tuple[Candidate, Candidate]]:
+        """Baseline and winner of every condition; of a set, of every place in it."""
+        sets = self.content.get("population")
+        if sets is None:
+            return [(s.baseline, s.winner) for s in self.searches]
+        known = {key: s.candidates[i] for s in self.searches for key, i in s.index.items()}
+        places = zip(sets["without_search"], sets["with_search"], strict=True)
+        return [(known[a], known[b]) for a, b in places if a in known and b in known]
+
     @property
     def held_out(self) -> list[str]:
         """Parts of the verifiers that were only watched."""
@@ -120,8 +130,9 @@ class Reading:
             return "held out"
         if part in _guarded(self.spec):
             return "guarded"
-        searched = self.spec.scales if self.objective is None else self.objective.parts
-        return "searched" if part in searched else "scored"
+        if self.objective is not None:
+            return "searched" if part in self.objective.parts else "scored"
+        return "searched" if self.reranked and part in self.spec.scales else "scored"
 
     @property
     def front(self) -> Pareto | None:
@@ -144,10 +155,21 @@ def read(folder: Path) -> Reading:
         searches = list(_searches(store, spec, content))
     finally:
         store.close()
+    plan = _plan(folder)
     if (found := _valued(spec, searches)) is None:
         sets = set_forms.parse(spec.objective) is not None
-        return Reading(folder, spec, content, searches, None, not sets)
-    return Reading(folder, spec, content, found[1], found[0], False)
+        return Reading(folder, spec, content, searches, None, not sets, plan)
+    return Reading(folder, spec, content, found[1], found[0], False, plan)
+
+
+def _plan(folder: Path) -> dict[str, Any]:
+    """plan.json of a run; empty where it has none, as those of before there was one."""
+    path = folder / "plan.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content
 
 
 def _searches(store: RunStore, spec: RunSpec, content: Mapping[str, Any]) -> Iterator[Searched]:

@@ -89,6 +89,8 @@ function tree(data) {
   pointing.add(mark);
   box.forget = () => pointing.delete(mark);
   // The winner's end of a long line is what is looked for.
-  requestAnimationFrame(() => { box.scrollLeft = x(data.wins[0]) - box.clientWidth / 2; });
+  requestAnimationFrame(() => {
+    box.scrollTo(x(data.wins[0]) - box.clientWidth / 2, y(data.wins[0]) - box.clientHeight / 2);
+  });
   return box;
 }
