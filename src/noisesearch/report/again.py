@@ -13,9 +13,10 @@ from ..trajectory import FULL, Condition, Denoise, Renoise, Trajectory, nodes
 
 def command(spec: RunSpec, out: str = "again") -> str | None:
     """The `generate` line of a run; None where the command line cannot say it: Python objects,
-    first noises of the user's own or images that a pipeline was given."""
+    first noises of the user's own, images that a pipeline was given, drafts beside each other."""
     given = any("image" in c for c in spec.conditions)
-    if any(spec.objects.values()) or spec.start is not None or given or spec.drafts:
+    beside = set(spec.drafts) - {spec.quality}
+    if any(spec.objects.values()) or spec.start is not None or given or beside:
         return None
     words = ["noisesearch", "generate", *_conditions(spec), *_options(spec), "--out", out]
     return " ".join(shlex.quote(word) for word in words)

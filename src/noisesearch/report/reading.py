@@ -111,13 +111,13 @@ class Reading:
         places = zip(sets["without_search"], sets["with_search"], strict=True)
         return [(known[a], known[b]) for a, b in places if a in known and b in known]
 
-    @property
+    @cached_property
     def held_out(self) -> list[str]:
         """Parts of the verifiers that were only watched."""
         watched = (s.result.get("watch", {}).get("parts", {}) for s in self.searches)
         return list(dict.fromkeys(part for parts in watched for part in parts))
 
-    @property
+    @cached_property
     def parts(self) -> list[str]:
         """Every part that some candidate has: the searched first, then the held-out."""
         first = [*self.spec.scales, *self.held_out]

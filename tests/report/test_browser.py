@@ -1,0 +1,197 @@
+"""The report in a real browser: every view, keyboard and pointer, narrow and wide, no errors."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import noisesearch as ns
+from noisesearch.report import report
+from noisesearch.testing.made_up import made_up_run
+
+pytestmark = pytest.mark.slow
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="needs noisesearch[browser]")
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.skip("no Chromium here; install Debian's chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Reports of every kind of run."""
+    base = tmp_path_factory.mktemp("reports")
+
+    def dull(images: Any, conditions: Any) -> Any:
+        """Missing for the darker half."""
+        score = -images.std((1, 2, 3))
+        score[images.mean((1, 2, 3)) < images.mean()] = float("nan")
+        return score
+
+    quick: dict[str, Any] = {"verifier": "clipscore,aesthetic", "steps": 2, "guidance": 1.0}
+    runs: dict[str, dict[str, Any]] = {
+        "tree": {"algorithm": "zero-order", "budget": "24candidates", "watch": "checker"},
+        "paths": {"algorithm": "paths", "budget": 120, "steps": 4},
+        "pareto": {"algorithm": "random", "budget": "12candidates",
+                   "objective": "pareto(clipscore, aesthetic)"},
+        "drafts": {"algorithm": "zero-order", "budget": "12candidates", "final_steps": 4},
+        "missing": {"verifier": [dull, "aesthetic"], "algorithm": "random",
+                    "budget": "8candidates", "max_missing": 1.0},
+        "bounded": {"algorithm": "random", "budget": "8candidates",
+                    "objective": "constrain(aesthetic >= 6, then=clipscore)"},
+    }  # fmt: skip
+    prompts = ["a red circle", "two blue squares", "three purple circles"]
+    for name, settings in runs.items():
+        of = prompts[:1] if name == "paths" else prompts
+        ns.search(of, out=base / name, **{**quick, **settings})
+    ns.search(["sneaker", "bag"], model="fashion", verifier="dino-linear", algorithm="population",
+              parameters={"size": 8, "batch": 2, "candidates": 2}, budget="20candidates", steps=2,
+              objective="frechet(dino-linear)", out=base / "set")  # fmt: skip
+    made_up_run(base / "many", 40, "30candidates", algorithm="zero-order")
+    names = (*runs, "set", "many")
+    return {n: report(base / n, pictures="link" if n == "tree" else "auto").path for n in names}
+
+
+@pytest.fixture
+def visit(browser: Any, pages: dict[str, Path]) -> Iterator[Callable[..., Any]]:
+    """Opens a report, and at the end says what its console held."""
+    said: list[str] = []
+    opened = []
+
+    def go(name: str, width: int = 1280, scheme: str = "light") -> Any:
+        page = browser.new_page(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+        )
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(pages[name].as_uri())
+        opened.append(page)
+        return page
+
+    yield go
+    for page in opened:
+        page.close()
+    assert said == []
+
+
+EVERY = ("tree", "paths", "pareto", "drafts", "missing", "bounded", "set", "many")
+
+
+@pytest.mark.parametrize("width", [360, 1280, 2200])
+@pytest.mark.parametrize("name", EVERY)
+def test_every_run_at_every_width(visit: Callable[..., Any], name: str, width: int) -> None:
+    page = visit(name, width, "dark" if width == 360 else "light")
+    assert page.locator("#detail .chart svg").count() >= 2
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, "scrolls sideways"
+    nameless = """[...document.querySelectorAll("button, select, input, a, [tabindex='0']")].filter(
+        (e) => !(e.textContent.trim() || e.ariaLabel || e.labels?.length))
+        .map((e) => e.outerHTML.slice(0, 120))"""
+    assert page.evaluate(nameless) == []
+    assert page.locator("img:not([alt])").count() == 0
+    broken = "[...document.images].filter((i) => i.complete && !i.naturalWidth).length"
+    assert page.evaluate(broken) == 0
+
+
+def test_pointer(visit: Callable[..., Any]) -> None:
+    """Hover shows picture and recipe, a click opens the candidate, where one can go on."""
+    page = visit("tree")
+    chart = page.locator("#detail .chart svg").first
+    chart.scroll_into_view_if_needed()
+    ring, box = chart.locator(".ring").first, chart.bounding_box()
+    at = {"x": float(ring.get_attribute("cx")), "y": float(ring.get_attribute("cy"))}
+    chart.hover(position=at)
+    tip = page.locator("#tip")
+    assert tip.is_visible() and "the winner" in tip.inner_text()
+    assert "neighbour" in tip.inner_text() or "gaussian" in tip.inner_text()
+    assert tip.locator("img").evaluate("(image) => image.decode().then(() => image.naturalWidth)")
+    chart.click(position=at)
+    dialog = page.locator("#candidate")
+    assert dialog.is_visible() and not tip.is_visible()
+    first = page.locator("#candidate-title").inner_text()
+    page.get_by_label("Next candidate").click()
+    assert page.locator("#candidate-title").inner_text() != first
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#candidate-title").inner_text() == first
+    link = dialog.get_by_role("link").get_attribute("href")
+    assert (Path(page.url.removeprefix("file://")).parent / link).is_file()
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert box
+
+
+def test_keyboard(visit: Callable[..., Any]) -> None:
+    page = visit("tree")
+    heading = page.locator("#detail h2")
+    assert "a red circle" in heading.inner_text()
+    page.keyboard.press("j")
+    assert "two blue squares" in heading.inner_text()
+    page.keyboard.press("k")
+    assert "a red circle" in heading.inner_text()
+    chart = page.locator("#detail .chart svg").first
+    chart.focus()
+    page.keyboard.press("Home")
+    assert "1 of 24" in page.locator("#said").text_content()
+    page.keyboard.press("ArrowRight")
+    assert "2 of 24" in page.locator("#said").text_content()
+    page.keyboard.press("Enter")
+    assert "2 of 24" in page.locator("#candidate-title").inner_text()
+    page.keyboard.press("Escape")
+    tree = page.locator(".tree svg")
+    assert tree.locator("path.line").count() + tree.locator("rect.line").count() > 0
+    tree.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    assert page.locator("#candidate").is_visible()
+
+
+def test_choices(visit: Callable[..., Any]) -> None:
+    page = visit("tree")
+    names = page.locator("#pairs .name")
+    gains = page.locator("#pairs .gain")
+    page.locator("#order").select_option("most")
+    numbers = [float(t.replace("−", "-")) for t in gains.all_inner_texts() if t[0] in "+−0"]
+    assert numbers == sorted(numbers, reverse=True)
+    page.locator("#find").fill("blue")
+    assert names.all_inner_texts() == ["two blue squares"]
+    page.locator("#pairs button").click()
+    assert "two blue squares" in page.locator("#detail h2").inner_text()
+    page.get_by_label("Against").select_option("seconds")
+    assert "seconds" in page.locator("#detail .chart svg").first.inner_html()
+    assert page.locator(".best.held").count() > 0, "held-out scores are dashed"
+    head = page.locator("table.sortable th button").first
+    head.click()
+    rows = page.locator("table.sortable tbody th").all_inner_texts()
+    assert rows == sorted(rows)
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator("#theme").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+
+
+def test_what_runs_have(visit: Callable[..., Any]) -> None:
+    """Front, tree, drafts, failures, sets: each where it is, and not elsewhere."""
+    front = visit("pareto")
+    assert front.get_by_text("What no candidate beats in every score").is_visible()
+    assert front.locator(".tree").count() == 0
+    missing = visit("missing")
+    assert "missing in" in missing.locator(".trust").inner_text()
+    marks = missing.locator("#detail .chart .lost").evaluate_all(
+        "(paths) => paths.map((path) => path.getAttribute('d').length)")  # fmt: skip
+    assert sum(marks) > 0
+    drafts = visit("drafts")
+    assert drafts.locator("#detail .dots.draft").count() and drafts.locator(".ring").count()
+    paths = visit("paths")
+    assert paths.locator(".tree .edge").count() and paths.locator(".dots.preview").count()
+    together = visit("set")
+    assert together.locator(".set").first.locator("img").count() == 8
