@@ -87,6 +87,7 @@ function scatter(data, spec) {
       if (i !== null) openCandidate(data, i);
     });
     chart.svg.setAttribute("tabindex", "0");
+    chart.svg.setAttribute("role", "application");
     chart.svg.addEventListener("keydown", keys);
     figure.querySelector("svg")?.remove();
     figure.append(chart.svg);

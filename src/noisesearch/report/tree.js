@@ -27,7 +27,7 @@ function tree(data) {
   const y = (i) => EDGE + 14 + (row[i] + (tallest - columns[depth[i]].length) / 2) * DOWN;
   const svg = make("svg", {
     width: 2 * EDGE + columns.length * ACROSS, height: 2 * EDGE + 14 + tallest * DOWN,
-    tabindex: 0, role: "img",
+    tabindex: 0, role: "application",
     "aria-label": `Tree of ${count(data.keys.length, "candidate")} in ${count(columns.length, "generation")}; arrow keys go from one to the next, the winner's line is marked`,
   });
   columns.forEach((_, k) => svg.append(make("text", { x: EDGE + k * ACROSS + NODE / 2, y: 16, "text-anchor": "middle" }, String(k))));

@@ -57,6 +57,8 @@ function openCandidate(data, i) {
   const stored = large ? (i === data.base ? pair.base : pair.win) : null;
   const source = stored ? webp(stored) : pictureOf(data, i);
   const from = data.parents[i];
+  // The buttons are made anew, and the keyboard stays on the one that was pressed.
+  const pressed = dialog.contains(document.activeElement) ? document.activeElement.ariaLabel : null;
   dialog.replaceChildren(
     make("div", { class: "bar" },
       make("h2", { id: "candidate-title" }, `The ${title(data, i)}`),
@@ -80,6 +82,7 @@ function openCandidate(data, i) {
     if (step) go(i + step);
   };
   if (!dialog.open) dialog.showModal();
+  (dialog.querySelector(`[aria-label="${pressed}"]`) ?? dialog.querySelector("button")).focus();
   say(sentence(data, i));
 }
 
