@@ -61,7 +61,7 @@ function openCandidate(data, i) {
   const pressed = dialog.contains(document.activeElement) ? document.activeElement.ariaLabel : null;
   dialog.replaceChildren(
     make("div", { class: "bar" },
-      make("h2", { id: "candidate-title" }, `The ${title(data, i)}`),
+      make("h2", { id: "candidate-title" }, title(data, i)),
       make("div", {},
         make("button", { type: "button", onclick: () => go(i - 1), "aria-label": "Previous candidate" }, "←"), " ",
         make("button", { type: "button", onclick: () => go(i + 1), "aria-label": "Next candidate" }, "→"), " ",
