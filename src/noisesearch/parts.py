@@ -239,16 +239,13 @@ class Parts:
         if not budget.counted:
             return math.inf
         candidate = self.candidate
-        per = {"nfe": 1.0, "forwards": 1 / self.denoiser.forwards, "candidates": candidate}
-        # 20 candidates are 20 at search steps and the final one on top of nothing: it is reserved
-        # in every unit alike.
-        conditions = len(self.conditions)
-        searches = 1 if self.joint else conditions
-        whole = budget.share(conditions) * conditions / searches * per[budget.unit]
+        # 20 candidates are 20 at search steps and the final one on top of nothing.
+        whole = self._whole(budget)
         reserve = self._reserve(whole)
         limit = whole - reserve
         if limit < candidate:
-            smallest = (candidate + reserve) / per[budget.unit]
+            conditions, searches = len(self.conditions), self._count
+            smallest = (candidate + reserve) / self._worth[budget.unit]
             smallest *= searches if budget.per == "run" else searches / conditions
             raise ConfigError(
                 f"budget {budget.amount:g}{budget.unit} is too small for one image: the smallest "
@@ -257,6 +254,27 @@ class Parts:
                 + (f", and {self.spec.final_steps} for the final one)" if reserve else ")")
             )
         return limit
+
+    def with_final(self, budget: Budget) -> Budget:
+        """A counted budget for the search alone with its final generation on top, in NFE."""
+        whole = self._whole(budget)
+        if self.drafted:
+            whole += self._reserve(whole + self.price(self.spec.final_steps) * self.finalists)
+        return Budget(whole * self._count / len(self.conditions))
+
+    @property
+    def _count(self) -> int:
+        return 1 if self.joint else len(self.conditions)
+
+    @property
+    def _worth(self) -> Mapping[str, float]:
+        """NFE of one of each unit that budgets are counted in."""
+        return {"nfe": 1.0, "forwards": 1 / self.denoiser.forwards, "candidates": self.candidate}
+
+    def _whole(self, budget: Budget) -> float:
+        """NFE of one search by a counted budget, its final generation included."""
+        conditions = len(self.conditions)
+        return budget.share(conditions) * conditions / self._count * self._worth[budget.unit]
 
     def _reserve(self, whole: float) -> float:
         """NFE set aside for the final generation; nothing where the winners are there already."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .compare import Comparison
     from .parts import Parts
 
-KINDS = ("models", "verifiers", "algorithms", "solvers", "metrics", "words")
+KINDS = ("models", "verifiers", "algorithms", "solvers", "metrics", "experiments", "words")
 
 
 def winners(content: Mapping[str, Any]) -> str:
@@ -171,6 +171,10 @@ def listed(what: str, model: str) -> list[dict[str, Any]]:
         from .evaluation import metrics
 
         return metrics.listed()
+    if what == "experiments":
+        from .experiments import reproduction
+
+        return reproduction.listed()
     chosen = build.model_of(model)
     if what == "words":
         return [{"name": word, "summary": ""} for word in chosen.words()]

@@ -11,6 +11,7 @@ from . import (  # isort: skip
     answer,
     evaluate,
     report,
+    experiments,
 )
 from .common import app
 
@@ -20,6 +21,7 @@ __all__ = [
     "calibrate",
     "check_verifier",
     "evaluate",
+    "experiments",
     "folders",
     "generate",
     "looking",

@@ -15,7 +15,8 @@ from .common import Json, app, fresh_folder, interruptible, say, texts_of, write
 @interruptible
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar="models|verifiers|algorithms|solvers|metrics|words")
+        str,
+        typer.Argument(metavar="models|verifiers|algorithms|solvers|metrics|experiments|words"),
     ],
     model: Annotated[str, typer.Option(help="Whose words and roles.")] = "shapes",
     json_: Json = False,

@@ -58,8 +58,11 @@ class ClassProbability:
         check_classes(self.name, len(self.outputs), conditions)
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]:
-        sure = self.logits(views).softmax(1)
-        return {self.name: of_class(sure[:, list(self.outputs)], views.conditions)}
+        return {self.name: of_class(self.classes(views), views.conditions)}
+
+    def classes(self, views: Views) -> Tensor:
+        """The probability of every class [B, k], among all that the network knows."""
+        return self.logits(views).softmax(1)[:, list(self.outputs)]
 
     def features(self, views: Views) -> Tensor:
         return seen(self.network, views)

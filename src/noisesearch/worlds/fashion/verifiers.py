@@ -66,6 +66,10 @@ class OfClass:
         """What the network says of each class [B, 10]."""
         return self.network.logits(_grey(views.images))
 
+    def classes(self, views: Views) -> Tensor:
+        """The probability of every class [B, 10]."""
+        return self.logits(views).softmax(1)
+
 
 def _grey(images: Tensor) -> Tensor:
     """[B, 1, 28, 28] of images [B, 3, 28, 28]."""

@@ -1,0 +1,118 @@
+"""`run` and `reproduce`: experiments of one's own and those of the paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import ConfigError
+from .common import Json, app, fresh_folder, interruptible, parameters_of, say, write
+
+if TYPE_CHECKING:
+    from ..experiments.spec import Experiment
+
+Assets = Annotated[
+    list[str] | None,
+    typer.Option("--asset", metavar="NAME=PATH-OR-ID", help="What $NAME in the spec stands for."),
+]
+Planned = Annotated[bool, typer.Option("--plan", help="Only say what it would cost.")]
+Trial = Annotated[
+    bool, typer.Option("--trial", help="In little, to see that everything is in place.")
+]
+
+
+@app.command()
+@interruptible
+def run(
+    file: Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml")],
+    out: Annotated[Path | None, typer.Option(help="The experiment's folder.")] = None,
+    asset: Assets = None,
+    plan: Planned = False,
+    trial: Trial = False,
+    json_: Json = False,
+) -> None:
+    """Run an experiment: prompts × arms; the same command goes on after an interrupt."""
+    from ..experiments.reproduction import smaller
+    from ..experiments.spec import experiment, read
+
+    content = read(file)
+    _do(experiment(smaller(content) if trial else content, _assets(asset)), out, plan, json_)
+
+
+@app.command()
+@interruptible
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="[ID]", help="See `list experiments`.")] = "",
+    scale: Annotated[str, typer.Option(help="embedded (worlds that ship inside) or paper.")] = (
+        "embedded"
+    ),
+    out: Annotated[
+        Path | None, typer.Option(help="Its folder; default: reproduction/SCALE/ID.")
+    ] = None,
+    asset: Assets = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write this page from all that is in --out's folder."),
+    ] = None,
+    plan: Planned = False,
+    trial: Trial = False,
+    json_: Json = False,
+) -> None:
+    """Make an experiment of the paper again, or (--page) the page on all that are done."""
+    from ..experiments import page as pages
+    from ..experiments.reproduction import reproduction
+
+    if page is not None:
+        folder = out or Path("reproduction") / scale
+        say(f"{pages.write(folder, page)} experiments of {folder} written to {page}")
+        return
+    if not name:
+        raise ConfigError("no experiment was named; choose one of `noisesearch list experiments`")
+    found = reproduction(name, scale, _assets(asset), trial)
+    ours = Path("reproduction") / (f"{scale}-trial" if trial else scale) / name
+    _do(found, out or ours, plan, json_)
+
+
+def _assets(pairs: list[str] | None) -> dict[str, str]:
+    given = parameters_of(pairs or [], "asset", "flux=/data/FLUX.1-dev")
+    return {name: str(value) for name, value in given.items()}
+
+
+def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool) -> None:
+    from ..experiments.campaign import Campaign
+
+    campaign = Campaign(experiment)
+    if plan:
+        write(campaign.plan(), json_)
+        return
+    campaign.check()
+    folder = out or fresh_folder()
+    say(f"{len(campaign.units)} runs in {folder}; after an interrupt, the same command with "
+        f"--out {folder} goes on")  # fmt: skip
+    from ..experiments import outcome
+    from ..progress import Progress
+
+    campaign.run(folder, say, Progress)
+    found = outcome.outcome(campaign, folder)
+    outcome.write(found, folder)
+    content = found.json()
+    if json_:
+        write({"folder": str(folder), **content}, True)
+        return
+    typer.echo(_said(content))
+    typer.echo(f"\nfigures: {folder / 'table.csv'}")
+
+
+def _said(content: dict[str, Any]) -> str:
+    from ..experiments.page import cell
+    from ..tables import aligned
+
+    columns = content["columns"]
+    rows = [("arm", "NFE", *columns)]
+    rows += [(a["arm"], f"{a['nfe']:.0f}", *(cell(a[c]) for c in columns))
+             for a in content["arms"]]  # fmt: skip
+    claims = [f"{claim['verdict']}: {claim['says']}" for claim in content["claims"]]
+    whole = [] if content["verdict"] is None else [f"in all: {content['verdict']}"]
+    return "\n".join([aligned(rows), "", *claims, *whole]).rstrip()

@@ -1,0 +1,1 @@
+"""Experiments: many prompts, many arms, one folder; and those of the paper."""

@@ -1,0 +1,288 @@
+"""An experiment in its folder: checked, planned, run, gone on with."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import __version__, build
+from ..budget import Budget
+from ..errors import ConfigError, StoreError, unknown
+from ..journal import disk_error
+from ..journal import replace as written
+from ..keys import digest
+from ..parts import Parts
+from ..plan import plan
+from ..run import Run
+from .arms import Group, Setting, groups, settings
+from .prompts import Prompt, prompts
+from .replay import parts_of, replayed, searches
+from .set_metrics import METRICS, NEEDS
+from .spec import Experiment
+
+if TYPE_CHECKING:
+    from .measure import Eyes
+
+SPEC, ARMS, REFERENCE = "experiment.json", "arms.json", "reference.npz"
+Watching = Callable[[Run], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One run: a group of arms under one seed; done where its folder has ``arms.json``."""
+
+    group: Group
+    seed: int
+    joint: bool
+
+    @property
+    def name(self) -> str:
+        return self.group.name if self.joint else f"{self.group.name}-seed{self.seed}"
+
+
+class Campaign:
+    """An experiment, everything about it checked that can be without loading weights."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.arms = [self._sized(arm) for arm in settings(experiment)]
+        self.groups = groups(self.arms)
+        measure = experiment.measure
+        for name in measure.sets:
+            if name not in METRICS:
+                raise unknown("figure of sets", name, METRICS)
+            need = NEEDS[name][0]
+            if not getattr(measure, need):
+                raise ConfigError(f"{name} needs measure.{need}, the name of a verifier; add it")
+
+    @cached_property
+    def prompts(self) -> list[Prompt]:
+        return prompts(self.experiment, self.arms[0].model)
+
+    @property
+    def texts(self) -> list[str]:
+        return [prompt.text for prompt in self.prompts]
+
+    @property
+    def images(self) -> int:
+        """How many each arm ends with."""
+        return len(self.prompts) * self.experiment.seeds
+
+    def _sized(self, arm: Setting) -> Setting:
+        """A set has as many samples as the other arms have images."""
+        if not _joint(arm) or "size" in arm.parameters:
+            return arm
+        return arm.model_copy(update={"parameters": {"size": self.images, **arm.parameters}})
+
+    @property
+    def units(self) -> list[Unit]:
+        """All runs, seed by seed, so that what there is when it is stopped is of all arms."""
+        first = self.experiment.seed
+        found = []
+        for seed in range(first, first + self.experiment.seeds):
+            for group in self.groups:
+                joint = _joint(group.arms[0])
+                if seed == first or not joint:
+                    found.append(Unit(group, seed, joint))
+        return found
+
+    def resolved(self) -> Iterator[tuple[Group, Parts]]:
+        """Every group's parts, checked as a run would: ConfigError before anything runs."""
+        for group in self.groups:
+            try:
+                parts, _ = group.request(self.texts, self.experiment.seed).resolve()
+                for arm in group.arms:
+                    searches(parts_of(parts, arm))
+            except ConfigError as error:
+                names = ", ".join(repr(arm.name) for arm in group.arms[:3])
+                raise ConfigError(f"arm {names}: {error}") from error
+            yield group, parts
+
+    def plan(self) -> dict[str, Any]:
+        """What all would cost, arm by arm, and what the runs need that arms share."""
+        arms: list[dict[str, Any]] = []
+        total, seconds = 0.0, 0.0
+        for group, parts in self.resolved():
+            per_image, finals = [], 0.0
+            for arm in group.arms:
+                own = parts_of(parts, arm)
+                budget = Budget.parse(own.spec.budget)
+                most = plan(lambda o=own, b=budget: o.search(b), own.algorithm).most  # type: ignore[misc]
+                share = own.finalists if own.joint else 1
+                per_image.append(most.worth / share)
+                finals += own.price(own.spec.final_steps) if own.drafted else 0.0
+                arms.append({"arm": arm.name, "nfe": per_image[-1], "run": group.name})
+            shared = getattr(parts.algorithm, "extendable", False)
+            nfe = (max(per_image) + finals if shared else sum(per_image)) * self.images
+            total += nfe
+            seconds += nfe * parts.seconds_per_nfe()
+        return {"images": self.images, "prompts": len(self.prompts),
+                "seeds": self.experiment.seeds, "runs": len(self.units), "nfe": total,
+                "seconds_estimated": round(seconds, 1), "arms": arms}  # fmt: skip
+
+    def check(self) -> None:
+        """Everything that can be wrong, found before anything runs."""
+        from .measure import Eyes
+
+        limit = self.experiment.most_nfe
+        if limit is not None and (needed := self.plan()["nfe"]) > limit:
+            raise ConfigError(
+                f"the experiment needs about {needed:.0f} NFE, but most_nfe allows {limit}; "
+                "give fewer prompts, seeds or candidates, or raise most_nfe"
+            )
+        for group, parts in self.resolved():
+            if group is self.groups[0]:
+                Eyes(self.experiment.measure, parts.model, parts.conditions)
+
+    def begin(self, folder: Path) -> None:
+        """The experiment's own file; ConfigError where the folder holds another experiment."""
+        path = folder / SPEC
+        content = self._content()
+        if path.exists():
+            there = stored(folder)
+            if there["key"] != content["key"]:
+                changed = [name for name, value in content["experiment"].items()
+                           if there["experiment"].get(name) != value]  # fmt: skip
+                raise ConfigError(
+                    f"{folder} holds another experiment, which differs in "
+                    f"{', '.join(changed) or 'its prompts'}; choose another folder with --out"
+                )
+        elif folder.exists() and any(folder.iterdir()):
+            raise ConfigError(f"{folder} is not empty; choose a new or empty folder with --out")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        written(path, json.dumps(content, indent=1).encode())
+
+    def _content(self) -> dict[str, Any]:
+        import torch
+
+        said = self.experiment.model_dump(mode="json")
+        # What is said about an experiment changes nothing of what it runs.
+        ran = {k: v for k, v in said.items() if k in
+               ("prompts", "limit", "seeds", "seed", "defaults", "arms", "measure")}  # fmt: skip
+        return {
+            "key": digest(ran, self.texts),
+            "versions": {"noisesearch": __version__, "python": platform.python_version(),
+                         "torch": torch.__version__, "numpy": np.__version__},
+            "experiment": said,
+            "prompts": [[prompt.text, prompt.group] for prompt in self.prompts],
+            "arms": [arm.model_dump() for arm in self.arms],
+        }  # fmt: skip
+
+    def _refer(self, folder: Path) -> None:
+        """reference.npz, what sets are compared with; made first, since it may be lacking."""
+        path, measure = folder / REFERENCE, self.experiment.measure
+        if path.exists() or not measure.eye:
+            return
+        from .measure import reference
+
+        model = build.model_of(self.arms[0].model)
+        real = any("real" in NEEDS[name] for name in measure.sets)
+        conditions = [model.condition(text, None) for text in self.texts]
+        _save(path, reference(measure, model, conditions, real), np.float64)
+
+    def run(
+        self,
+        folder: Path,
+        say: Callable[[str], None] = lambda text: None,
+        watching: Watching = lambda run: nullcontext(),
+    ) -> None:
+        """Every run that is not done yet; a killed one goes on from its journal."""
+        self.begin(folder)
+        self._refer(folder)
+        parts: Parts | None = None
+        eyes: Eyes | None = None
+        last: Group | None = None
+        units = self.units
+        for number, unit in enumerate(units, 1):
+            if (folder / "runs" / unit.name / ARMS).exists():
+                continue
+            say(f"{unit.name}: run {number} of {len(units)}")
+            request = unit.group.request(self.texts, unit.seed)
+            parts, _ = request.resolve(like=parts if unit.group is last else None)
+            last = unit.group
+            if eyes is None:
+                from .measure import Eyes
+
+                eyes = Eyes(self.experiment.measure, parts.model, parts.conditions)
+            _done(folder / "runs" / unit.name, unit.group, parts, eyes, watching)
+
+
+def _joint(arm: Setting) -> bool:
+    return bool(getattr(build.algorithm_of(arm.algorithm, dict(arm.parameters)), "joint", False))
+
+
+def _done(folder: Path, group: Group, parts: Parts, eyes: Eyes, watching: Watching) -> None:
+    """One run, its arms, and what is seen in their winners; the last file says it is done."""
+    run = _opened(folder, parts)
+    try:
+        with watching(run) as watcher:
+            run.execute(watcher)
+        rows = {arm.name: replayed(run, arm) for arm in group.arms}
+        found = {row.key: row.condition for of in rows.values() for row in of}
+        paths = [run.store.sample_path(key) for key in found]
+        conditions = [parts.conditions[i] for i in found.values()]
+        seen = eyes.columns(paths, conditions)
+        replies = [r for live in run.searches for r in live.replies if r.trajectory.finished]
+        _save(folder / "candidates.npz", {
+            part: np.array([r.parts.get(part, np.nan) for r in replies]) for part in parts.parts
+        })  # fmt: skip
+        _save(folder / "seen.npz", eyes.arrays(paths, conditions))
+    finally:
+        run.close()
+    content = {
+        "arms": {name: [row.json() for row in of] for name, of in rows.items()},
+        "keys": list(found),
+        "columns": {part: [float(v) if np.isfinite(v) else None for v in values]
+                    for part, values in seen.items()},
+        "fingerprints": {**parts.fingerprints, **eyes.prints},
+    }  # fmt: skip
+    written(folder / ARMS, json.dumps(content).encode())
+
+
+def _opened(folder: Path, parts: Parts) -> Run:
+    """A new run, or the one that is there, checked to be the same."""
+    if not (folder / "spec.json").exists():
+        return Run.create(folder, parts)
+    run = Run.open(folder)
+    changed = [name for name, value in parts.spec.model_dump().items()
+               if run.parts.spec.model_dump()[name] != value]  # fmt: skip
+    if changed:
+        run.close()
+        raise ConfigError(
+            f"{folder} was made otherwise ({', '.join(changed)} differ); choose another folder "
+            "with --out"
+        )
+    return run
+
+
+def _save(path: Path, arrays: dict[str, Any], dtype: type = np.float32) -> None:
+    """An .npz file, there as a whole or not at all."""
+    data = io.BytesIO()
+    kept: dict[str, Any] = {name: np.asarray(a, dtype) for name, a in arrays.items()}
+    np.savez_compressed(data, **kept)
+    written(path, data.getvalue())
+
+
+def stored(folder: Path) -> dict[str, Any]:
+    """The experiment.json of a folder; StoreError where there is none."""
+    path = folder / SPEC
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{folder} holds no experiment ({SPEC} cannot be read); make one with: noisesearch "
+            "run EXPERIMENT.toml --out DIR"
+        ) from error
+    return content

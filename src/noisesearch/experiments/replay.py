@@ -1,0 +1,108 @@
+"""What an arm's search comes to, read off the journal of a run as far as that goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import build
+from ..ask import Reply
+from ..budget import Budget
+from ..driver import Driver
+from ..live import Live
+from ..objectives import ranking
+from ..parts import Parts
+from ..results import finite
+from ..run import Run
+from .arms import Setting
+
+
+@dataclass(frozen=True)
+class Row:
+    """One winner: of which condition, its sample's key, its scores, and what its search cost."""
+
+    condition: int
+    key: str
+    score: float  # the objective's value; -inf where only sets have one
+    parts: Mapping[str, float]
+    nfe: float
+    forwards: float
+    flops: float
+
+    def json(self) -> dict[str, Any]:
+        return {**vars(self), "score": finite(self.score), "parts": dict(self.parts)}
+
+
+def parts_of(parts: Parts, arm: Setting) -> Parts:
+    """A run's parts as one arm has them: its verifiers, objective and algorithm, its final steps.
+
+    The budget is for the search alone, so that what its final generation costs is put on top.
+    """
+    names = build.named(arm.verifier, parts.model, {})
+    own = [v for n, v in zip(parts.spec.verifiers, parts.verifiers, strict=True) if n in names]
+    spec = parts.spec.model_copy(update={
+        "verifiers": [n for n in parts.spec.verifiers if n in names],
+        "scales": {part: s for v in own for part, s in v.scale.items()},
+        "objective": arm.objective,
+        "parameters": dict(arm.parameters),
+        "final_steps": arm.final_steps or parts.spec.steps,
+    })  # fmt: skip
+    algorithm = build.algorithm_of(arm.algorithm, dict(arm.parameters))
+    found = replace(parts, spec=spec, verifiers=own, algorithm=algorithm)
+    budget = found.with_final(Budget.parse(arm.search_budget))
+    found.spec = spec.model_copy(update={"budget": str(budget)})
+    return found
+
+
+def searches(parts: Parts) -> list[Live]:
+    """The searches of an arm's parts; ConfigError for what cannot be."""
+    return parts.searches(Budget.parse(parts.spec.budget))
+
+
+def replayed(run: Run, arm: Setting) -> list[Row]:
+    """An arm's winners, in the order of the conditions; what is not journalled yet is computed.
+
+    Unlike in a run of a user's, a baseline that is better than the winner does not replace it:
+    what an algorithm returns is what is measured.
+    """
+    parts = parts_of(run.parts, arm)
+    lives = searches(parts)
+    for live in lives:
+        live.select = run.select
+    # Another worker counts from nothing: what the last one spent is summed up at this mark.
+    run.store.event("open")
+    own = Run(run.folder, parts, run.store, lives, Budget.parse(parts.spec.budget))
+    worker = own.executor()
+    try:
+        Driver(lives, parts.algorithm, worker, run.store, own.budget,
+               max_missing=parts.spec.max_missing).run()  # fmt: skip
+    finally:
+        worker.close()
+    return [row for live in lives for row in _rows(live, parts)]
+
+
+def _rows(live: Live, parts: Parts) -> list[Row]:
+    rows = []
+    costs = dict(zip((c.key for c in live.conditions), live.ledgers(), strict=True))
+    for condition in live.conditions:
+        mine = [r for r in _winners(live, parts) if r.trajectory.condition == condition]
+        ledger = costs[condition.key][0].json()
+        nfe, forwards, flops = (ledger[u] / len(mine) for u in ("counted", "forwards", "flops"))
+        index = parts.conditions.index(condition)
+        rows += [
+            Row(index, r.trajectory.key, live.objective.value(r), dict(r.parts), nfe, forwards,
+                flops)
+            for r in mine
+        ]  # fmt: skip
+    return rows
+
+
+def _winners(live: Live, parts: Parts) -> list[Reply]:
+    """The whole set of a joint search, else the first of what the algorithm returned."""
+    found = [final for final, _ in live.finished()]
+    if parts.joint:
+        return found
+    if live.drafted:  # as in a run: of several finished ones the best sample counts
+        found = [found[i] for i in ranking(live.objective, found)]
+    return found[:1]

@@ -1,0 +1,79 @@
+"""The paper's experiments (arXiv 2501.09732): each a spec in ``specs/``, at two scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import ConfigError, unknown
+from .spec import Experiment, experiment, read
+
+Scale = Literal["embedded", "paper"]
+SCALES: tuple[Scale, ...] = ("embedded", "paper")
+SPECS = Path(str(files(__package__) / "specs"))
+# What a trial has at most: enough that every algorithm runs, and no figure means anything.
+TRIAL = {"limit": 2, "seeds": 1, "steps": 4, "final_steps": 6, "candidates": 16}
+
+
+def ids() -> list[str]:
+    """All ids, figures first, in the paper's order."""
+    names = [path.stem for path in SPECS.glob("*.toml")]
+    return sorted(names, key=lambda name: (name.rstrip("0123456789"), _number(name)))
+
+
+def _number(name: str) -> int:
+    return int(name.lstrip("abcdefghijklmnopqrstuvwxyz"))
+
+
+def listed() -> list[dict[str, Any]]:
+    """Objects with name, summary and question."""
+    found = ((name, read(SPECS / f"{name}.toml")) for name in ids())
+    return [{"name": name, "summary": of["summary"], "question": of.get("question", "")}
+            for name, of in found]  # fmt: skip
+
+
+def reproduction(
+    name: str, scale: str, assets: Mapping[str, str] | None = None, trial: bool = False
+) -> Experiment:
+    """One of the paper's experiments at a scale; with ``trial`` cut down to a few minutes, to see
+    that everything is in place."""
+    if name not in ids():
+        raise unknown("experiment", name, ids())
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    content = at_scale(read(SPECS / f"{name}.toml"), scale)
+    return experiment(smaller(content) if trial else content, assets)
+
+
+def at_scale(content: Mapping[str, Any], scale: str) -> dict[str, Any]:
+    """The tables of one scale: what both share, and over it what is the scale's own."""
+    shared = {key: value for key, value in content.items() if key not in SCALES}
+    own = content.get(scale)
+    if own is None:
+        raise ConfigError(f"the experiment has no table [{scale}]; add it")
+    defaults = {**shared.get("defaults", {}), **own.get("defaults", {})}
+    return {**shared, **own, "defaults": defaults}
+
+
+def smaller(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The same experiment in little: every arm, few prompts, steps and candidates; nothing is
+    claimed of it. Of a sweep what is equal then is left out."""
+    trial = {key: value for key, value in content.items() if key != "claims"}
+    trial |= {"limit": TRIAL["limit"], "seeds": TRIAL["seeds"]}
+    trial["defaults"] = _capped(content.get("defaults", {}))
+    trial["arms"] = [_capped(arm) for arm in content["arms"]]
+    return trial
+
+
+def _capped(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _cap(key, value) for key, value in table.items()}
+
+
+def _cap(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return list(dict.fromkeys(_cap(key, one) for one in value))
+    if isinstance(value, Mapping):
+        return _capped(value)
+    return min(value, TRIAL[key]) if key in TRIAL and isinstance(value, int) else value
