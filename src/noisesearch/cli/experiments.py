@@ -21,6 +21,10 @@ Planned = Annotated[bool, typer.Option("--plan", help="Only say what it would co
 Trial = Annotated[
     bool, typer.Option("--trial", help="In little, to see that everything is in place.")
 ]
+Limit = Annotated[
+    int | None, typer.Option(help="Fewer prompts (of each group): quicker, wider intervals.")
+]
+Seeds = Annotated[int | None, typer.Option(help="Fewer or more images of each prompt.")]
 
 
 @app.command()
@@ -29,6 +33,8 @@ def run(
     file: Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml")],
     out: Annotated[Path | None, typer.Option(help="The experiment's folder.")] = None,
     asset: Assets = None,
+    limit: Limit = None,
+    seeds: Seeds = None,
     plan: Planned = False,
     trial: Trial = False,
     json_: Json = False,
@@ -37,7 +43,7 @@ def run(
     from ..experiments.reproduction import smaller
     from ..experiments.spec import experiment, read
 
-    content = read(file)
+    content = {**read(file), **_sizes(limit, seeds)}
     _do(experiment(smaller(content) if trial else content, _assets(asset)), out, plan, json_)
 
 
@@ -56,6 +62,8 @@ def reproduce(
         Path | None,
         typer.Option(metavar="FILE", help="Write this page from all that is in --out's folder."),
     ] = None,
+    limit: Limit = None,
+    seeds: Seeds = None,
     plan: Planned = False,
     trial: Trial = False,
     json_: Json = False,
@@ -70,7 +78,7 @@ def reproduce(
         return
     if not name:
         raise ConfigError("no experiment was named; choose one of `noisesearch list experiments`")
-    found = reproduction(name, scale, _assets(asset), trial)
+    found = reproduction(name, scale, _assets(asset), trial, _sizes(limit, seeds))
     ours = Path("reproduction") / (f"{scale}-trial" if trial else scale) / name
     _do(found, out or ours, plan, json_)
 
@@ -78,6 +86,11 @@ def reproduce(
 def _assets(pairs: list[str] | None) -> dict[str, str]:
     given = parameters_of(pairs or [], "asset", "flux=/data/FLUX.1-dev")
     return {name: str(value) for name, value in given.items()}
+
+
+def _sizes(limit: int | None, seeds: int | None) -> dict[str, int]:
+    given = {"limit": limit, "seeds": seeds}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool) -> None:

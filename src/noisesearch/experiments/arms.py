@@ -25,7 +25,7 @@ class Setting(Closed):
     """One arm's settings, nothing swept any more; None takes the model's own.
 
     ``candidates`` or ``budget`` are for the search: a final generation at other steps comes on
-    top, as the paper counts. ``line``: what joins arms in a plot.
+    top, as the paper counts; one candidate is no search. ``line``: what joins arms in a plot.
     """
 
     name: str
@@ -143,9 +143,12 @@ def _named(table: Mapping[str, Any]) -> Setting:
         if known.get(field) is None:
             raise unknown("setting in an arm's name", field, (k for k in known if known[k]))
     bare = {**known, "candidates": "", "budget": ""}
+    changed: dict[str, Any] = {}
+    if arm.candidates == 1 and arm.algorithm == POOL:  # no search, so nothing but the final one
+        changed = {"steps": arm.final_steps or arm.steps, "final_steps": None}
     line = NAMED.sub(lambda m: str(bare[m[1]]), arm.line or arm.name).strip(" ,×")
     name = NAMED.sub(lambda m: str(known[m[1]]), arm.name)
-    return arm.model_copy(update={"name": name, "line": line})
+    return arm.model_copy(update={**changed, "name": name, "line": line})
 
 
 def groups(arms: Sequence[Setting]) -> list[Group]:

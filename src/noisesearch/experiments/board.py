@@ -45,10 +45,10 @@ class Scored:
 
     name: str
     line: str
+    images: int
     cost: Mapping[str, float]
-    columns: Mapping[str, Rows]
+    columns: Mapping[str, Rows] = field(default_factory=dict)
     sample: Sample = field(default_factory=Sample)
-    setting: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Board:
     @cached_property
     def _rows(self) -> npt.NDArray[np.intp]:
         """[r, n]: the same images are drawn in every arm, so that differences are paired."""
-        size = len(next(iter(self.arms[0].columns.values())))
+        size = self.arms[0].images
         return np.random.default_rng(self.seed).integers(0, size, (RESAMPLES, size))
 
     @cached_property
@@ -96,7 +96,7 @@ class Board:
             figure, draws = _mean(arm.columns[column]), self._rows
         else:
             raise unknown("column", column, self.columns)
-        whole = figure(np.arange(self._rows.shape[1]))
+        whole = figure(np.arange(arm.images))
         return Estimate(whole, np.array([figure(rows) for rows in draws]))
 
     def contrast(self, weights: Mapping[str, float], column: str) -> Estimate:
@@ -112,7 +112,7 @@ class Board:
         rows = []
         for arm in self.arms:
             row: dict[str, Any] = {"arm": arm.name, "line": arm.line, **arm.cost,
-                                   "images": self._rows.shape[1]}  # fmt: skip
+                                   "images": arm.images}  # fmt: skip
             for column in self.columns:
                 row[column] = _json(self.estimate(arm.name, column).interval)
                 if arm is not self.arms[0]:

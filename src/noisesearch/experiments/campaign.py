@@ -54,7 +54,9 @@ class Campaign:
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
-        self.arms = [self._sized(arm) for arm in settings(experiment)]
+        arms = settings(experiment)
+        self._model = arms[0].model
+        self.arms = [self._sized(arm) if _joint(arm) else arm for arm in arms]
         self.groups = groups(self.arms)
         measure = experiment.measure
         for name in measure.sets:
@@ -66,7 +68,7 @@ class Campaign:
 
     @cached_property
     def prompts(self) -> list[Prompt]:
-        return prompts(self.experiment, self.arms[0].model)
+        return prompts(self.experiment, self._model)
 
     @property
     def texts(self) -> list[str]:
@@ -78,10 +80,19 @@ class Campaign:
         return len(self.prompts) * self.experiment.seeds
 
     def _sized(self, arm: Setting) -> Setting:
-        """A set has as many samples as the other arms have images."""
-        if not _joint(arm) or "size" in arm.parameters:
-            return arm
-        return arm.model_copy(update={"parameters": {"size": self.images, **arm.parameters}})
+        """A search for a set: it has as many samples as the other arms have images, and the
+        candidates of an arm are those of each sample."""
+        if arm.parameters.get("size", self.images) != self.images:
+            raise ConfigError(
+                f"arm {arm.name!r} has sets of {arm.parameters['size']}, but the experiment has "
+                f"{self.images} images an arm (prompts × seeds); leave size out"
+            )
+        parameters, budget = {"size": self.images, **arm.parameters}, arm.budget
+        if arm.candidates is not None:
+            parameters["candidates"] = arm.candidates
+            budget = f"{arm.candidates * self.experiment.seeds}candidates"
+        changed = {"parameters": parameters, "budget": budget, "candidates": None}
+        return arm.model_copy(update=changed)
 
     @property
     def units(self) -> list[Unit]:
@@ -141,7 +152,18 @@ class Campaign:
             )
         for group, parts in self.resolved():
             if group is self.groups[0]:
-                Eyes(self.experiment.measure, parts.model, parts.conditions)
+                self._check_columns(Eyes(self.experiment.measure, parts.model, parts.conditions))
+
+    def _check_columns(self, eyes: Eyes) -> None:
+        """That what is claimed and drawn will be there; unknown only where arms' own verifiers
+        are all that measures."""
+        kinds = list(dict.fromkeys(prompt.group for prompt in self.prompts if prompt.group))
+        grouped = [f"{part} [{kind}]" for part in eyes.parts for kind in kinds]
+        known = [*eyes.parts, *grouped, *self.experiment.measure.sets]
+        claimed = [claim.column for claim in self.experiment.claims if claim.column]
+        for column in (*claimed, *self.experiment.plot.y):
+            if eyes.parts and column not in known:
+                raise unknown("column", column, known)
 
     def begin(self, folder: Path) -> None:
         """The experiment's own file; ConfigError where the folder holds another experiment."""
@@ -187,7 +209,7 @@ class Campaign:
             return
         from .measure import reference
 
-        model = build.model_of(self.arms[0].model)
+        model = build.model_of(self._model)
         real = any("real" in NEEDS[name] for name in measure.sets)
         conditions = [model.condition(text, None) for text in self.texts]
         _save(path, reference(measure, model, conditions, real), np.float64)

@@ -54,6 +54,10 @@ class Eyes:
                 )
 
     @property
+    def parts(self) -> list[str]:
+        return [part for verifier in self._columns for part in verifier.parts]
+
+    @property
     def prints(self) -> dict[str, str]:
         """Fingerprints by name."""
         return {f"verifier {v.name}": v.fingerprint for v in self._columns}

@@ -121,9 +121,8 @@ def _scored(
     cost = {"nfe": mean["nfe"], "forwards": mean["forwards"], "gflops": mean["flops"] / GIGA}
     of = [campaign.prompts[row["condition"]].group for row, _ in pairs]
     return Scored(
-        name, arm.line, cost, {**columns, **_grouped(columns, of)}, Sample(**arrays),
-        arm.model_dump(),
-    )  # fmt: skip
+        name, arm.line, len(pairs), cost, {**columns, **_grouped(columns, of)}, Sample(**arrays)
+    )
 
 
 def _grouped(columns: Mapping[str, Rows], of: Sequence[str]) -> dict[str, Rows]:

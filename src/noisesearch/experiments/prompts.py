@@ -25,7 +25,7 @@ def prompts(experiment: Experiment, model: str) -> list[Prompt]:
     found = [
         Prompt(text, group)
         for group, source in tables.items()
-        for text in _of(source, model)[: experiment.limit]
+        for text in _of(source, model, experiment.limit)[: experiment.limit]
     ]
     texts = [prompt.text for prompt in found]
     double = next((text for text in texts if texts.count(text) > 1), None)
@@ -37,13 +37,15 @@ def prompts(experiment: Experiment, model: str) -> list[Prompt]:
     return found
 
 
-def _of(source: Prompts, model: str) -> list[str]:
+def _of(source: Prompts, model: str, limit: int | None) -> list[str]:
     if isinstance(source, list):
         texts = source
     elif isinstance(source, str):
         texts = _lines(Path(source).expanduser())
     else:
-        texts = build.model_of(model).examples(source) if source > 0 else []
+        # Fewer are asked for and not cut off, so that each category keeps its share.
+        count = min(source, limit or source)
+        texts = build.model_of(model).examples(count) if count > 0 else []
     if not texts:
         raise ConfigError(
             f"prompts is {source!r}, and that gives no prompt for model {model!r}; write a list, "

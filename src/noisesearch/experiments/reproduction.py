@@ -7,14 +7,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import ConfigError, unknown
+from ..errors import unknown
 from .spec import Experiment, experiment, read
 
 Scale = Literal["embedded", "paper"]
 SCALES: tuple[Scale, ...] = ("embedded", "paper")
+JOINED = ("defaults", "assets", "about", "measure", "plot")  # tables that add to one another
 SPECS = Path(str(files(__package__) / "specs"))
 # What a trial has at most: enough that every algorithm runs, and no figure means anything.
-TRIAL = {"limit": 2, "seeds": 1, "steps": 4, "final_steps": 6, "candidates": 16}
+TRIAL = {"limit": 2, "seeds": 1, "steps": 4, "final_steps": 6, "candidates": 16,
+         "length": 2}  # fmt: skip
 
 
 def ids() -> list[str]:
@@ -35,26 +37,39 @@ def listed() -> list[dict[str, Any]]:
 
 
 def reproduction(
-    name: str, scale: str, assets: Mapping[str, str] | None = None, trial: bool = False
+    name: str,
+    scale: str,
+    assets: Mapping[str, str] | None = None,
+    trial: bool = False,
+    sizes: Mapping[str, int] | None = None,
 ) -> Experiment:
     """One of the paper's experiments at a scale; with ``trial`` cut down to a few minutes, to see
-    that everything is in place."""
+    that everything is in place. ``sizes``: another ``limit`` of prompts, other ``seeds``."""
     if name not in ids():
         raise unknown("experiment", name, ids())
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
-    content = at_scale(read(SPECS / f"{name}.toml"), scale)
+    content = {**at_scale(read(SPECS / f"{name}.toml"), scale), **(sizes or {})}
     return experiment(smaller(content) if trial else content, assets)
 
 
 def at_scale(content: Mapping[str, Any], scale: str) -> dict[str, Any]:
-    """The tables of one scale: what both share, and over it what is the scale's own."""
-    shared = {key: value for key, value in content.items() if key not in SCALES}
-    own = content.get(scale)
-    if own is None:
-        raise ConfigError(f"the experiment has no table [{scale}]; add it")
-    defaults = {**shared.get("defaults", {}), **own.get("defaults", {})}
-    return {**shared, **own, "defaults": defaults}
+    """The tables of one scale: the setting that is named in ``extends``, over it the experiment's
+    own, and of each what it has for this scale alone; claims add up."""
+    base = content.get("extends")
+    layers = [content] if base is None else [read(SPECS / "settings" / f"{base}.toml"), content]
+    found: dict[str, Any] = {}
+    for layer in layers:
+        shared = {k: v for k, v in layer.items() if k not in (*SCALES, "extends")}
+        for table in (shared, layer.get(scale, {})):
+            for key, value in table.items():
+                if key in JOINED:
+                    found[key] = {**found.get(key, {}), **value}
+                elif key == "claims":
+                    found[key] = [*found.get(key, []), *value]
+                else:
+                    found[key] = value
+    return found
 
 
 def smaller(content: Mapping[str, Any]) -> dict[str, Any]:

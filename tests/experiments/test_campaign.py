@@ -1,0 +1,217 @@
+"""An experiment in its folder: shared runs that equal lone ones, gone on with, and refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import noisesearch as ns
+from noisesearch.errors import ConfigError, StoreError
+from noisesearch.experiments import outcome
+from noisesearch.experiments.campaign import Campaign
+from noisesearch.experiments.spec import experiment
+from noisesearch.run import Run
+
+MODEL = "noisesearch.testing.mixture_model:MixtureModel"
+PROMPTS = [f"prompt {i}" for i in range(3)]
+
+
+@pytest.fixture
+def verifiers(tmp_path: Path) -> Path:
+    """A file with two verifiers that want opposite things."""
+    file = tmp_path / "two.py"
+    file.write_text(
+        "def light(images, conditions):\n    return images.mean((1, 2, 3))\n"
+        "def dark(images, conditions):\n    return -images.mean((1, 2, 3))\n"
+    )
+    return file
+
+
+@pytest.fixture
+def campaign(verifiers: Path) -> Callable[..., Campaign]:
+    def made(**changes: Any) -> Campaign:
+        content: dict[str, Any] = {
+            "summary": "a try",
+            "prompts": PROMPTS,
+            "seeds": 2,
+            "defaults": {"model": MODEL, "verifier": f"{verifiers}:light", "steps": 3},
+            "arms": [
+                {"name": "random {candidates}", "candidates": [1, 2, 8]},
+                {"name": "dark", "verifier": f"{verifiers}:dark", "candidates": 4},
+                {"name": "zo {candidates}", "algorithm": "zero-order", "candidates": [4, 8],
+                 "parameters": {"neighbours": 2, "pivot": "move"}},
+            ],
+            "measure": {"columns": [f"{verifiers}:light"]},
+        }  # fmt: skip
+        return Campaign(experiment({**content, **changes}))
+
+    return made
+
+
+def arms(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Every arm's rows, run by run."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(folder.glob("runs/*/arms.json")):
+        for name, rows in json.loads(path.read_text())["arms"].items():
+            found.setdefault(name, []).extend(rows)
+    return found
+
+
+def test_an_arm_equals_a_run_of_its_own(
+    campaign: Callable[..., Campaign], verifiers: Path, tmp_path: Path
+) -> None:
+    whole = campaign(seeds=1)
+    whole.run(tmp_path / "out")
+    found = arms(tmp_path / "out")
+    alone = [("random 2", "random", "light", 2, {}), ("dark", "random", "dark", 4, {}),
+             ("zo 4", "zero-order", "light", 4, {"neighbours": 2, "pivot": "move"})]  # fmt: skip
+    for name, algorithm, verifier, candidates, parameters in alone:
+        results = ns.search(
+            PROMPTS, model=MODEL, verifier=f"{verifiers}:{verifier}", algorithm=algorithm,
+            parameters=parameters, budget=f"{candidates}candidates", steps=3,
+        )  # fmt: skip
+        for result, row in zip(results, found[name], strict=True):
+            if not result.baseline_kept:
+                assert row["key"] == result.winner.trajectory
+                assert row["parts"] == {verifier: result.winner.parts[verifier]}
+            assert row["nfe"] == result.ledger["counted"]
+    # The four arms of Random Search made eight candidates a prompt, and none twice.
+    journal = (tmp_path / "out/runs/random-8-seed0/journal.jsonl").read_text().splitlines()
+    replies = [json.loads(line) for line in journal if '"reply"' in line]
+    assert len(replies) == len({r["reply"] for r in replies}) == 8 * len(PROMPTS)
+
+
+def test_what_the_algorithm_returns_is_what_is_measured(
+    campaign: Callable[..., Campaign], tmp_path: Path
+) -> None:
+    """A baseline that is better does not take the winner's place, unlike in a user's run."""
+    arm = {"name": "zo", "algorithm": "zero-order", "candidates": 1,
+           "parameters": {"neighbours": 1, "pivot": "move", "cosine": 0.1}}  # fmt: skip
+    campaign(arms=[arm], prompts=[f"prompt {i}" for i in range(8)]).run(tmp_path / "out")
+    kept = 0
+    for folder in sorted((tmp_path / "out/runs").iterdir()):
+        searches = json.loads((folder / "winners.json").read_text())["searches"]
+        rows = json.loads((folder / "arms.json").read_text())["arms"]["zo"]
+        for search, row in zip(searches, rows, strict=True):
+            kept += search["baseline_kept"]
+            assert row["key"] != search["baseline"]["trajectory"]
+    assert kept, "no search here shows the difference"
+
+
+def test_the_final_generation_comes_on_top(
+    campaign: Callable[..., Campaign], tmp_path: Path
+) -> None:
+    arms_ = [{"name": "random {candidates}", "candidates": [1, 2, 4], "final_steps": 5}]
+    campaign(arms=arms_).run(tmp_path / "out")
+    nfe = {name: {row["nfe"] for row in rows} for name, rows in arms(tmp_path / "out").items()}
+    # Euler: a step is one NFE; one candidate is no search and nothing but its final generation.
+    assert nfe == {"random 1": {5.0}, "random 2": {2 * 3 + 5.0}, "random 4": {4 * 3 + 5.0}}
+
+
+class Stopped(Exception):
+    pass
+
+
+@contextmanager
+def stopping(run: Run) -> Iterator[Any]:
+    """A watcher that stops everything at the fifth reply, as a kill would."""
+
+    class Watcher:
+        count = 0
+
+        def replied(self, *_: object) -> None:
+            self.count += 1
+            if self.count == 5:
+                raise Stopped
+
+        def improved(self, *_: object) -> None: ...
+
+    yield Watcher()
+
+
+def test_it_goes_on_where_it_was_stopped(
+    campaign: Callable[..., Campaign], tmp_path: Path
+) -> None:
+    whole, halves = campaign(), campaign()
+    whole.run(tmp_path / "whole")
+    with pytest.raises(Stopped):
+        halves.run(tmp_path / "halves", watching=stopping)
+    with pytest.raises(StoreError, match="is not finished: random-8-seed0"):
+        outcome.outcome(halves, tmp_path / "halves")
+    halves.run(tmp_path / "halves")
+    assert arms(tmp_path / "halves") == arms(tmp_path / "whole")
+    found = outcome.outcome(halves, tmp_path / "halves")
+    assert found.json() == outcome.outcome(whole, tmp_path / "whole").json()
+    said: list[str] = []
+    halves.run(tmp_path / "halves", said.append)
+    assert said == []  # all is done, and nothing is done again
+
+
+def test_the_rows_of_the_table_are_the_images(
+    campaign: Callable[..., Campaign], tmp_path: Path
+) -> None:
+    whole = campaign(prompts={"first": PROMPTS[:1], "others": PROMPTS[1:]})
+    whole.run(tmp_path / "out")
+    found = outcome.outcome(whole, tmp_path / "out")
+    outcome.write(found, tmp_path / "out")
+    scores = {name: {row["condition"]: [] for row in rows}
+              for name, rows in arms(tmp_path / "out").items()}  # type: dict[str, dict[int, list[float]]]  # fmt: skip
+    for name, rows in arms(tmp_path / "out").items():
+        for row in rows:
+            scores[name][row["condition"]].append(row["parts"].get("light", np.nan))
+    for arm in found.board.arms:
+        if arm.name != "dark":  # condition by condition, seed by seed
+            assert list(arm.columns["light"]) == [
+                s for of in scores[arm.name].values() for s in of
+            ]
+    table = json.loads((tmp_path / "out/table.json").read_text())
+    row = next(r for r in table["arms"] if r["arm"] == "random 8")
+    assert row["images"] == 6
+    assert row["light [first]"]["value"] == pytest.approx(np.mean(scores["random 8"][0]))
+    lines = (tmp_path / "out/table.csv").read_text().splitlines()
+    assert len(lines) == 1 + 6 and "light [others] over first low" in lines[0]
+
+
+def test_another_experiment_is_not_mixed_in(
+    campaign: Callable[..., Campaign], tmp_path: Path
+) -> None:
+    campaign(seeds=1).begin(tmp_path / "out")
+    with pytest.raises(ConfigError, match="holds another experiment, which differs in seeds"):
+        campaign(seeds=2).begin(tmp_path / "out")
+    campaign(seeds=1, summary="in other words").begin(tmp_path / "out")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("")
+    with pytest.raises(ConfigError, match="is not empty"):
+        campaign().begin(tmp_path / "mine")
+
+
+def test_the_plan_is_what_is_spent(campaign: Callable[..., Campaign], tmp_path: Path) -> None:
+    whole = campaign()
+    plan = whole.plan()
+    whole.run(tmp_path / "out")
+    spent = {name: rows[0]["nfe"] for name, rows in arms(tmp_path / "out").items()}
+    assert {arm["arm"]: arm["nfe"] for arm in plan["arms"]} == spent
+    # Random Search's pool of 8 serves four arms, Zero-Order's largest search serves both.
+    assert plan["nfe"] == (8 * 3 + 8 * 3) * len(PROMPTS) * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"most_nfe": 100}, "needs about 288 NFE, but most_nfe allows 100"),
+        ({"arms": [{"name": "p", "algorithm": "paths", "candidates": 1}]}, "arm 'p': budget"),
+        ({"plot": {"y": ["lihgt"]}}, "unknown column 'lihgt': did you mean 'light'"),
+    ],
+)
+def test_what_is_found_before_anything_runs(
+    campaign: Callable[..., Campaign], changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        campaign(**changes).check()
+    assert said in str(refusal.value)
