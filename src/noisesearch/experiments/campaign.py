@@ -58,6 +58,13 @@ class Campaign:
         self._model = arms[0].model
         self.arms = [self._sized(arm) if _joint(arm) else arm for arm in arms]
         self.groups = groups(self.arms)
+        folders = [group.name for group in self.groups]
+        twice = next((name for name in folders if folders.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigError(
+                f"two arms would both run in the folder {twice!r}; let their names differ by "
+                "more than marks"
+            )
         measure = experiment.measure
         for name in measure.sets:
             if name not in METRICS:
