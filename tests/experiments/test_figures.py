@@ -66,6 +66,17 @@ def test_an_interval_is_around_its_figure_although_resamples_are_biased() -> Non
     assert estimate.interval.low < estimate.value < estimate.interval.high
 
 
+def test_one_pair_that_differs_decides_nothing() -> None:
+    """The interval of a mean ends at the bound then, and is not moved past it."""
+    same = np.ones(8)
+    one_worse = np.array([0.8, *same[1:]])
+    found = Board([Scored("a", "", 8, {}, {"x": same}), Scored("b", "", 8, {}, {"x": one_worse})])
+    claim = Claim(says="", column="x", contrast={"b": 1, "a": -1}, more_than=0)
+    [verdict] = judged([claim], found, lambda arm: {})
+    assert verdict.verdict == "cannot be told"
+    assert verdict.interval is not None and verdict.interval.high == 0
+
+
 def test_the_frechet_distance_of_shifted_normals() -> None:
     """Of equal covariances it is the squared distance of the means."""
     one = RNG.normal(size=(500, 4))
@@ -99,7 +110,8 @@ def test_precision_and_recall_of_a_set_in_one_of_two_clusters() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
-    [(0.6, 0.9, "holds"), (0.1, 0.4, "does not hold"), (0.4, 0.6, "cannot be told"),
+    [(0.5, 0.9, "cannot be told"), (0.1, 0.5, "cannot be told"),
+     (0.6, 0.9, "holds"), (0.1, 0.4, "does not hold"), (0.4, 0.6, "cannot be told"),
      (math.nan, math.nan, "cannot be told")],
 )  # fmt: skip
 def test_verdicts_follow_from_intervals(low: float, high: float, verdict: str) -> None:

@@ -21,19 +21,24 @@ OF_SETS = 200  # of figures that are costly, such as a Fréchet distance
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure of a sample, and the same figure of resamples [r]."""
+    """A figure of a sample, and the same figure of resamples [r].
+
+    ``biased``: those have another mean than the figure, as a Fréchet distance or a recall has of
+    rows that are there twice.
+    """
 
     value: float
     draws: Rows
+    biased: bool = False
 
     @property
     def interval(self) -> Interval:
-        """95 %; moved to be around the figure, since a Fréchet distance or a recall of a resample
-        is biased by the rows that it has twice."""
+        """95 %, percentiles of the resamples; of biased ones moved to be around the figure."""
         if not np.isfinite(self.draws).any():
             return Interval(self.value, float("nan"), float("nan"))
-        low, high = np.nanpercentile(self.draws - np.nanmean(self.draws), [2.5, 97.5])
-        return Interval(self.value, self.value + float(low), self.value + float(high))
+        shift = self.value - np.nanmean(self.draws) if self.biased else 0.0
+        low, high = np.nanpercentile(self.draws, [2.5, 97.5]) + shift
+        return Interval(self.value, float(low), float(high))
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Board:
         else:
             raise unknown("column", column, self.columns)
         whole = figure(np.arange(arm.images))
-        return Estimate(whole, np.array([figure(rows) for rows in draws]))
+        return Estimate(whole, np.array([figure(rows) for rows in draws]), column in self.sets)
 
     def contrast(self, weights: Mapping[str, float], column: str) -> Estimate:
         """The weighted sum of a column over arms, from the same resamples."""
@@ -105,6 +110,7 @@ class Board:
         return Estimate(
             sum(w * e.value for w, e in found),
             np.sum([w * e.draws for w, e in found], axis=0),
+            any(e.biased for _, e in found),
         )
 
     def json(self) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def write(folder: Path, page: Path) -> int:
     returns how many are done."""
     plots = page.parent / "images" / PLOTS
     found = {name: _table(folder / name) for name in reproduction.ids()}
-    text = HEAD.format(test=TEST)
+    text = HEAD.format(test=textwrap.fill(TEST, 99))
     abouts = {of["name"]: of for of in reproduction.listed()}
     for name, content in found.items():
         verdict = "not run yet" if content is None else f"*{content['verdict']}*"
@@ -72,8 +73,8 @@ def _section(name: str, content: Mapping[str, Any], pictures: Sequence[str]) -> 
         f"## {name}", "",
         f"**Question.** {content['question']}", "",
         f"**The paper.** {content['finding']}", "",
-        f"**Here.** {content['summary']}; {content['prompts']} conditions, {content['seeds']} "
-        f"images each. The verdict: *{content['verdict']}*.", "",
+        f"**Here.** {content['summary']}; {content['prompts']} conditions, images of each: "
+        f"{content['seeds']}. The verdict: *{content['verdict']}*.", "",
     ]  # fmt: skip
     if content["remark"]:
         lines += [content["remark"], ""]

@@ -59,10 +59,10 @@ def decided(interval: Interval, claim: Claim) -> Verdict:
     """By where the interval lies."""
     low, high = interval.low, interval.high
     if claim.more_than is not None:
-        sure, against = low > claim.more_than, high <= claim.more_than
+        sure, against = low > claim.more_than, high < claim.more_than
     else:
         assert claim.less_than is not None
-        sure, against = high < claim.less_than, low >= claim.less_than
+        sure, against = high < claim.less_than, low > claim.less_than
     return "holds" if sure else "does not hold" if against else "cannot be told"
 
 
