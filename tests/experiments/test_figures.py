@@ -68,9 +68,11 @@ def test_an_interval_is_around_its_figure_although_resamples_are_biased() -> Non
 
 def test_one_pair_that_differs_decides_nothing() -> None:
     """The interval of a mean ends at the bound then, and is not moved past it."""
-    same = np.ones(8)
+    same = np.ones(24)
     one_worse = np.array([0.8, *same[1:]])
-    found = Board([Scored("a", "", 8, {}, {"x": same}), Scored("b", "", 8, {}, {"x": one_worse})])
+    found = Board(
+        [Scored("a", "", 24, {}, {"x": same}), Scored("b", "", 24, {}, {"x": one_worse})]
+    )
     claim = Claim(says="", column="x", contrast={"b": 1, "a": -1}, more_than=0)
     [verdict] = judged([claim], found, lambda arm: {})
     assert verdict.verdict == "cannot be told"
@@ -140,6 +142,13 @@ def test_claims_are_judged() -> None:
     wrong = Claim(says="", correlate=("a", "d"), of="after", more_than=0)
     with pytest.raises(ConfigError, match="unknown part of the correlation 'd'"):
         judged([wrong], board(), lambda arm: candidates)
+
+
+@pytest.mark.parametrize(("images", "verdict"), [(19, "cannot be told"), (20, "holds")])
+def test_of_few_images_nothing_is_told(images: int, verdict: str) -> None:
+    arms = [Scored(str(i), "", images, {}, {"x": np.full(images, float(i))}) for i in (0, 1)]
+    claim = Claim(says="", column="x", contrast={"1": 1, "0": -1}, more_than=0)
+    assert [each.verdict for each in judged([claim], Board(arms), lambda arm: {})] == [verdict]
 
 
 def test_judged_claims_as_json() -> None:

@@ -15,10 +15,11 @@ from .board import OF_SETS, Board, Estimate
 from .spec import Claim
 
 Verdict = Literal["holds", "does not hold", "cannot be told"]
+FEWEST = 20  # images: of fewer a bootstrap's interval is too narrow to decide anything
 TEST = (
     "A claim holds where the 95 % interval of its figure (percentiles of a paired bootstrap over "
     "the images) lies wholly on the claimed side of its bound, does not hold where it lies wholly "
-    "on the other, and cannot be told in between. An experiment's finding holds where all its "
+    "on the other, and cannot be told in between, nor of fewer than 20 images. An experiment's finding holds where all its "
     "claims hold, does not hold where one does not, and cannot be told otherwise. No correction "
     "for many claims is made."
 )
@@ -74,7 +75,9 @@ def _judged(claim: Claim, board: Board, candidates: Callable[[str], Candidates])
     else:
         found = board.contrast(claim.contrast, claim.column)
     sign, bound = (">", claim.more_than) if claim.less_than is None else ("<", claim.less_than)
-    return Judged(claim.says, decided(found.interval, claim), found.interval, f"{sign} {bound:g}")
+    few = not claim.correlate and board.arms[0].images < FEWEST
+    verdict: Verdict = "cannot be told" if few else decided(found.interval, claim)
+    return Judged(claim.says, verdict, found.interval, f"{sign} {bound:g}")
 
 
 def _correlation(parts: tuple[str, str], candidates: Candidates) -> Estimate:
