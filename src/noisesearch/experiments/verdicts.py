@@ -19,9 +19,9 @@ FEWEST = 20  # images: of fewer a bootstrap's interval is too narrow to decide a
 TEST = (
     "A claim holds where the 95 % interval of its figure (percentiles of a paired bootstrap over "
     "the images) lies wholly on the claimed side of its bound, does not hold where it lies wholly "
-    "on the other, and cannot be told in between, nor of fewer than 20 images. An experiment's finding holds where all its "
-    "claims hold, does not hold where one does not, and cannot be told otherwise. No correction "
-    "for many claims is made."
+    f"on the other, and cannot be told in between, nor of fewer than {FEWEST} images. An "
+    "experiment's finding holds where all its claims hold, does not hold where one does not, and "
+    "cannot be told otherwise. No correction for many claims is made."
 )
 Candidates = Mapping[str, Rows]  # numbers of all candidates [m], by part
 
