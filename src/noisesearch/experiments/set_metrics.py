@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..set_objectives import Frechet, Moments, Rows
+from ..set_objectives import Frechet, Rows
 
 Indices = npt.NDArray[np.intp]
 Figure = Callable[[Indices], float]  # of the rows [n] of a sample, some of them more than once
@@ -40,7 +40,7 @@ def frechet(sample: Sample, to: Reference) -> Figure:
     """The Fréchet distance to the reference (arXiv 1706.08500); smaller is better."""
     assert sample.features is not None and to.mean is not None and to.covariance is not None
     of, distance = sample.features, Frechet("", to.mean, to.covariance)
-    return lambda rows: -distance.value(Moments.of(of[rows]))
+    return lambda rows: -distance.value(distance.joined(None, of[rows]))
 
 
 def inception_score(sample: Sample, to: Reference) -> Figure:
