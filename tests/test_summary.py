@@ -28,7 +28,7 @@ def test_what_is_missing_and_what_was_kept(tmp_path: Path) -> None:
     content["searches"][0]["baseline_kept"] = True
     content["complete"] = False
     text = summary(content)
-    assert "one: no candidate beat the baseline, which is kept" in text
+    assert "one: the candidate chosen does not beat the baseline, which is kept" in text
     assert f"not complete; go on with: noisesearch resume {tmp_path / 'run'}" in text
 
 

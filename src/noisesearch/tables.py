@@ -49,8 +49,8 @@ def warnings(content: Mapping[str, Any]) -> list[str]:
     for s in content["searches"]:
         name = s["condition"]
         if s["baseline_kept"]:
-            what = "no candidate" if content.get("population") is None else "no set"
-            said.append(f"{name}: {what} beat the baseline, which is kept")
+            what = "candidate" if content.get("population") is None else "set"
+            said.append(f"{name}: the {what} chosen does not beat the baseline, which is kept")
         if s["unmet"]:
             broken = " and ".join(s["unmet"])
             said.append(f"{name}: no candidate keeps {broken}; the nearest is the winner")
