@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from .verifiers.away import Away, Look
 
 
+PREDICTED = 4096  # candidates of a search at most, for a plan to be kept with the run
+
+
 @dataclass
 class Run:
     """An open run folder and its loaded parts; close it when done."""
@@ -119,7 +122,15 @@ class Run:
         self._predict()
 
     def _predict(self) -> None:
-        """plan.json: what the run is to cost, so that it can be compared with what it did."""
+        """plan.json: what the run is to cost, so that it can be compared with what it did.
+
+        Only where to rehearse it takes about a second: a clock may end a search of a million NFE
+        after a minute.
+        """
+        limit = self.parts.limit(self.budget)
+        if math.isfinite(limit) and limit > PREDICTED * self.parts.candidate:
+            (self.folder / "plan.json").unlink(missing_ok=True)  # of a smaller budget
+            return
         found = plan(lambda: self.parts.search(self.budget), self.parts.algorithm)
         self.store.write_json("plan.json", predicted(found, len(self.searches)))
 
