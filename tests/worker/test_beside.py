@@ -81,16 +81,23 @@ def test_the_answers_are_the_same_and_made_in_another_thread() -> None:
     assert any(name.startswith("noisesearch-look") for name in there.threads)
 
 
-def test_the_network_works_while_a_verifier_looks() -> None:
+def test_the_network_works_while_a_verifier_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches a start that waits for its end."""
-    evaluated, waited = threading.Event(), []
+    evaluated, begun, waited = threading.Condition(), [], []
+    count = 0
+    start = Beside.start
+
+    def noted(self: Any, work: Any) -> None:
+        begun.append(count)
+        start(self, work)
 
     def patient(images: Tensor, conditions: Any) -> Tensor:
         if not waited and threading.current_thread() is not threading.main_thread():
-            evaluated.clear()
-            waited.append(evaluated.wait(30))
+            with evaluated:
+                waited.append(evaluated.wait_for(lambda: count > begun[0], timeout=30))
         return images.mean((1, 2, 3))
 
+    monkeypatch.setattr(Beside, "start", noted)
     of = worker(FunctionVerifier(patient, "patient"), True)
     counted = of.counted
     original = counted.denoiser
@@ -100,7 +107,10 @@ def test_the_network_works_while_a_verifier_looks() -> None:
             return getattr(original, name)
 
         def __call__(self, *arguments: Any) -> Any:
-            evaluated.set()
+            nonlocal count
+            with evaluated:
+                count += 1
+                evaluated.notify_all()
             return original(*arguments)
 
     counted.denoiser = Ringing()

@@ -39,7 +39,8 @@ def write(folder: Path, page: Path) -> int:
     abouts = {of["name"]: of for of in reproduction.listed()}
     for name, content in found.items():
         verdict = "not run yet" if content is None else f"*{content['verdict']}*"
-        text += f"| [{name}](#{name}) | {abouts[name]['question']} | {verdict} |\n"
+        link = name if content is None else f"[{name}](#{name})"
+        text += f"| {link} | {abouts[name]['question']} | {verdict} |\n"
     for name, content in found.items():
         if content is not None:
             text += "\n" + _section(name, content, _pictures(folder / name, plots, name))
