@@ -45,6 +45,7 @@ class RunStore:
         self.spent: Spent = {}
         self.asking: dict[str, set[str]] = {}  # paid looks without an answer so far, by verifier
         self._replies: dict[str, dict[str, Any]] = {}
+        self.keep_arrays = False  # of replies that nobody chose, for whoever reads the run again
         self._dropped: set[str] = set()  # replies whose arrays nobody needs any more
         self._holders: Counter[str] = Counter()  # how many replies need an array
         try:
@@ -256,6 +257,8 @@ class RunStore:
         The replies stay answered, so a resume does not ask for the arrays again; journalled
         first, so that it knows which are gone.
         """
+        if self.keep_arrays:
+            return
         fresh = [key for key in replies if key in self._replies and key not in self._dropped]
         if fresh:
             self.event("dropped", of=fresh)

@@ -215,3 +215,19 @@ def test_what_is_found_before_anything_runs(
     with pytest.raises(ConfigError) as refusal:
         campaign(**changes).check()
     assert said in str(refusal.value)
+
+
+def test_arms_that_choose_sets_share_what_the_others_left(tmp_path: Path) -> None:
+    """Catches features being dropped that the choice of another budget is made from."""
+    content: dict[str, Any] = {
+        "summary": "sets", "prompts": ["sneaker", "bag"], "seeds": 2,
+        "defaults": {"model": "fashion-small", "verifier": "oracle-fid", "steps": 2,
+                     "algorithm": "population", "objective": "frechet(oracle-fid)"},
+        "arms": [{"name": "sets {candidates}", "candidates": [1, 2, 4],
+                  "parameters": {"batch": 2}}],
+        "measure": {"columns": ["oracle-fid"]},
+    }  # fmt: skip
+    Campaign(experiment(content)).run(tmp_path / "out")
+    found = arms(tmp_path / "out")
+    assert sorted(found) == ["sets 1", "sets 2", "sets 4"]
+    assert all(len(rows) == 4 for rows in found.values())

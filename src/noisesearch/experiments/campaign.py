@@ -281,10 +281,13 @@ def _done(folder: Path, group: Group, parts: Parts, eyes: Eyes, watching: Watchi
 
 
 def _opened(folder: Path, parts: Parts) -> Run:
-    """A new run, or the one that is there, checked to be the same."""
-    if not (folder / "spec.json").exists():
-        return Run.create(folder, parts)
-    run = Run.open(folder)
+    """A new run, or the one that is there, checked to be the same. Its arms choose differently, so
+    that what one leaves behind another may need."""
+    there = (folder / "spec.json").exists()
+    run = Run.open(folder) if there else Run.create(folder, parts)
+    run.store.keep_arrays = True
+    if not there:
+        return run
     changed = [name for name, value in parts.spec.model_dump().items()
                if run.parts.spec.model_dump()[name] != value]  # fmt: skip
     if changed:
