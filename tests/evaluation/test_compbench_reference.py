@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from taggers import english
 
 from noisesearch.evaluation.compbench import attributes, combined, numeracy, spatial
 from noisesearch.evaluation.compbench.detections import Detection, framed
@@ -181,14 +180,3 @@ def test_the_branches_of_the_complex_prompts(cases: Cases, tmp_path: Path) -> No
 def test_the_frame_of_distances(height: int, width: int, wanted: tuple[float, float]) -> None:
     [got] = framed([Detection("dog", (0, 0, width, height), 1.0)], height, width)
     assert got.box == pytest.approx((0, 0, *wanted))
-
-
-def test_the_parser_sees_what_the_published_code_saw(cases: Cases) -> None:
-    """With spaCy and its small model of English, where they are installed."""
-    parse = english()
-    for case in (*cases["spatial_2d_simple"]["cases"], *cases["spatial_2d_complex"]["cases"]):
-        got = parse(case["prompt"])
-        assert [[word.text, word.pos] for word in got.words] == case["tokens_pos"]
-    for case in cases["blip_vqa"]["cases"]:
-        wanted = [question for question in case["questions"] if question]
-        assert attributes.questions(parse(case["prompt"])) == wanted
