@@ -15,7 +15,7 @@ from . import clip_towers as towers
 from .clip_files import checkpoint
 from .clip_scores import CLIP_L, DTYPE, WEIGHTS
 from .clip_towers import ImageTower
-from .protocol import Views
+from .protocol import OnePart, Views
 from .settings import Precision, VerifierSettings
 from .weights import Files, files, filled
 
@@ -46,7 +46,7 @@ class Head(nn.Module):
 
 
 @dataclass(frozen=True)
-class AestheticVerifier:
+class AestheticVerifier(OnePart):
     """One number of a picture, whatever its condition."""
 
     image_tower: ImageTower
@@ -56,13 +56,7 @@ class AestheticVerifier:
     differentiable: bool = True
     batch: int | None = None
 
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def scale(self) -> Mapping[str, float]:
-        return {self.name: SPREAD}
+    deviation = SPREAD
 
     @property
     def networks(self) -> tuple[nn.Module, ...]:

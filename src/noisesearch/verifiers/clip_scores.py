@@ -15,7 +15,7 @@ from ..trajectory import Condition
 from . import clip_towers as towers
 from .clip_files import PATTERNS, SAVED, Checkpoint, checkpoint
 from .clip_towers import ImageTower, Picture, Sentences, TextTower
-from .protocol import Views
+from .protocol import OnePart, Views
 from .settings import Precision, VerifierSettings
 
 CLIP_L = "openai/clip-vit-large-patch14"
@@ -26,32 +26,24 @@ DTYPE = "float32, bfloat16 or float16: of the networks; scores are float32"
 
 
 @dataclass(frozen=True)
-class ClipVerifier:
+class ClipVerifier(OnePart):
     """One number of the cosine between a picture and the sentences of its condition.
 
     ``sentences``: of a condition, None where it has none, which scores NaN; ``instead``: what to
-    do then. ``number``: of the cosines [B]. ``spread``: see Verifier.scale.
+    do then. ``number``: of the cosines [B]. ``deviation``: see OnePart.
     """
 
     name: str
     picture: Picture
     sentences: Callable[[Condition], Sentences | None]
     number: Callable[[Tensor], Tensor]
-    spread: float
+    deviation: float
     instead: str
     image_tower: ImageTower
     text_tower: TextTower
     fingerprint: str
     differentiable: bool = True
     batch: int | None = None
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def scale(self) -> Mapping[str, float]:
-        return {self.name: self.spread}
 
     @property
     def networks(self) -> tuple[nn.Module, ...]:

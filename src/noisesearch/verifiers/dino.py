@@ -25,7 +25,7 @@ from .preprocess import (
     normalise,
     pillow_shorter_side,
 )
-from .protocol import Views
+from .protocol import OnePart, Views
 from .settings import Precision, VerifierSettings
 from .weights import Files, files, shared
 
@@ -67,7 +67,7 @@ def head_input(classes: Tensor, patches: Tensor, blocks: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class LinearProbe:
+class LinearProbe(OnePart):
     """A linear head on the network; see :class:`DinoLinear`, its settings.
 
     ``blocks``: how many class tokens the head reads.
@@ -81,15 +81,9 @@ class LinearProbe:
     differentiable: bool = True
     batch: int | None = None
 
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def scale(self) -> Mapping[str, float]:
-        # A logit's natural unit: not measured with published weights. On the world fashion the
-        # deviation of such a logit among samples of one class is 0.55.
-        return {self.name: 1.0}
+    # A logit's natural unit: not measured with published weights. On the world fashion the
+    # deviation of such a logit among samples of one class is 0.55.
+    deviation = 1.0
 
     @property
     def networks(self) -> tuple[nn.Module, ...]:

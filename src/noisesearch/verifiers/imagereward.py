@@ -20,7 +20,7 @@ from ..fingerprint import of_file
 from ..keys import digest
 from . import blip
 from .preprocess import clip_picture
-from .protocol import Views
+from .protocol import OnePart, Views
 from .settings import Precision, VerifierSettings
 from .weights import Files, files, filled, shared, transformers
 
@@ -75,7 +75,7 @@ def network(of: Files, vision_head: int = blip.HEAD, text_head: int = blip.HEAD)
 
 
 @dataclass(frozen=True)
-class ImageRewardVerifier:
+class ImageRewardVerifier(OnePart):
     """The reward of a picture for its prompt; NaN where there is none."""
 
     network: Network
@@ -86,13 +86,7 @@ class ImageRewardVerifier:
     batch: int | None = None
     known: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def scale(self) -> Mapping[str, float]:
-        return {self.name: SCALE}
+    deviation = SCALE
 
     @property
     def networks(self) -> tuple[nn.Module, ...]:

@@ -20,14 +20,14 @@ from ..set_objectives import Rows
 from ..trajectory import Condition
 from .classes import check_classes, of_class
 from .inception import Inception, given, inception, outputs, seen
-from .protocol import Views
+from .protocol import OnePart, Views
 from .settings import Precision, VerifierSettings
 
 MAP = "*label_map*.pbtxt"
 
 
 @dataclass(frozen=True)
-class ClassProbability:
+class ClassProbability(OnePart):
     """How sure Inception is of the class; see :class:`OracleIS`, its settings.
 
     ``outputs``: which of the network's outputs stands for each class.
@@ -40,15 +40,9 @@ class ClassProbability:
     differentiable: bool = True
     batch: int | None = None
 
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def scale(self) -> Mapping[str, float]:
-        # Not measured with published weights: the deviation of a number that is anywhere in
-        # [0, 1]. That of the world fashion's is 0.17.
-        return {self.name: 0.29}
+    # Not measured with published weights: the deviation of a number that is anywhere in [0, 1].
+    # That of the world fashion's is 0.17.
+    deviation = 0.29
 
     @property
     def networks(self) -> tuple[nn.Module, ...]:

@@ -75,6 +75,21 @@ class Verifier(Protocol):
     def __call__(self, views: Views) -> Mapping[str, Tensor]: ...
 
 
+class OnePart:
+    """Base of verifiers with one part, which has their name; ``deviation`` is its scale."""
+
+    name: str
+    deviation: float
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def scale(self) -> Mapping[str, float]:
+        return {self.name: self.deviation}
+
+
 def previews_of(verifier: Verifier) -> tuple[float, ...]:
     """The times at which a verifier looks back on a sample."""
     return tuple(getattr(verifier, "previews", ()))
@@ -100,7 +115,7 @@ def features_of(verifier: Verifier) -> Callable[[Views], Tensor]:
 
 
 @dataclass(frozen=True)
-class FunctionVerifier:
+class FunctionVerifier(OnePart):
     """``f(images, conditions)`` returning [B] numbers, as a verifier with one part."""
 
     function: Callable[[Tensor, Sequence[Condition]], Any]
@@ -109,19 +124,12 @@ class FunctionVerifier:
     differentiable: bool = False
     batch: int | None = None
     whole_only: bool = False
+    deviation = 1.0
 
     @property
     def video(self) -> bool:
         """The function's own word for it."""
         return bool(getattr(self.function, "video", False))
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def scale(self) -> Mapping[str, float]:
-        return {self.name: 1.0}
 
     def __call__(self, views: Views) -> Mapping[str, Any]:
         return {self.name: self.function(views.images, views.conditions)}

@@ -22,7 +22,7 @@ from .clip_files import checkpoint
 from .clip_towers import cropped
 from .dino import PUBLISHED as DINO
 from .dino import WEIGHTS, backbone, tokens
-from .protocol import Views
+from .protocol import OnePart, Views
 from .settings import Precision, VerifierSettings
 from .weights import files
 
@@ -37,7 +37,7 @@ DEVIATION = 0.02
 
 
 @dataclass(frozen=True)
-class Similarity:
+class Similarity(OnePart):
     """The cosine of what ``see`` finds in the preview at ``time`` and in the sample.
 
     ``see`` gives features [B, d] of views. ``deviation``: of the score among candidates.
@@ -52,14 +52,6 @@ class Similarity:
     differentiable: bool = True
     batch: int | None = None
     whole_only: bool = True
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def scale(self) -> Mapping[str, float]:
-        return {self.name: self.deviation}
 
     @property
     def previews(self) -> tuple[float, ...]:

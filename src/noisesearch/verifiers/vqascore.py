@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from . import blip, blip_vqa, chat_vqa
 from .answers import Answerer
-from .protocol import Views
+from .protocol import OnePart, Views
 from .settings import Precision, VerifierSettings
 from .weights import Files, files
 
@@ -24,7 +24,7 @@ SCALE = 0.25
 
 
 @dataclass(frozen=True)
-class VqaScoreVerifier:
+class VqaScoreVerifier(OnePart):
     """The probability of yes to ``question``; NaN where it asks about a prompt and there is none.
 
     ``against``: no, or all answers.
@@ -36,13 +36,7 @@ class VqaScoreVerifier:
     name: str
     batch: int | None = None
 
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def scale(self) -> Mapping[str, float]:
-        return {self.name: SCALE}
+    deviation = SCALE
 
     @property
     def differentiable(self) -> bool:
