@@ -56,6 +56,8 @@ class Request:
     algorithm: str | Algorithm = "zero-order"
     parameters: dict[str, Any] = field(default_factory=dict)
     budget: str | int | float | Budget = 640
+    target: str | float = ""  # end a search at this score (7.5), or a part's: imagereward=1.2
+    patience: int | None = None  # end it when so many candidates' worth brought no better one
     seed: int = 0
     start_seed: int | str | None = None  # the pipeline's own noise of it comes first
     start_latents: Any = None  # a file, array or tensor that comes first
@@ -200,6 +202,8 @@ class Request:
             else algorithm.name,
             parameters=dump(),
             budget=str(budget),
+            target=str(self.target),
+            patience=self.patience,
             seed=self.seed,
             steps=steps,
             final_steps=self.final_steps or steps,
@@ -226,6 +230,7 @@ class Request:
     def _check_numbers(self) -> None:
         for name, number, least in (("steps", self.steps, 1), ("final-steps", self.final_steps, 1),
                                     ("top", self.top, 1), ("batch", self.rows, 1),
+                                    ("patience", self.patience, 1),
                                     ("seed", self.seed, 0)):  # fmt: skip
             if number is not None and number < least:
                 raise ConfigError(f"{name} is {number}, but must be at least {least}")

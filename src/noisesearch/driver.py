@@ -139,6 +139,9 @@ class Driver:
         while live.stage != "done":
             for ask in asks:
                 self._ask(live, ask)
+            if live.enough():
+                self._stop(live)
+                return
             if live.waiting or not live.based:
                 return
             asks = live.advance()

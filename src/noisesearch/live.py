@@ -10,6 +10,7 @@ from .ask import Ask, Reply, Score, score
 from .ledger import Ledger
 from .objectives import Bound, Cascade, Constrained, Objective, Pareto, ranking
 from .selection import Select, leaders
+from .stopping import TARGET, Enough
 from .trajectory import FULL, Condition, Trajectory
 
 
@@ -31,6 +32,7 @@ class Live:
     ``guards``: parts that must not fall below the baseline's, with their scales. ``watch``: parts
     of held-out verifiers, asked for each new best; their replies are kept apart (``held``).
     ``select``: which of several complete candidates, best first, are good and unlike each other.
+    ``limits``: what may end the search before its budget does.
     """
 
     index: int
@@ -43,6 +45,7 @@ class Live:
     guards: Mapping[str, float] = field(default_factory=dict)
     watch: tuple[str, ...] = ()
     select: Select | None = None
+    limits: Enough | None = None
     generator: Search = field(init=False, repr=False)
     baselines: list[Ask] = field(default_factory=list)
     pending: list[Ask] = field(default_factory=list)
@@ -57,6 +60,7 @@ class Live:
     final_price: int = 0
     _yielded: list[Ask] = field(default_factory=list, repr=False)
     _turn: int = 0  # of the cascade's stages
+    _followed: int = -1  # replies of this yield that ``limits`` has heard of; -1: no baseline yet
     _finals: list[Trajectory] = field(default_factory=list, repr=False)
     _watches: list[Ask] = field(default_factory=list, repr=False)
     _unbased: set[str] = field(default_factory=set, repr=False)
@@ -122,7 +126,7 @@ class Live:
     def _next_stage(self) -> list[Ask]:
         """Of a yield that a cascade has looked at: what its next stage looks at."""
         cascade, _ = self._cascade()
-        if cascade is None or self._turn + 1 >= len(cascade.stages):
+        if cascade is None or not self._more_stages:
             return []
         replies = [self.answers[a.trajectory.key] for a in self.pending]
         kept = cascade.stages[self._turn].kept(replies)
@@ -132,6 +136,11 @@ class Live:
         for ask in self.pending:
             self.ledger.charge_ask(ask)
         return self.pending
+
+    @property
+    def _more_stages(self) -> bool:
+        cascade, _ = self._cascade()
+        return cascade is not None and self._turn + 1 < len(cascade.stages)
 
     def knows(self, ask: Ask) -> bool:
         """True where an ask of this search has been answered."""
@@ -146,6 +155,27 @@ class Live:
     def based(self) -> bool:
         """True where the baseline is there; a search goes on only then."""
         return not self._unbased
+
+    def enough(self) -> bool:
+        """True where a reply, in the order of the asks, ends the search; what was asked after it
+        is left out, answered or not."""
+        if self.limits is None or self.stage != "searching" or not self.based:
+            return False
+        if self._followed < 0:
+            self._followed = 0
+            if self.limits.baseline(self.answers[self.baseline.key], self.objective):
+                self._yielded = []
+                return True
+        if self._cascade()[0] is not None and (self.waiting or self._more_stages):
+            return False
+        for ask in self._yielded[self._followed :]:
+            if not self.knows(ask):
+                break
+            self._followed += 1
+            if self.limits.told(ask, self.answers[ask.trajectory.key], self.objective):
+                self._yielded = self._yielded[: self._followed]
+                return True
+        return False
 
     @property
     def answered_share(self) -> float:
@@ -200,6 +230,7 @@ class Live:
             self.ledger.spent(reply)
         self.replies += told
         self.pending = self._yielded = []
+        self._followed = min(0, self._followed)
         return told, self._watch(told)
 
     def _watch(self, told: Sequence[Reply]) -> list[Ask]:
@@ -235,7 +266,8 @@ class Live:
         return self.pending
 
     def stop(self) -> list[Ask]:
-        """The clock has run out: keep the replies that are there and finish with the best."""
+        """The clock has run out, or it is enough: keep the replies that are there and finish with
+        the best."""
         if self.stage != "searching":
             return []
         _, fresh = self._take()
@@ -243,7 +275,12 @@ class Live:
         for ask in self._watches:
             self.ledger.look(ask.trajectory, self.watch)
         self.cut = True
-        return [*fresh, *self._finish(self._cut_off())]
+        winners = self._cut_off()
+        if self.limits is not None and self.limits.why == TARGET:
+            # First what reached it: the order of all may put another first.
+            first = self.limits.best
+            winners = [first.trajectory, *self.leaders()] if first else []
+        return [*fresh, *self._finish(winners)]
 
     def _cut_off(self) -> list[Trajectory] | None:
         """What the algorithm returns on hearing that it is cut; None where it is silent."""

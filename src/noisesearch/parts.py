@@ -25,6 +25,7 @@ from .plan import final_price, usual_width
 from .set_objectives import Mean, NoOrder, SetObjective
 from .spec import RunSpec
 from .start import Start
+from .stopping import Enough, Target
 from .together import Together
 from .trajectory import FULL, Condition, Grid
 
@@ -339,7 +340,17 @@ class Parts:
         watch = tuple(part for v in self.watch for part in v.parts)
         kind = Together if self.joint else Live
         return kind(index, problem, self.spec.final_steps, self.spec.top, problem.ledger,
-                    Ledger(self.rates()), self.finalists, self.guards, watch)  # fmt: skip
+                    Ledger(self.rates()), self.finalists, self.guards, watch,
+                    limits=self._limits())  # fmt: skip
+
+    def _limits(self) -> Enough | None:
+        """What may end a search before its budget does."""
+        text, patience = self.spec.target, self.spec.patience
+        if not text and patience is None:
+            return None
+        target = Target.parse(text, self.parts) if text else None
+        worth = math.inf if patience is None else patience * self.candidate
+        return Enough(self.rates(), target, worth)
 
     def search(self, budget: Budget) -> Live:
         """The first of the searches, to plan with."""

@@ -19,7 +19,8 @@ def check_together(parts: Parts) -> None:
     if not parts.joint:
         return
     spec = parts.spec
-    single = {"watch": spec.watch, "guard": spec.guard, "top": spec.top > 1}
+    single = {"watch": spec.watch, "guard": spec.guard, "top": spec.top > 1,
+              "target": spec.target, "patience": spec.patience}  # fmt: skip
     for name, given in single.items():
         if given:
             raise ConfigError(

@@ -90,7 +90,9 @@ class Result:
 
     ``watched``: held-out verifiers along the search's bests, where some were asked for.
     ``unmet``: the bounds of a constraint that the winner breaks, where no candidate keeps all.
-    ``missing``: how many candidates have no number for a part.
+    ``missing``: how many candidates have no number for a part. ``stopped``: what ended the search
+    before its budget did, "target" or "plateau". ``short_of``: the target, where the winner does
+    not reach it.
     """
 
     condition: Condition
@@ -104,6 +106,8 @@ class Result:
     unmet: tuple[str, ...] = ()
     watched: Watched | None = None
     missing: Mapping[str, int] = field(default_factory=dict)
+    stopped: str = ""
+    short_of: str = ""
 
     @property
     def winner(self) -> Candidate:
@@ -134,6 +138,8 @@ class Result:
             "baseline_kept": self.baseline_kept,
             "unmet": list(self.unmet),
             "missing": dict(self.missing),
+            "stopped": self.stopped,
+            "short_of": self.short_of,
             **({} if self.watched is None else {"watch": self.watched.json()}),
             "ledger": dict(self.ledger),
         }
@@ -222,5 +228,7 @@ def results_of(
                   for bound in live.unmet(first)),
             watched(live) if live.watch else None,
             Counter(part for r in replies for part in r.missing),
+            "" if live.limits is None else live.limits.why,
+            "" if live.limits is None else live.limits.short_of(first, value(first)),
         ))  # fmt: skip
     return results

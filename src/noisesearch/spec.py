@@ -41,6 +41,8 @@ class RunSpec(BaseModel):
     algorithm: str
     parameters: dict[str, Any] = Field(default_factory=dict)
     budget: str
+    target: str = ""  # what ends a search before its budget does
+    patience: int | None = None  # candidates' worth without a better one, likewise
     seed: int
     start: StartSpec | None = None
     steps: int

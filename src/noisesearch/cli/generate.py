@@ -51,6 +51,12 @@ def generate(
     budget: Annotated[
         str, typer.Option(help="640 (NFE per condition), 20candidates, 640nfe/run, 30s, 5m.")
     ] = "640",
+    target: Annotated[
+        str, typer.Option(metavar="SCORE|PART=X", help="End a search that reaches it.")
+    ] = "",
+    patience: Annotated[
+        int | None, typer.Option(help="End it after so many candidates' worth without a better.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
     start_seed: Annotated[
         str | None, typer.Option(help="Begin at the noise that the pipeline draws of this seed.")
@@ -111,6 +117,8 @@ def generate(
         algorithm=algorithm,
         parameters=parameters_of(set_ or [], "set", "cosine=0.95"),
         budget=budget,
+        target=target,
+        patience=patience,
         seed=seed,
         start_seed=start_seed,
         start_latents=start_latents,
