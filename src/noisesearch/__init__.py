@@ -22,6 +22,7 @@ _PUBLIC = {
     "Results": "results",
     "Candidate": "results",
     "FirstOrder": "algorithms.first_order",
+    "Halving": "algorithms.halving",
     "RandomSearch": "algorithms.initial_noise",
     "ZeroOrder": "algorithms.initial_noise",
     "SearchOverPaths": "algorithms.paths",
@@ -42,8 +43,8 @@ _PUBLIC = {
     "BackendError": "errors",
 }
 
-__all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "Cut",
-           "FirstOrder", "NoisesearchError", "Population", "Problem", "RandomSearch", "Reply",
+__all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "Cut", "FirstOrder",
+           "Halving", "NoisesearchError", "Population", "Problem", "RandomSearch", "Reply",
            "Result", "Results", "SearchOverPaths", "StoreError", "ZeroOrder", "export",
            "export_data", "gaussian", "mix", "neighbour", "remake", "resume", "score", "search",
            "testing", "trace"]  # fmt: skip
@@ -51,6 +52,7 @@ __all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "C
 if TYPE_CHECKING:
     from . import testing
     from .algorithms.first_order import FirstOrder
+    from .algorithms.halving import Halving
     from .algorithms.initial_noise import RandomSearch, ZeroOrder
     from .algorithms.paths import SearchOverPaths
     from .algorithms.population import Population

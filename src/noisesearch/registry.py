@@ -47,6 +47,7 @@ TABLES: dict[str, dict[str, str]] = {
         "first-order": "noisesearch.algorithms.first_order:FirstOrder",
         "paths": "noisesearch.algorithms.paths:SearchOverPaths",
         "population": "noisesearch.algorithms.population:Population",
+        "halving": "noisesearch.algorithms.halving:Halving",
     },
 }
 

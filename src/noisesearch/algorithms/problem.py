@@ -136,11 +136,13 @@ class Problem:
         steps: int | None = None,
         condition: Condition | None = None,
         quality: str | None = None,
+        to: int | None = None,
     ) -> Trajectory:
         """The whole trajectory of a noise: a candidate, of one of ``space.qualities``.
 
         Under a stochastic solver the injected noise is named after the start noise, so that one
-        noise is one sample there too.
+        noise is one sample there too. ``to``: the level at which it stops, to be looked at on its
+        way; what it shares with the whole is computed and paid for once.
         """
         seed = seed_of("injected", noise.key) if self.space.stochastic else None
         of, at = condition or self.condition, quality or self.quality
@@ -151,7 +153,7 @@ class Problem:
                 f"(there are {known}); name the draft when the run is made: drafts=[{at!r}]"
             )
         steps = steps or (self.steps if at == self.quality else self.space.qualities[at])
-        return Trajectory.begin(of, noise, steps, at).denoise(seed=seed)
+        return Trajectory.begin(of, noise, steps, at).denoise(to, seed)
 
     def member(self, trajectory: Trajectory, **tag: Any) -> Ask:
         """Ask what a set objective needs to know of one sample of a set."""
