@@ -21,6 +21,7 @@ _PUBLIC = {
     "Result": "results",
     "Results": "results",
     "Candidate": "results",
+    "DraftThenCommit": "algorithms.draft",
     "FirstOrder": "algorithms.first_order",
     "Halving": "algorithms.halving",
     "RandomSearch": "algorithms.initial_noise",
@@ -43,14 +44,15 @@ _PUBLIC = {
     "BackendError": "errors",
 }
 
-__all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "Cut", "FirstOrder",
-           "Halving", "NoisesearchError", "Population", "Problem", "RandomSearch", "Reply",
-           "Result", "Results", "SearchOverPaths", "StoreError", "ZeroOrder", "export",
-           "export_data", "gaussian", "mix", "neighbour", "remake", "resume", "score", "search",
-           "testing", "trace"]  # fmt: skip
+__all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "Cut",
+           "DraftThenCommit", "FirstOrder", "Halving", "NoisesearchError", "Population", "Problem",
+           "RandomSearch", "Reply", "Result", "Results", "SearchOverPaths", "StoreError",
+           "ZeroOrder", "export", "export_data", "gaussian", "mix", "neighbour", "remake",
+           "resume", "score", "search", "testing", "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
+    from .algorithms.draft import DraftThenCommit
     from .algorithms.first_order import FirstOrder
     from .algorithms.halving import Halving
     from .algorithms.initial_noise import RandomSearch, ZeroOrder

@@ -9,7 +9,7 @@ import tempfile
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -87,13 +87,14 @@ class Request:
     def resolve(self, like: Parts | None = None) -> tuple[Parts, Given]:
         """Everything checked and loaded; ConfigError before a folder is made.
 
-        ``like``: of a request that differs in algorithm and budget alone; what it has loaded
-        serves again.
+        ``like``: of a request that differs in algorithm, drafts and budget alone; what it has
+        loaded serves again.
         """
         budget = Budget.parse(self.budget)
         images = Images.of(self.image, self.mask)
         given_model, algorithm = self._model(), self._algorithm()
         model = self._running(given_model, images)
+        algorithm = build.suited(algorithm, model)
         verifiers: dict[str, Verifier] = {}
         names = build.named(self.verifier, model, verifiers)
         if not names:
@@ -120,10 +121,7 @@ class Request:
         )  # fmt: skip
         whole = model.space().black_box
         start = None if whole else first()  # what is wrong with it is said before weights load
-        if like is None:
-            parts = Parts.load(spec, given_objects)
-        else:
-            parts = replace(like, spec=spec, algorithm=algorithm)
+        parts = like.serving(spec, algorithm) if like else Parts.load(spec, given_objects)
         if whole:
             start = first(sampler=parts.sampler)
         spec = parts.spec = spec.model_copy(update={"start": start and start.spec})
@@ -191,7 +189,8 @@ class Request:
             raise ConfigError(f"drafts is {self.drafts!r}, but must be a list of such")
         named = getattr(model, "drafts", {})
         quality = FULL if self.draft is None else str(parse(self.draft, named))
-        others = [str(parse(text, named)) for text in self.drafts]
+        wanted = (*self.drafts, *getattr(algorithm, "drafts", ()))
+        others = [str(parse(text, named)) for text in wanted]
         return RunSpec(
             model=registry.located(self.model) if isinstance(self.model, str) else model.name,
             conditions=conditions,

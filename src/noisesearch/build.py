@@ -57,6 +57,15 @@ def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
     return Plain(name.rpartition(":")[2], built)
 
 
+def suited(algorithm: Algorithm, model: Model) -> Algorithm:
+    """The algorithm for runs of a model, whose names for drafts it may use."""
+    with_names = getattr(algorithm, "with_names", None)
+    if with_names is None:
+        return algorithm
+    found: Algorithm = with_names(getattr(model, "drafts", {}))
+    return found
+
+
 @dataclass(frozen=True)
 class Plain:
     """A generator function as an algorithm; nothing is known of its asks, so not extendable."""

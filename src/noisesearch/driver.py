@@ -190,7 +190,7 @@ class Driver:
         if self.watcher is not None:
             self.watcher.replied(self, live, reply)
         value = live.objective.value(reply)
-        if reply.trajectory.finished and value > self._best.get(live.index, -float("inf")):
+        if live.whole(reply) and value > self._best.get(live.index, -float("inf")):
             self._best[live.index] = value
             if self.watcher is not None:
                 self.watcher.improved(self, live, reply)

@@ -142,6 +142,11 @@ class Live:
         cascade, _ = self._cascade()
         return cascade is not None and self._turn + 1 < len(cascade.stages)
 
+    def whole(self, reply: Reply) -> bool:
+        """True for a complete candidate; a draft that an algorithm looks at beside is none."""
+        trajectory = reply.trajectory
+        return trajectory.finished and trajectory.quality in (FULL, self.problem.quality)
+
     def knows(self, ask: Ask) -> bool:
         """True where an ask of this search has been answered."""
         book = self.held if ask.want == Score(self.watch) else self.answers
@@ -172,7 +177,8 @@ class Live:
             if not self.knows(ask):
                 break
             self._followed += 1
-            if self.limits.told(ask, self.answers[ask.trajectory.key], self.objective):
+            reply = self.answers[ask.trajectory.key]
+            if self.limits.told(ask, reply, self.objective, self.whole(reply)):
                 self._yielded = self._yielded[: self._followed]
                 return True
         return False
@@ -241,7 +247,7 @@ class Live:
         base = self.answers.get(self.baseline.key)
         for reply in [*([base] if base and not self.bests else []), *told]:
             better = not self.bests or value(reply) > value(self.bests[-1])
-            if reply.trajectory.finished and better:
+            if better and self.whole(reply):
                 self.bests.append(reply)
         return self._watched(self.bests[first:])
 
@@ -321,7 +327,7 @@ class Live:
 
     def _chosen(self, ranked: list[Trajectory]) -> list[Trajectory]:
         if self.whole_front and isinstance(self.objective, Pareto):
-            whole = [r for r in self.replies if r.trajectory.finished]
+            whole = list(filter(self.whole, self.replies))
             return self.leaders()[: len(self.objective.front(whole))] or ranked
         if self.top > 1 and self.select is not None:
             return self.select(ranked, self.finalists)
@@ -334,7 +340,7 @@ class Live:
 
     def leaders(self) -> list[Trajectory]:
         """Complete candidates so far, best first by the objective's order."""
-        return leaders(self.objective, self.replies)
+        return leaders(self.objective, list(filter(self.whole, self.replies)))
 
     def unmet(self, reply: Reply) -> tuple[Bound, ...]:
         """The bounds of a constraint that a reply breaks."""

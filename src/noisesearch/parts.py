@@ -81,15 +81,15 @@ class Parts:
         denoiser = memory.built(model, spec)
         conditions = [Condition(**c) for c in spec.conditions]
         watch = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.watch]
-        loaded = {}
-        if spec.drafts:
-            from .models import drafted
+        found = cls(spec, model, algorithm, verifiers, denoiser, conditions, watch)
+        return replace(found, images=given.images).serving(spec, algorithm)
 
-            loaded = drafted.loaded(spec, model, denoiser, conditions)
-        return cls(
-            spec, model, algorithm, verifiers, denoiser, conditions, watch, loaded,
-            images=given.images,
-        )  # fmt: skip
+    def serving(self, spec: RunSpec, algorithm: Algorithm) -> Parts:
+        """For a spec of another algorithm, drafts and budget: what is loaded serves again."""
+        from .models.drafted import loaded
+
+        drafts = loaded(spec, self.model, self.denoiser, self.conditions, self.drafts)
+        return replace(self, spec=spec, algorithm=algorithm, drafts=drafts)
 
     @property
     def notice(self) -> str:

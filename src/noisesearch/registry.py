@@ -48,6 +48,7 @@ TABLES: dict[str, dict[str, str]] = {
         "paths": "noisesearch.algorithms.paths:SearchOverPaths",
         "population": "noisesearch.algorithms.population:Population",
         "halving": "noisesearch.algorithms.halving:Halving",
+        "draft": "noisesearch.algorithms.draft:DraftThenCommit",
     },
 }
 

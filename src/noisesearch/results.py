@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from .agreement import Agreement, agreements
 from .ask import Reply
 from .errors import ConfigError
 from .live import Live
@@ -92,7 +93,8 @@ class Result:
     ``unmet``: the bounds of a constraint that the winner breaks, where no candidate keeps all.
     ``missing``: how many candidates have no number for a part. ``stopped``: what ended the search
     before its budget did, "target" or "plateau". ``short_of``: the target, where the winner does
-    not reach it.
+    not reach it. ``drafts``: how those that the search looked at beside rank the noises that it
+    had in full too, by their text.
     """
 
     condition: Condition
@@ -108,6 +110,7 @@ class Result:
     missing: Mapping[str, int] = field(default_factory=dict)
     stopped: str = ""
     short_of: str = ""
+    drafts: Mapping[str, Agreement] = field(default_factory=dict)
 
     @property
     def winner(self) -> Candidate:
@@ -141,8 +144,10 @@ class Result:
             "stopped": self.stopped,
             "short_of": self.short_of,
             **({} if self.watched is None else {"watch": self.watched.json()}),
+            **({"drafts": {name: of.json() for name, of in self.drafts.items()}}
+               if self.drafts else {}),
             "ledger": dict(self.ledger),
-        }
+        }  # fmt: skip
 
 
 class Results(Sequence[Result]):
@@ -213,7 +218,7 @@ def results_of(
             continue
         condition, first = outcome.condition, outcome.winners[0][0]
         replies = [r for r in live.replies
-                   if r.trajectory.finished and r.trajectory.condition == condition]  # fmt: skip
+                   if live.whole(r) and r.trajectory.condition == condition]  # fmt: skip
         results.append(Result(
             condition,
             [candidate(*winner) for winner in outcome.winners],
@@ -230,5 +235,6 @@ def results_of(
             Counter(part for r in replies for part in r.missing),
             "" if live.limits is None else live.limits.why,
             "" if live.limits is None else live.limits.short_of(first, value(first)),
+            agreements(live.objective, live.replies, live.problem.space.qualities),
         ))  # fmt: skip
     return results

@@ -19,9 +19,8 @@ SIDE = 8  # of the thumbnails that are compared
 
 
 def leaders(objective: Objective, replies: Sequence[Reply]) -> list[Trajectory]:
-    """Complete candidates, best first by the objective's order."""
-    whole = [r for r in replies if r.trajectory.finished]
-    return [whole[i].trajectory for i in ranking(objective, whole)] if whole else []
+    """The candidates of these replies, best first by the objective's order."""
+    return [replies[i].trajectory for i in ranking(objective, replies)] if replies else []
 
 
 def unlike(ranked: Sequence[Trajectory], count: int, look: Look) -> list[int]:

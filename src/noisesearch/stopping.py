@@ -75,11 +75,11 @@ class Enough:
             self.why = TARGET
         return bool(self.why)
 
-    def told(self, ask: Ask, reply: Reply, objective: Objective) -> bool:
-        """True where the search is over with this reply."""
+    def told(self, ask: Ask, reply: Reply, objective: Objective, whole: bool) -> bool:
+        """True where the search is over with this reply; only a ``whole`` candidate is one."""
         self._spent.charge_ask(ask)
         value = objective.value(reply)
-        if reply.trajectory.finished and value > self._value:
+        if whole and value > self._value:
             self._value, self._since, self.best = value, self._spent.counted, reply
             if self.target is not None and self.target.reached(reply, value):
                 self.why = TARGET

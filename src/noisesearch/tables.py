@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import build, registry
+from .agreement import sentences
 from .budget import Budget
 from .errors import unknown
 from .memory import needed
@@ -54,9 +55,13 @@ def warnings(content: Mapping[str, Any]) -> list[str]:
         if s["unmet"]:
             broken = " and ".join(s["unmet"])
             said.append(f"{name}: no candidate keeps {broken}; the nearest is the winner")
+<<<<<<< HEAD
         if s.get("short_of"):
             missed = f"the target {s['short_of']} was not reached"
             said.append(f"{name}: {missed}; the best found is the winner")
+=======
+    said += sentences(content["searches"])
+>>>>>>> 47a03b1 (Draft, then commit: an algorithm that names its drafts, cascades of them, and what they rank is told with its interval)
     watched = [s["watch"] for s in content["searches"] if "watch" in s]
     for part in dict.fromkeys(part for w in watched for part in w["parts"]):
         fell = [(w["parts"][part][0], w["parts"][part][-1]) for w in watched if part in w["fell"]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,7 +14,8 @@ class Settings(BaseModel):
     ``finalists``: how many of the returned trajectories are finished at the final steps and
     compared there, where those differ from the search's. ``needs`` and ``price`` are for the
     documentation: what an algorithm asks of the model, and its NFE in terms of its parameters and
-    C, the NFE of a candidate.
+    C, the NFE of a candidate. ``drafts``: the qualities that it asks for beside the search's own,
+    which its run then loads.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,3 +32,11 @@ class Settings(BaseModel):
     @property
     def finalists(self) -> int:
         return 1
+
+    @property
+    def drafts(self) -> tuple[str, ...]:
+        return ()
+
+    def with_names(self, named: Mapping[str, str]) -> Self:
+        """For runs of a model with these names for drafts: their texts in place of the names."""
+        return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -158,19 +158,27 @@ def _text(shape: tuple[int, ...]) -> str:
 
 
 def loaded(
-    spec: RunSpec, model: Model, denoiser: Denoiser | Sampler, conditions: list[Condition]
+    spec: RunSpec,
+    model: Model,
+    denoiser: Denoiser | Sampler,
+    conditions: list[Condition],
+    known: Mapping[str, Drafted],
 ) -> dict[str, Drafted]:
-    """The drafts of a run, loaded, by their text; ConfigError for one that saves nothing."""
-    if model.space().black_box:
+    """The drafts of a run, loaded, by their text; those ``known`` serve again. ConfigError for one
+    that saves nothing."""
+    if spec.drafts and model.space().black_box:
         raise ConfigError(
             f"draft {spec.drafts[0]!r}: {model.name} runs in its own loop, which has no drafts; "
-            "leave the draft out"
+            "leave the draft out, or choose an algorithm without one, such as zero-order"
         )
     place = "cpu" if spec.memory == "lean" else spec.device  # where weights wait
     ours = cast("Denoiser", denoiser)
     full = Full(model, ours, spec.final_steps, spec.guidance, spec.size, place, spec.dtype)
-    found = {}
+    found: dict[str, Drafted] = {}
     for text in spec.drafts:
+        if text in known:
+            found[text] = known[text]
+            continue
         made = drafted(parse(text), full, conditions)
         cost = Cost(made.denoiser.forwards, made.denoiser.flops)
         weight = Rates(1, denoiser.forwards, denoiser.flops, drafts={text: cost}).weight(text)

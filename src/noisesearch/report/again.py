@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .. import registry
+from ..build import algorithm_of
 from ..spec import RunSpec
 from ..trajectory import FULL, Condition, Denoise, Renoise, Trajectory, nodes
 
@@ -15,11 +17,20 @@ def command(spec: RunSpec, out: str = "again") -> str | None:
     """The `generate` line of a run; None where the command line cannot say it: Python objects,
     first noises of the user's own, images that a pipeline was given, drafts beside each other."""
     given = any("image" in c for c in spec.conditions)
-    beside = set(spec.drafts) - {spec.quality}
+    beside = set(spec.drafts) - {spec.quality, *_own_drafts(spec)}
     if any(spec.objects.values()) or spec.start is not None or given or beside:
         return None
     words = ["noisesearch", "generate", *_conditions(spec), *_options(spec), "--out", out]
     return " ".join(shlex.quote(word) for word in words)
+
+
+def _own_drafts(spec: RunSpec) -> Sequence[str]:
+    """Those that the algorithm's settings name, and that its run loads without being told."""
+    if spec.algorithm not in registry.names("algorithm"):
+        return ()
+    algorithm = algorithm_of(spec.algorithm, spec.parameters)
+    found: Sequence[str] = getattr(algorithm, "drafts", ())
+    return found
 
 
 def _conditions(spec: RunSpec) -> Iterator[str]:

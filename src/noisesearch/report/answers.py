@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..agreement import sentences
 from .cost import Cost
 from .gains import VALUE, Gain
 from .reading import Reading
@@ -116,6 +117,8 @@ def _trust(reading: Reading, found: Sequence[Gain], cost: Cost) -> Iterator[Rema
         )
     yield from _held_out(reading, found)
     yield from _interval(found)
+    for said in sentences([s.result for s in reading.searches]):
+        yield Remark(f"{said[0].upper()}{said[1:]}.", None)
     yield from _failed(reading)
     broken = [s for s in reading.searches if s.result.get("unmet")]
     if broken:

@@ -73,12 +73,16 @@ class Searched:
         return self.winners[0]
 
     def bests(self) -> list[int]:
-        """Indices of the complete candidates that were better than all before them."""
+        """Indices of the complete candidates that were better than all before them; drafts that
+        were looked at beside are none."""
+        beside = {"preview", "draft"} if any(c.kind == "sample" for c in self.candidates) else {
+            "preview"
+        }  # fmt: skip
         found: list[int] = []
         best = -math.inf
         for i, candidate in enumerate(self.candidates):
             value = candidate.value
-            if candidate.kind != "preview" and value is not None and value > best:
+            if candidate.kind not in beside and value is not None and value > best:
                 found.append(i)
                 best = value
         return found
@@ -241,6 +245,8 @@ def _rates(spec: RunSpec, paid: float, count: int) -> Rates:
 def _kind(spec: RunSpec, trajectory: Trajectory) -> str:
     if not trajectory.finished:
         return "preview"
+    if trajectory.quality not in (FULL, spec.quality):
+        return "draft"
     searched = spec.quality == FULL and spec.steps == spec.final_steps
     if searched:
         return "sample"

@@ -1,0 +1,191 @@
+"""Draft, then commit: many noises at a cheaper quality, the best of them again in full."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, field_validator
+
+from ..agreement import agreement
+from ..ask import Ask, Reply, score
+from ..drafts import parse
+from ..errors import ConfigError
+from ..noise import Noise
+from ..objectives import ranking
+from ..trajectory import FULL
+from .problem import Problem, Search
+from .settings import Settings
+
+PREFERRED = ("fast", "quarter")  # names of drafts; the first that the model has is taken
+ROUNDS, SPLIT = 2, 4  # with fewer candidates' worth than the second, one round
+ROUND = 16  # candidates' worth of a round where only a clock ends the search
+
+Looks = Generator[list[Ask], list[Reply], None]
+
+
+@dataclass
+class Seen:
+    """The replies at each quality so far, and how many noises have been drawn."""
+
+    replies: dict[str, list[Reply]]
+    noises: int = 0
+
+    def fresh(self, problem: Problem, count: int) -> list[Noise]:
+        """New noises; not the baseline's, number 0, which is finished in any case."""
+        self.noises += count
+        return [problem.noise(self.noises - i) for i in reversed(range(count))]
+
+    def waiting(self, problem: Problem, quality: str, above: str) -> list[Noise]:
+        """Noises looked at in one quality and not yet in that above it, the best first."""
+        done = {reply.trajectory.noise for reply in self.replies[above]}
+        replies = self.replies[quality]
+        ranked = ranking(problem.objective, replies) if replies else []
+        noises = [replies[i].trajectory.noise for i in ranked]
+        return [noise for noise in noises if noise not in done]
+
+
+class DraftThenCommit(Settings):
+    """Draft, then commit: candidates at a cheaper quality, and the best of them in full.
+
+    As the drafts of speculative and cached sampling, with the noise shared by draft and sample
+    ([drafts](drafts.md)). In each of two rounds: 1. fresh noises are looked at as drafts; 2. the
+    best of all drafts so far are made in full, and some others at random (``probes``), so that 3.
+    Spearman's rank correlation of draft and full scores is known. Where it is below ``poor``, the
+    second round makes no more drafts: all that is left goes into the next best in full. Several
+    drafts, the cheapest first (``draft=fast>half``), are a cascade: many as the first, the best of
+    them as the next, the best of those in full. The figure is in the results as ``drafts``.
+
+    Price: ``share`` of the budget in full samples, the rest in equal parts for the drafts.
+    """
+
+    name: ClassVar[str] = "draft"
+    needs: ClassVar[str] = "samples, drafts"
+    price: ClassVar[str] = "drafts·(C of the draft) + commit·C"
+
+    draft: tuple[str, ...] = Field(
+        default=(), description="drafts by text or name, from cheap to dear; default: the model's "
+        "`fast`, else its `quarter`",
+    )  # fmt: skip
+    share: float = Field(default=0.5, gt=0, lt=1, description="of the budget, for full samples")
+    commit: int | None = Field(
+        default=None, ge=1, description="full samples in place of the share, if drafts rank well"
+    )
+    probes: float = Field(
+        default=0.25, ge=0, lt=1, description="share of the full samples that are others at random"
+    )
+    poor: float = Field(
+        default=0.3, ge=-1, le=1, description="rank correlation below which drafts are not trusted"
+    )
+
+    @field_validator("draft", mode="before")
+    @classmethod
+    def _listed(cls, given: Any) -> Any:
+        """``a>b`` for the command line, where lists are harder to write."""
+        return (
+            tuple(each.strip() for each in given.split(">")) if isinstance(given, str) else given
+        )
+
+    @property
+    def extendable(self) -> bool:
+        return False
+
+    @property
+    def drafts(self) -> tuple[str, ...]:
+        return self.draft
+
+    def with_names(self, named: Mapping[str, str]) -> Self:
+        first = [name for name in PREFERRED if name in named][:1]
+        if not self.draft and not first:
+            raise ConfigError(
+                "algorithm 'draft' needs a draft to look at, and this model has names for none; "
+                "give one, such as draft=steps:4"
+            )
+        texts = tuple(str(parse(each, named)) for each in self.draft or first)
+        return self.model_copy(update={"draft": texts})
+
+    def __call__(self, problem: Problem) -> Search:
+        self._check(problem)
+        seen = Seen({quality: [] for quality in (*self.draft, FULL)})
+        few = problem.budget < SPLIT * self._price(problem, FULL)
+        rounds = 1 if few else min(ROUNDS, self.commit or ROUNDS)
+        # Under a clock one round after the other, so that there is something whenever it stops.
+        clock = math.isinf(problem.budget)
+        for number in itertools.count() if clock else range(rounds):
+            yield from self._round(problem, seen, number, 1 if clock else rounds - number)
+        full = seen.replies[FULL]
+        return [full[i].trajectory for i in ranking(problem.objective, full)]
+
+    def _round(self, problem: Problem, seen: Seen, number: int, left: int) -> Looks:
+        """Drafts, quality by quality, and then full samples: one of so many rounds left."""
+        whole, clock = self._price(problem, FULL), math.isinf(problem.budget)
+        budget = ROUND * whole if clock else problem.budget / left
+        told = agreement(problem.objective, seen.replies[self.draft[-1]], seen.replies[FULL])
+        poor = told.correlation is not None and told.correlation < self.poor
+        if poor:
+            commit = int(budget / whole)
+        elif self.commit is None:
+            commit = max(1, int(self.share * budget / whole))
+        else:
+            commit = math.ceil((self.commit - (0 if clock else len(seen.replies[FULL]))) / left)
+        each = 0.0 if poor else max(0.0, budget - commit * whole) / len(self.draft)
+        for below, quality in zip(("", *self.draft), self.draft, strict=False):
+            count = int(each / self._price(problem, quality))
+            noises = seen.waiting(problem, below, quality)[:count] if below else seen.fresh(
+                problem, count
+            )  # fmt: skip
+            yield from self._look(problem, seen, noises, quality, number)
+        if left == 1 and self.commit is None and not clock:
+            commit = int(problem.budget / whole)  # with what the drafts did not need
+        waiting = seen.waiting(problem, self.draft[-1], FULL)
+        noises = self._committed(problem, waiting, commit, number)
+        noises += seen.fresh(problem, commit - len(noises))
+        yield from self._look(problem, seen, noises, FULL, number)
+
+    def _look(
+        self, problem: Problem, seen: Seen, noises: list[Noise], quality: str, number: int
+    ) -> Looks:
+        role = "commit" if quality == FULL else "draft"
+        if noises:
+            seen.replies[quality] += yield [
+                score(problem.sample(noise, quality=quality), role=role, round=number)
+                for noise in noises
+            ]
+
+    def _committed(
+        self, problem: Problem, waiting: list[Noise], count: int, number: int
+    ) -> list[Noise]:
+        """The best of those that wait, and of the others some at random."""
+        probes = int(self.probes * count)
+        best, others = waiting[: count - probes], waiting[count - probes :]
+        for i in range(min(probes, len(others))):
+            best.append(others.pop(problem.seed("probe", number, i) % len(others)))
+        return best
+
+    def _price(self, problem: Problem, quality: str) -> float:
+        """NFE that a fresh candidate of a quality counts."""
+        return problem.price(problem.sample(problem.noise(0), quality=quality))
+
+    def _check(self, problem: Problem) -> None:
+        if problem.quality != FULL:
+            raise ConfigError(
+                f"algorithm 'draft' looks at drafts of its own, but this run searches at the "
+                f"draft {problem.quality!r}; leave that out, or give it as draft={problem.quality}"
+            )
+        least = (self.commit or 1) * self._price(problem, FULL)
+        if least > problem.budget:
+            raise ConfigError(
+                f"budget leaves {problem.budget:g} NFE for the search, which with "
+                f"commit={self.commit} needs at least {least:g}; give a larger budget or a "
+                "smaller commit"
+            )
+        prices = [(quality, self._price(problem, quality)) for quality in (*self.draft, FULL)]
+        for (first, cheap), (second, dear) in itertools.pairwise(prices):
+            if cheap > dear:
+                raise ConfigError(
+                    f"draft {first!r} counts {cheap:g} NFE and {second!r} after it {dear:g}, but "
+                    "drafts must go from cheap to dear; turn them round"
+                )
