@@ -23,6 +23,8 @@ _PUBLIC = {
     "Candidate": "results",
     "DraftThenCommit": "algorithms.draft",
     "FirstOrder": "algorithms.first_order",
+    "Evolution": "algorithms.evolution",
+    "Spectral": "algorithms.spectral",
     "Halving": "algorithms.halving",
     "RandomSearch": "algorithms.initial_noise",
     "ZeroOrder": "algorithms.initial_noise",
@@ -45,20 +47,23 @@ _PUBLIC = {
 }
 
 __all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "Cut",
-           "DraftThenCommit", "FirstOrder", "Halving", "NoisesearchError", "Population", "Problem",
-           "RandomSearch", "Reply", "Result", "Results", "SearchOverPaths", "StoreError",
-           "ZeroOrder", "export", "export_data", "gaussian", "mix", "neighbour", "remake",
-           "resume", "score", "search", "testing", "trace"]  # fmt: skip
+           "DraftThenCommit", "Evolution", "FirstOrder", "Halving", "NoisesearchError",
+           "Population", "Problem", "RandomSearch", "Reply", "Result", "Results",
+           "SearchOverPaths", "Spectral", "StoreError", "ZeroOrder", "export", "export_data",
+           "gaussian", "mix", "neighbour", "remake", "resume", "score", "search", "testing",
+           "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
     from .algorithms.draft import DraftThenCommit
+    from .algorithms.evolution import Evolution
     from .algorithms.first_order import FirstOrder
     from .algorithms.halving import Halving
     from .algorithms.initial_noise import RandomSearch, ZeroOrder
     from .algorithms.paths import SearchOverPaths
     from .algorithms.population import Population
     from .algorithms.problem import Cut, Problem
+    from .algorithms.spectral import Spectral
     from .api import resume, search
     from .ask import Reply, score
     from .budget import Budget

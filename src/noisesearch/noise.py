@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from .errors import ConfigError
 from .keys import digest
+from .spectrum import redrawn
 
 Array = npt.NDArray[np.float32]
 
@@ -76,6 +77,28 @@ def mix(children: Sequence[Noise], weights: Sequence[float]) -> Noise:
             "it needs one weight for each noise, not all zero"
         )
     return Noise("mix", tuple(map(float, weights)), tuple(children))
+
+
+def band(base: Noise, elites: Sequence[Noise], seed: int, low: float, high: float) -> Noise:
+    """The base with one band of its frequencies drawn anew around the mean of the elites' there.
+
+    Of i.i.d. unit normals' power whatever the elites are, and without any from chance alone
+    (:func:`noisesearch.spectrum.redrawn`). ``low`` to below ``high``: shares of the highest
+    frequency.
+    """
+    if not 0.0 <= low < high <= 1.0:
+        raise ConfigError(f"a band from {low} to {high} is none; it rises, from 0 or more to 1")
+    return Noise("band", (int(seed), float(low), float(high)), (base, *elites))
+
+
+def cross(first: Noise, second: Noise, axis: int) -> Noise:
+    """The first half of one noise along an axis (-1: width, -2: height), the other's second half.
+
+    i.i.d. unit normals stay that whatever the two have in common; sums of relatives would not.
+    """
+    if axis not in (-1, -2):
+        raise ConfigError(f"axis is {axis}, but noises are put together along -1 or -2")
+    return Noise("cross", (axis,), (first, second))
 
 
 def ascend(noise: Noise, gradient: str, step: float) -> Noise:
@@ -220,6 +243,13 @@ class Materialiser:
                 w = np.array(weights, dtype=np.float64)
                 total = sum(wi * a.astype(np.float64) for wi, a in zip(w, of, strict=True))
                 result = (total / math.sqrt(float(w @ w))).astype(np.float32)
+            case "band", (int(seed), float(low), float(high)):
+                fresh = normals(seed, self.shape, purpose=2)
+                result = redrawn(of[0], of[1:], fresh, low, high)
+            case "cross", (int(axis),):
+                half = self.shape[axis] // 2
+                ends = np.split(of[0], [half], axis)[0], np.split(of[1], [half], axis)[1]
+                result = np.concatenate(ends, axis)
             case "climb", (float(cosine),):
                 result = _turned(of[0], of[1], cosine)
             case "ascend", (float(step),):

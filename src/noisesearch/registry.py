@@ -49,6 +49,8 @@ TABLES: dict[str, dict[str, str]] = {
         "population": "noisesearch.algorithms.population:Population",
         "halving": "noisesearch.algorithms.halving:Halving",
         "draft": "noisesearch.algorithms.draft:DraftThenCommit",
+        "spectral": "noisesearch.algorithms.spectral:Spectral",
+        "evolution": "noisesearch.algorithms.evolution:Evolution",
     },
 }
 
