@@ -23,6 +23,7 @@ _PUBLIC = {
     "Candidate": "results",
     "DraftThenCommit": "algorithms.draft",
     "FirstOrder": "algorithms.first_order",
+    "Cma": "algorithms.subspace",
     "Evolution": "algorithms.evolution",
     "Spectral": "algorithms.spectral",
     "Halving": "algorithms.halving",
@@ -46,7 +47,7 @@ _PUBLIC = {
     "BackendError": "errors",
 }
 
-__all__ = ["BackendError", "Budget", "Candidate", "Condition", "ConfigError", "Cut",
+__all__ = ["BackendError", "Budget", "Candidate", "Cma", "Condition", "ConfigError", "Cut",
            "DraftThenCommit", "Evolution", "FirstOrder", "Halving", "NoisesearchError",
            "Population", "Problem", "RandomSearch", "Reply", "Result", "Results",
            "SearchOverPaths", "Spectral", "StoreError", "ZeroOrder", "export", "export_data",
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from .algorithms.population import Population
     from .algorithms.problem import Cut, Problem
     from .algorithms.spectral import Spectral
+    from .algorithms.subspace import Cma
     from .api import resume, search
     from .ask import Reply, score
     from .budget import Budget

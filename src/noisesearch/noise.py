@@ -117,9 +117,14 @@ def climb(noise: Noise, gradient: str, cosine: float) -> Noise:
 
     As :func:`neighbour`, with the gradient under the blob key ``gradient`` in place of chance.
     """
+    return turn(noise, blob(gradient), cosine)
+
+
+def turn(noise: Noise, towards: Noise, cosine: float) -> Noise:
+    """The noise turned towards another, at its own norm and at exactly ``cosine`` to before."""
     if not -1.0 <= cosine <= 1.0:
         raise ConfigError(f"cosine is {cosine}, but must lie between -1 and 1; try 0.995")
-    return Noise("climb", (float(cosine),), (noise, blob(gradient)))
+    return Noise("climb", (float(cosine),), (noise, towards))
 
 
 def blob(key: str) -> Noise:

@@ -51,6 +51,7 @@ TABLES: dict[str, dict[str, str]] = {
         "draft": "noisesearch.algorithms.draft:DraftThenCommit",
         "spectral": "noisesearch.algorithms.spectral:Spectral",
         "evolution": "noisesearch.algorithms.evolution:Evolution",
+        "cma": "noisesearch.algorithms.subspace:Cma",
     },
 }
 

@@ -123,6 +123,60 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
         [*quick(RED), "--algorithm", "population", "--set", "size=0"],
         ("population", "size", "greater than or equal to 1, got 0"),
     ),
+    "halving that does not fall": (
+        [*quick(RED), "--algorithm", "halving", "--set", "levels=[0.6, 0.3]"],
+        ("levels are 0.6, 0.3", "must rise"),
+    ),
+    "halving of more than there is": (
+        [*quick(RED), "--algorithm", "halving", "--set", "width=99"],
+        ("halving of 99 noises needs at least", "smaller width"),
+    ),
+    "bands that do not rise": (
+        [*quick(RED), "--algorithm", "spectral", "--set", "bands=[0.5, 0.2]"],
+        ("bands are 0.5, 0.2", "must rise"),
+    ),
+    "a population of one": (
+        [*quick(RED), "--algorithm", "spectral", "--set", "population=1"],
+        ("population", "greater than or equal to 2, got 1"),
+    ),
+    "times that do not fall": (
+        [*quick(RED), "--algorithm", "evolution", "--set", "times=[0.3, 0.6]"],
+        ("times are 0.3, 0.6", "must fall"),
+    ),
+    "evolution of nobody": (
+        [*quick(RED), "--algorithm", "evolution", "--set", "population=0"],
+        ("population", "greater than or equal to 2, got 0"),
+    ),
+    "cma of one": (
+        [*quick(RED), "--algorithm", "cma", "--set", "population=1"],
+        ("population", "greater than or equal to 4, got 1"),
+    ),
+    "draft algorithm's draft": (
+        [*quick(RED), "--algorithm", "draft", "--set", "draft=stps:1"],
+        ("unknown draft 'stps:1'", "steps:8"),
+    ),
+    "draft algorithm's draft of other noises": (
+        [
+            *quick(RED),
+            "--algorithm",
+            "draft",
+            "--set",
+            "draft=model:noisesearch.testing.mixture_model:MixtureModel",
+        ],
+        ("has noises of shape 1x4x4 and shapes of 3x32x32", "with the same latents"),
+    ),
+    "two kinds of drafts": (
+        [*quick(RED), "--algorithm", "draft", "--set", "draft=steps:1", "--draft", "steps:1"],
+        ("looks at drafts of its own", "leave that out"),
+    ),
+    "a cascade from dear to cheap": (
+        [*quick(RED), "--algorithm", "draft", "--set", "draft=steps:2>steps:1"],
+        ("'steps:2' counts 2 NFE", "from cheap to dear"),
+    ),
+    "more in full than there is": (
+        [*quick(RED), "--algorithm", "draft", "--set", "draft=steps:1", "--set", "commit=99"],
+        ("commit=99 needs at least 198", "smaller commit"),
+    ),
     "a set, and an algorithm for single candidates": (
         [*quick(RED), "--verifier", "clipscore", "--objective", "frechet(clipscore)"],
         ("'frechet(clipscore)' compares sets", "--algorithm population"),
