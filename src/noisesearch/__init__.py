@@ -31,6 +31,7 @@ _PUBLIC = {
     "ZeroOrder": "algorithms.initial_noise",
     "SearchOverPaths": "algorithms.paths",
     "Population": "algorithms.population",
+    "Steering": "algorithms.steering",
     "Cut": "algorithms.problem",
     "Problem": "algorithms.problem",
     "Budget": "budget",
@@ -50,9 +51,9 @@ _PUBLIC = {
 __all__ = ["BackendError", "Budget", "Candidate", "Cma", "Condition", "ConfigError", "Cut",
            "DraftThenCommit", "Evolution", "FirstOrder", "Halving", "NoisesearchError",
            "Population", "Problem", "RandomSearch", "Reply", "Result", "Results",
-           "SearchOverPaths", "Spectral", "StoreError", "ZeroOrder", "export", "export_data",
-           "gaussian", "mix", "neighbour", "remake", "resume", "score", "search", "testing",
-           "trace"]  # fmt: skip
+           "SearchOverPaths", "Spectral", "Steering", "StoreError", "ZeroOrder", "export",
+           "export_data", "gaussian", "mix", "neighbour", "remake", "resume", "score", "search",
+           "testing", "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from .algorithms.population import Population
     from .algorithms.problem import Cut, Problem
     from .algorithms.spectral import Spectral
+    from .algorithms.steering import Steering
     from .algorithms.subspace import Cma
     from .api import resume, search
     from .ask import Reply, score

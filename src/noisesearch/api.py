@@ -29,8 +29,7 @@ from .parts import Parts
 from .plan import Plan, plan, usual_width
 from .results import Result, Results
 from .run import Run
-from .solvers import solver
-from .spec import PIPELINE, RunSpec
+from .spec import RunSpec
 from .start import start_of
 from .trajectory import FULL, Condition
 
@@ -172,9 +171,7 @@ class Request:
     def _spec(
         self, model: Model, algorithm: Algorithm, verifiers: list[str], budget: Budget
     ) -> RunSpec:
-        name = self.solver or model.solver
-        if name != PIPELINE:
-            solver(name)
+        name = build.solver_of(self.solver, model, algorithm)
         if not self.prompts:
             raise ConfigError('no prompt was given; write one, for example "a red circle"')
         self._check_numbers()

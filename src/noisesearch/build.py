@@ -13,7 +13,7 @@ from .errors import ConfigError
 from .given_images import Images
 from .models.choice import model_of as model_of
 from .models.protocol import Model
-from .spec import RunSpec, settings
+from .spec import PIPELINE, RunSpec, settings
 from .verifiers.settings import VerifierSettings
 
 if TYPE_CHECKING:
@@ -64,6 +64,34 @@ def suited(algorithm: Algorithm, model: Model) -> Algorithm:
         return algorithm
     found: Algorithm = with_names(getattr(model, "drafts", {}))
     return found
+def solver_of(named: str | None, model: Model, algorithm: Algorithm) -> str:
+    """The solver as named, else the model's own; of an algorithm that looks for injected noise one
+    that injects some.
+
+    ConfigError for an unknown name, and where the solver that was named, or a black box's own
+    loop, injects none for such an algorithm.
+    """
+    from .solvers import solver, with_noise
+
+    name = named or model.solver
+    whole = name == PIPELINE
+    if not whole:
+        solver(name)
+    if not getattr(algorithm, "stochastic", False):
+        return name
+    if whole or model.space().black_box:
+        raise ConfigError(
+            f"algorithm {algorithm.name!r} looks for the noise that a solver injects on the way, "
+            f"and {model.name} is a black box with a loop of its own; choose random, zero-order "
+            "or population"
+        )
+    fitting = with_noise(name)
+    if named and fitting != name:
+        raise ConfigError(
+            f"algorithm {algorithm.name!r} looks for the noise that a solver injects on the way, "
+            f"and {named!r} injects none; choose --solver {fitting}, or leave it out"
+        )
+    return fitting
 
 
 @dataclass(frozen=True)

@@ -19,3 +19,8 @@ def digest(*parts: Any) -> str:
 def seed_of(*parts: Any) -> int:
     """64 bits derived from ``parts``: a named seed instead of a draw from a stream."""
     return int(digest(*parts)[:16], 16)
+
+
+def uniform_of(seed: int) -> float:
+    """The number in [0, 1) that a 64-bit seed stands for."""
+    return (seed >> 11) * 2.0**-53

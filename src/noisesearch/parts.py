@@ -93,8 +93,18 @@ class Parts:
 
     @property
     def notice(self) -> str:
-        """What is to be said of model and verifiers before they run; a sentence each."""
-        return "; ".join(filter(None, [str(getattr(self.model, "why", "")), *self._looks_back()]))
+        """What is to be said of model, solver and verifiers before they run; a sentence each."""
+        why = str(getattr(self.model, "why", ""))
+        return "; ".join(filter(None, [why, self._steps_otherwise(), *self._looks_back()]))
+
+    def _steps_otherwise(self) -> str:
+        """That an algorithm took another solver than the model's own."""
+        other = getattr(self.algorithm, "stochastic", False)
+        if not other or self.spec.solver == self.model.solver:
+            return ""
+        return (f"algorithm {self.algorithm.name!r} looks for the noise that a solver injects, so "
+                f"all is sampled by {self.spec.solver} in place of {self.model.solver}, the "
+                "baseline too")  # fmt: skip
 
     def _looks_back(self) -> Iterator[str]:
         """At which times verifiers look back on a sample."""

@@ -52,6 +52,7 @@ TABLES: dict[str, dict[str, str]] = {
         "spectral": "noisesearch.algorithms.spectral:Spectral",
         "evolution": "noisesearch.algorithms.evolution:Evolution",
         "cma": "noisesearch.algorithms.subspace:Cma",
+        "steering": "noisesearch.algorithms.steering:Steering",
     },
 }
 

@@ -119,6 +119,26 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
         [*quick(RED), "--algorithm", "paths", "--set", "paths=0"],
         ("paths", "0"),
     ),
+    "steering without injected noise": (
+        [*quick(RED), "--algorithm", "steering", "--solver", "euler"],
+        ("'steering' looks for the noise", "'euler' injects none", "--solver euler-sde"),
+    ),
+    "steering by hardly any noise": (
+        [*quick(RED), "--algorithm", "steering", "--solver", "euler-sde:0"],
+        ("'euler-sde:0' injects none", "--solver euler-sde"),
+    ),
+    "steering of one": (
+        [*quick(RED), "--algorithm", "steering", "--set", "particles=1"],
+        ("steering", "particles", "greater than or equal to 2, got 1"),
+    ),
+    "steering up again": (
+        [*quick(RED), "--algorithm", "steering", "--set", "levels=[0.6, 0.3]"],
+        ("levels are 0.6, 0.3", "must rise", "such as 0.2, 0.5, 0.8"),
+    ),
+    "steering and too little": (
+        [*quick(RED), "--algorithm", "steering", "--budget", "3"],
+        ("leaves 3 NFE", "needs at least 4", "larger budget"),
+    ),
     "population of nothing": (
         [*quick(RED), "--algorithm", "population", "--set", "size=0"],
         ("population", "size", "greater than or equal to 1, got 0"),

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from noisesearch import FirstOrder, RandomSearch, SearchOverPaths, ZeroOrder
+from noisesearch import FirstOrder, RandomSearch, SearchOverPaths, Steering, ZeroOrder
 from noisesearch.testing import AlgorithmContract
 from noisesearch.testing.toys import Previews, Renoising, Tree
 
@@ -135,6 +135,34 @@ class TestFirstOrderByCosine(_FirstOrder):
 
 class TestFirstOrderAncestral(_FirstOrder):
     settings: ClassVar = {"solver": "ddim-ancestral"}
+
+
+class _Steering(AlgorithmContract):
+    smallest = "2candidates"
+    starts_at_baseline = False  # the better of two
+    revisits = True  # the baseline is the first particle's way, and has gone ahead
+
+
+class TestSteering(_Steering):
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return Steering()
+
+
+class TestSteeringNarrowing(_Steering):
+    settings: ClassVar = {"solver": "ddim:0.7"}
+
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return Steering(narrowing=0.5, potential="max", levels=(0.3, 0.6), threshold=1.0)
+
+
+class TestSteeringMultistep(_Steering):
+    settings: ClassVar = {"solver": "dpm++2m-sde"}
+
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return Steering(potential="sum", strength=2.0)
 
 
 class _Toy(AlgorithmContract):

@@ -14,7 +14,7 @@ from ..ledger import Ledger
 from ..noise import Noise, blob, gaussian
 from ..objectives import Objective, gradient_weights
 from ..set_objectives import SetObjective
-from ..trajectory import FULL, Condition, Trajectory
+from ..trajectory import FULL, Condition, Denoise, Trajectory
 
 Search = Generator[list[Ask], list[Reply], list[Trajectory]]
 
@@ -36,6 +36,11 @@ class Algorithm(Protocol):
     def extendable(self) -> bool: ...
 
     def __call__(self, problem: Problem) -> Search: ...
+
+
+def _injected(noise: Noise) -> int:
+    """The seed of what a stochastic solver injects on a noise's own way."""
+    return seed_of("injected", noise.key)
 
 
 def _first(batches: Sequence[Sequence[Reply]]) -> int:
@@ -130,6 +135,22 @@ class Problem:
         """The seed of what a stochastic solver injects on a move; None under an ODE."""
         return self.seed("injected", *index) if self.space.stochastic else None
 
+    def onward(self, trajectory: Trajectory, level: int, other: int | None = None) -> Trajectory:
+        """Down to a level as the trajectory came so far, at its start as :meth:`sample` goes; or
+        with the injected noise of the seed ``other``.
+
+        Of one place every other seed is another way, and the first look at it pays for the first
+        evaluation of all. ConfigError under a solver that injects nothing.
+        """
+        if not self.space.stochastic:
+            raise ConfigError(
+                f"algorithm {self.algorithm!r} looks for the noise that a solver injects on the "
+                "way, and this run's injects none; choose one that does, such as euler-sde"
+            )
+        move = trajectory.move
+        own = move.seed if isinstance(move, Denoise) else _injected(trajectory.noise)
+        return trajectory.denoise(level, own if other is None else other)
+
     def sample(
         self,
         noise: Noise,
@@ -144,7 +165,7 @@ class Problem:
         noise is one sample there too. ``to``: the level at which it stops, to be looked at on its
         way; what it shares with the whole is computed and paid for once.
         """
-        seed = seed_of("injected", noise.key) if self.space.stochastic else None
+        seed = _injected(noise) if self.space.stochastic else None
         of, at = condition or self.condition, quality or self.quality
         if at != self.quality and at not in self.space.qualities:
             known = ", ".join(self.space.qualities) or FULL

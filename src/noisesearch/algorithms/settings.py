@@ -16,6 +16,8 @@ class Settings(BaseModel):
     documentation: what an algorithm asks of the model, and its NFE in terms of its parameters and
     C, the NFE of a candidate. ``drafts``: the qualities that it asks for beside the search's own,
     which its run then loads.
+    C, the NFE of a candidate. ``stochastic``: it looks for the noise that a solver injects on the
+    way, so a run whose user named no solver takes one that injects some.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,6 +25,7 @@ class Settings(BaseModel):
     name: ClassVar[str]
     needs: ClassVar[str] = "samples"
     price: ClassVar[str]
+    stochastic: ClassVar[bool] = False
 
     @property
     def extendable(self) -> bool:

@@ -2,7 +2,7 @@
 
 from ..process import like, renoise
 from .multistep import DPMSolver
-from .names import SOLVERS, solver
+from .names import SOLVERS, solver, with_noise
 from .protocol import Denoise, Pair, Solver, State, mixed, velocity
 from .single_step import DDIM, Euler, EulerSDE, Heun
 
@@ -22,4 +22,5 @@ __all__ = [
     "renoise",
     "solver",
     "velocity",
+    "with_noise",
 ]

@@ -18,8 +18,21 @@ SOLVERS: dict[str, Callable[[], Solver]] = {
     "dpm++2m-sde": lambda: DPMSolver(eta=1.0, name="dpm++2m-sde"),
     "euler-sde": EulerSDE,
 }
+# Of those that add no noise: the one to take where some is needed on the way.
+WITH_NOISE = {
+    "euler": "euler-sde",
+    "heun": "euler-sde",
+    "ddim": "ddim-ancestral",
+    "dpm++2m": "dpm++2m-sde",
+}
 # What the number after a colon means: ``ddim:0.5`` is DDIM with η = 0.5.
 PARAMETERS: dict[str, Callable[[float, str], Solver]] = {"ddim": DDIM, "euler-sde": EulerSDE}
+
+
+def with_noise(name: str) -> str:
+    """The solver itself where it injects noise, else its stochastic relative."""
+    family = name.partition(":")[0]
+    return name if solver(name).stochastic else WITH_NOISE.get(family, family)
 
 
 def solver(name: str) -> Solver:

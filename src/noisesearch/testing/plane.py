@@ -64,10 +64,10 @@ class Plane:
         self._denoiser = _Pointing(mixture, (2,), model.process, torch.float64)
         self._blobs: dict[str, Array] = {}
         self.numbers = Materialiser((2,), self._blobs.__getitem__)
-        times = model.space().times
-        self.worker = Worker(self._denoiser, way, [verifier], self.numbers, times, rows=8)
+        space = replace(model.space(), stochastic=way.stochastic)
+        self.worker = Worker(self._denoiser, way, [verifier], self.numbers, space.times, rows=8)
         self.problem = Problem(
-            Condition(), model.space(), Weighted({"near": 1.0}), steps, "plane", seed,
+            Condition(), space, Weighted({"near": 1.0}), steps, "plane", seed,
             Ledger(Rates(way.price(), verifiers={"near": ("near",)})), budget,
             frozenset({"near"}),
         )  # fmt: skip
