@@ -156,7 +156,7 @@ def normals(seed: int, shape: Sequence[int], purpose: int = 0) -> Array:
     return both[:count].reshape(tuple(shape)).astype(np.float32)
 
 
-def _turned(pivot: Array, towards: Array, cosine: float) -> Array:
+def turned(pivot: Array, towards: Array, cosine: float) -> Array:
     """The pivot turned towards a direction; as it is where that has no part of its own."""
     n, e = (a.astype(np.float64).ravel() for a in (pivot, towards))
     norm = math.sqrt(float(n @ n))
@@ -243,7 +243,7 @@ class Materialiser:
             case "gaussian", (int(seed),):
                 result = normals(seed, self.shape)
             case "neighbour", (int(seed), float(cosine)):
-                result = _turned(of[0], normals(seed, of[0].shape, purpose=1), cosine)
+                result = turned(of[0], normals(seed, of[0].shape, purpose=1), cosine)
             case "mix", weights:
                 w = np.array(weights, dtype=np.float64)
                 total = sum(wi * a.astype(np.float64) for wi, a in zip(w, of, strict=True))
@@ -256,7 +256,7 @@ class Materialiser:
                 ends = np.split(of[0], [half], axis)[0], np.split(of[1], [half], axis)[1]
                 result = np.concatenate(ends, axis)
             case "climb", (float(cosine),):
-                result = _turned(of[0], of[1], cosine)
+                result = turned(of[0], of[1], cosine)
             case "ascend", (float(step),):
                 result = _ascend(of[0], of[1], step)
             case "blob", (str(key),) if self._fetch is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -69,16 +69,21 @@ class Grid:
         return [self.start + span * k / self.steps for k in range(self.steps + 1)]
 
 
+Turns = tuple[tuple[int, float], ...]
+
+
 @dataclass(frozen=True)
 class Denoise:
     """Integrate on the current grid down to level ``to``.
 
     ``seed`` names the noise that a stochastic solver injects (keyed by step, so 3→9 is 3→6→9);
-    None for an ODE.
+    None for an ODE. ``turns``, (seed, cosine) one after the other, make it a neighbour of what the
+    seed names, as :func:`~noisesearch.noise.neighbour` does of a start noise.
     """
 
     to: int
     seed: int | None = None
+    turns: Turns = ()
 
 
 @dataclass(frozen=True)
@@ -116,8 +121,9 @@ class Trajectory:
                                                             (self.grid.end,)))  # fmt: skip
             case Renoise(grid, seed), Trajectory(key=of):
                 key = edge = digest("renoise", of, grid.steps, grid.start, grid.end, seed)
-            case Denoise(to, seed), Trajectory(key=of):
-                key, edge = digest("denoise", of, to, seed), digest("edge", of, seed)
+            case Denoise(to, seed, turns), Trajectory(key=of):
+                added = (seed, turns) if turns else (seed,)
+                key, edge = digest("denoise", of, to, *added), digest("edge", of, *added)
             case _:
                 raise AssertionError("a move has a parent")
         object.__setattr__(self, "key", key)
@@ -154,10 +160,12 @@ class Trajectory:
         grid = Grid(math.ceil(round((1.0 - end) * steps, 9)), 1.0, end)
         return cls(condition, noise, quality, steps, grid, 0)
 
-    def denoise(self, to: int | None = None, seed: int | None = None) -> Trajectory:
+    def denoise(
+        self, to: int | None = None, seed: int | None = None, turns: Turns = ()
+    ) -> Trajectory:
         """Go down to level ``to`` (default: the end of the grid).
 
-        Neighbouring moves with one seed merge, so 3→6→9 *is* 3→9.
+        Neighbouring moves with the same injected noise merge, so 3→6→9 *is* 3→9.
         """
         to = self.grid.steps if to is None else to
         if not self.level < to <= self.grid.steps:
@@ -165,10 +173,10 @@ class Trajectory:
                 f"cannot denoise from level {self.level} to {to}: levels go up to "
                 f"{self.grid.steps}, and the next must be larger than the last"
             )
-        parent = self
-        if self.parent is not None and isinstance(self.move, Denoise) and self.move.seed == seed:
+        parent, move = self, Denoise(to, seed, turns)
+        if self.parent is not None and self.move == replace(move, to=self.level):
             parent = self.parent
-        return self._next(parent, Denoise(to, seed), self.grid, to)
+        return self._next(parent, move, self.grid, to)
 
     def renoise(self, time: float, seed: int, end: float, steps: int) -> Trajectory:
         """Go up to ``time`` with fresh noise, opening a grid of ``steps`` down to ``end``."""
@@ -232,14 +240,15 @@ class Trajectory:
                 end = node.move.to == node.grid.steps
                 to = result.grid.steps if end else min(scaled(node.move.to), result.grid.steps)
                 if to > result.level:
-                    result = result.denoise(to, node.move.seed)
+                    result = result.denoise(to, node.move.seed, node.move.turns)
         return result
 
     def line(self) -> dict[str, Any]:
         """This node alone as JSON; parent and noise by key."""
         match self.move:
-            case Denoise(to, seed):
-                return {"op": "denoise", "of": self.prefix.key, "to": to, "seed": seed}
+            case Denoise(to, seed, turns):
+                turned = {"turns": [list(turn) for turn in turns]} if turns else {}
+                return {"op": "denoise", "of": self.prefix.key, "to": to, "seed": seed, **turned}
             case Renoise(grid, seed):
                 numbers = {"time": grid.start, "end": grid.end, "steps": grid.steps, "seed": seed}
                 return {"op": "renoise", "of": self.prefix.key, **numbers}
@@ -310,7 +319,8 @@ class Graph:
                 end = line.get("end", 0.0)
                 return Trajectory.begin(condition, noise, line["steps"], line["quality"], end)
             case "denoise":
-                return self.trajectory(str(of)).denoise(line["to"], line["seed"])
+                turns = tuple((seed, cosine) for seed, cosine in line.get("turns", ()))
+                return self.trajectory(str(of)).denoise(line["to"], line["seed"], turns)
             case "renoise":
                 return self.trajectory(str(of)).renoise(
                     line["time"], line["seed"], line["end"], line["steps"]

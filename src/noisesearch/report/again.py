@@ -105,5 +105,6 @@ def in_words(trajectory: Trajectory) -> str:
 def _move(move: Denoise | Renoise) -> str:
     if isinstance(move, Denoise):
         seeded = "" if move.seed is None else f" seed {move.seed}"
-        return f"{move.to} steps{seeded}"
+        turned = "".join(f" turned by seed {seed} to {cosine:g}" for seed, cosine in move.turns)
+        return f"{move.to} steps{seeded}{turned}"
     return f"up to {move.grid.start:g} seed {move.seed}"

@@ -312,7 +312,7 @@ class Worker:
 
         noise = None
         if self.solver.stochastic:
-            noise = injected(state[0], {i: (jobs[i].seed, jobs[i].level) for i in going})
+            noise = injected(state[0], {i: (jobs[i].move, jobs[i].level) for i in going})
         process = self.counted.denoiser.process
         after = self.solver.step(denoise, process, state, t0, t1, noise)
         for i in going:

@@ -206,7 +206,7 @@ class Differentiator:
             if not self.solver.stochastic:
                 return None
             like = torch.zeros(len(trajectories), *self.counted.denoiser.shape, device=self.device)
-            seeds = [t.move.seed for t in trajectories if isinstance(t.move, Denoise)]
-            return injected(like, {i: (seed, level) for i, seed in enumerate(seeds)})
+            moves = [t.move for t in trajectories if isinstance(t.move, Denoise)]
+            return injected(like, {i: (move, level) for i, move in enumerate(moves)})
 
         return Flow(self.counted.denoiser, self.solver, times, encoded, added)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..keys import seed_of
-from ..noise import Materialiser, gaussian, normals
+from ..noise import Materialiser, gaussian, normals, turned
 from ..process import Process, begun, renoise
 from ..solvers import Solver, State
 from ..trajectory import Denoise, Grid, Renoise, Trajectory
@@ -44,7 +44,7 @@ class Job:
     times: Levels
     level: int
     place: Place
-    seed: int | None
+    move: Denoise | None  # None where the job only looks at its start
     at: dict[int, list[Arrived]] = field(default_factory=dict)
     previews: dict[int, list[Arrived]] = field(default_factory=dict)
 
@@ -128,8 +128,8 @@ class Planner:
     def _launch(
         self, node: Trajectory, level: int, start: Place, preview: bool, arrived: Arrived
     ) -> None:
-        seed = node.move.seed if isinstance(node.move, Denoise) else None
-        job = Job(node.edge, node, self.times(node.grid), level, start, seed)
+        move = node.move if isinstance(node.move, Denoise) else None
+        job = Job(node.edge, node, self.times(node.grid), level, start, move)
         self._wait(job, node.level, preview, arrived)
         self._flying[node.edge] = job
         self.queue.append(job)
@@ -205,13 +205,17 @@ def stacked(states: list[State], size: int) -> State:
     return tuple(torch.cat(column) for column in zip(*rows, strict=True))
 
 
-def injected(like: Tensor, rows: Mapping[int, tuple[int | None, int]]) -> Tensor:
-    """What an SDE step adds to the rows that go on, named by (seed, level): 3→9 is 3→6→9."""
+def injected(like: Tensor, rows: Mapping[int, tuple[Denoise | None, int]]) -> Tensor:
+    """What an SDE step adds to the rows that go on, by move and level: 3→9 is 3→6→9."""
     noise = torch.zeros_like(like)
-    for i, (seed, level) in rows.items():
-        if seed is None:
+    for i, (move, level) in rows.items():
+        if move is None or move.seed is None:
             raise ConfigError("a stochastic solver needs a seed on every move")
-        noise[i] = torch.from_numpy(normals(seed_of(seed, "step", level), like.shape[1:])).to(like)
+        added = normals(seed_of(move.seed, "step", level), like.shape[1:])
+        for seed, cosine in move.turns:
+            towards = normals(seed_of(seed, "step", level), like.shape[1:], purpose=1)
+            added = turned(added, towards, cosine)
+        noise[i] = torch.from_numpy(added).to(like)
     return noise
 
 

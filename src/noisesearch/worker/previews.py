@@ -36,10 +36,10 @@ def nearest(process: Process, levels: Levels, time: float) -> tuple[int, float]:
 
 def before(trajectory: Trajectory, level: int) -> Trajectory:
     """Where a trajectory's last grid passes ``level``."""
-    node, seed = trajectory, None
+    node, last = trajectory, Denoise(level)
     while node.level > level and isinstance(move := node.move, Denoise) and node.parent:
-        node, seed = node.parent, move.seed
-    return node if node.level == level else node.denoise(level, seed)
+        node, last = node.parent, move
+    return node if node.level == level else node.denoise(level, last.seed, last.turns)
 
 
 class Previews:
