@@ -25,10 +25,12 @@ def test_only_who_looks_for_noise_gets_another_solver() -> None:
     model, steering, plain = MixtureModel(), ns.Steering(), ns.RandomSearch()
     assert solver_of(None, model, plain) == "euler"
     assert solver_of("heun", model, plain) == "heun"
-    assert solver_of(None, model, steering) == "euler-sde"
+    assert solver_of(None, model, steering) == "ddim-ancestral"
     assert solver_of("ddim:0.3", model, steering) == "ddim:0.3"
-    assert solver_of(None, MixtureModel(solver="ddim-ancestral"), steering) == "ddim-ancestral"
-    with pytest.raises(ns.ConfigError, match="'heun' injects none; choose --solver euler-sde"):
+    assert solver_of(None, MixtureModel(solver="euler-sde"), steering) == "euler-sde"
+    with pytest.raises(
+        ns.ConfigError, match="'heun' injects none; choose --solver ddim-ancestral"
+    ):
         solver_of("heun", model, steering)
 
 
@@ -44,8 +46,8 @@ def test_the_spec_and_a_sentence_say_so() -> None:
         ]
 
     steered = parts(algorithm="steering")
-    assert steered.spec.solver == "euler-sde" and steered.space.stochastic
-    assert "all is sampled by euler-sde in place of euler, the baseline too" in steered.notice
+    assert steered.spec.solver == "ddim-ancestral" and steered.space.stochastic
+    assert "all is sampled by ddim-ancestral in place of euler, the baseline too" in steered.notice
     assert parts(algorithm="random", solver="euler-sde").notice == ""
     own = Request(["one"], model=MixtureModel(solver="euler-sde"), algorithm="steering")
     assert own.resolve()[0].notice == ""

@@ -32,6 +32,10 @@ _PUBLIC = {
     "SearchOverPaths": "algorithms.paths",
     "Population": "algorithms.population",
     "Steering": "algorithms.steering",
+    "Backtracking": "algorithms.per_step",
+    "Beam": "algorithms.per_step",
+    "EpsilonGreedy": "algorithms.per_step",
+    "Rollover": "algorithms.per_step",
     "Cut": "algorithms.problem",
     "Problem": "algorithms.problem",
     "Budget": "budget",
@@ -48,12 +52,12 @@ _PUBLIC = {
     "BackendError": "errors",
 }
 
-__all__ = ["BackendError", "Budget", "Candidate", "Cma", "Condition", "ConfigError", "Cut",
-           "DraftThenCommit", "Evolution", "FirstOrder", "Halving", "NoisesearchError",
-           "Population", "Problem", "RandomSearch", "Reply", "Result", "Results",
-           "SearchOverPaths", "Spectral", "Steering", "StoreError", "ZeroOrder", "export",
-           "export_data", "gaussian", "mix", "neighbour", "remake", "resume", "score", "search",
-           "testing", "trace"]  # fmt: skip
+__all__ = ["BackendError", "Backtracking", "Beam", "Budget", "Candidate", "Cma", "Condition",
+           "ConfigError", "Cut", "DraftThenCommit", "EpsilonGreedy", "Evolution", "FirstOrder",
+           "Halving", "NoisesearchError", "Population", "Problem", "RandomSearch", "Reply",
+           "Result", "Results", "Rollover", "SearchOverPaths", "Spectral", "Steering",
+           "StoreError", "ZeroOrder", "export", "export_data", "gaussian", "mix", "neighbour",
+           "remake", "resume", "score", "search", "testing", "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
@@ -63,6 +67,7 @@ if TYPE_CHECKING:
     from .algorithms.halving import Halving
     from .algorithms.initial_noise import RandomSearch, ZeroOrder
     from .algorithms.paths import SearchOverPaths
+    from .algorithms.per_step import Backtracking, Beam, EpsilonGreedy, Rollover
     from .algorithms.population import Population
     from .algorithms.problem import Cut, Problem
     from .algorithms.spectral import Spectral

@@ -64,6 +64,8 @@ def suited(algorithm: Algorithm, model: Model) -> Algorithm:
         return algorithm
     found: Algorithm = with_names(getattr(model, "drafts", {}))
     return found
+
+
 def solver_of(named: str | None, model: Model, algorithm: Algorithm) -> str:
     """The solver as named, else the model's own; of an algorithm that looks for injected noise one
     that injects some.

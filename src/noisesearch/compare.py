@@ -89,6 +89,8 @@ def compare(
     arms: list[Arm] = []
     for (algorithm, budget), parts in _possible(requests, say).items():
         say(f"{algorithm}, {budget}: {len(prompts)} prompts")
+        if parts.notice:
+            say(parts.notice)
         results = ran(out / _name(algorithm, budget), parts)
         if not arms:
             arms.append(_arm(NONE, "", results, [r.baseline for r in results], model))

@@ -22,17 +22,20 @@ WIDTH_YIELDS = 64  # enough to see how wide the asks are, whatever the budget
 @dataclass(frozen=True)
 class Plan:
     """One search's ledger, least and most over the made-up replies, how wide its asks are, and
-    the NFE of its baseline."""
+    the NFE of its baseline. ``adaptive``: other replies may make it cheaper, or dearer up to its
+    limit."""
 
     least: Ledger
     most: Ledger
     width: int
     baseline: int
     open_ended: bool
+    adaptive: bool = False
 
     @property
     def exact(self) -> bool:
-        return self.least.worth == self.most.worth and not self.open_ended
+        sure = not (self.open_ended or self.adaptive)
+        return sure and self.least.worth == self.most.worth
 
 
 def predicted(found: Plan, searches: int) -> dict[str, Any]:
@@ -74,7 +77,8 @@ def plan(search: Callable[[], Live], algorithm: Algorithm) -> Plan:
     ledgers.sort(key=lambda ledger: ledger.worth)
     open_ended = math.isinf(live.problem.limit)
     baseline = live.baseline_ledger.nfe
-    return Plan(ledgers[0], ledgers[-1], _mode(widths), baseline, open_ended)
+    adaptive = bool(getattr(algorithm, "adaptive", False))
+    return Plan(ledgers[0], ledgers[-1], _mode(widths), baseline, open_ended, adaptive)
 
 
 def final_price(live: Live, algorithm: Algorithm) -> int:

@@ -53,6 +53,10 @@ TABLES: dict[str, dict[str, str]] = {
         "evolution": "noisesearch.algorithms.evolution:Evolution",
         "cma": "noisesearch.algorithms.subspace:Cma",
         "steering": "noisesearch.algorithms.steering:Steering",
+        "epsilon-greedy": "noisesearch.algorithms.per_step:EpsilonGreedy",
+        "beam": "noisesearch.algorithms.per_step:Beam",
+        "rollover": "noisesearch.algorithms.per_step:Rollover",
+        "backtracking": "noisesearch.algorithms.per_step:Backtracking",
     },
 }
 

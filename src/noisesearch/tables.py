@@ -55,13 +55,10 @@ def warnings(content: Mapping[str, Any]) -> list[str]:
         if s["unmet"]:
             broken = " and ".join(s["unmet"])
             said.append(f"{name}: no candidate keeps {broken}; the nearest is the winner")
-<<<<<<< HEAD
         if s.get("short_of"):
             missed = f"the target {s['short_of']} was not reached"
             said.append(f"{name}: {missed}; the best found is the winner")
-=======
     said += sentences(content["searches"])
->>>>>>> 47a03b1 (Draft, then commit: an algorithm that names its drafts, cascades of them, and what they rank is told with its interval)
     watched = [s["watch"] for s in content["searches"] if "watch" in s]
     for part in dict.fromkeys(part for w in watched for part in w["parts"]):
         fell = [(w["parts"][part][0], w["parts"][part][-1]) for w in watched if part in w["fell"]]
@@ -147,11 +144,14 @@ def planned(request: Request, parts: Parts) -> dict[str, Any]:
                 "candidate": {"nfe": parts.candidate,
                               "forwards": parts.candidate * parts.denoiser.forwards},
                 "baseline": baseline}  # fmt: skip
-    limited = bool(parts.spec.target) or parts.spec.patience is not None
-    early = {"note": "a search that reaches its target, or finds nothing better for so long, ends "
-                     "before this"} if limited else {}  # fmt: skip
-    plan = {**first, "exact": found.exact and not limited, **early, **draft,
-            **predicted(found, searches)}  # fmt: skip
+    plan = {**first, "exact": found.exact, **draft, **predicted(found, searches)}
+    if found.adaptive:
+        plan["note"] = ("what this search costs follows from its scores: least and most are of "
+                        "four made-up searches; none exceeds the budget")  # fmt: skip
+    if parts.spec.target or parts.spec.patience is not None:
+        plan["exact"] = False
+        plan["note"] = ("a search that reaches its target, or finds nothing better for so long, "
+                        "ends before this")  # fmt: skip
     nfe = found.most.worth * searches
     return {**plan, "baseline": baseline, "rows": parts.spec.rows,
             "seconds_estimated": round(nfe * parts.seconds_per_nfe(), 1)}  # fmt: skip

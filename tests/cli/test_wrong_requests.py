@@ -121,7 +121,7 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
     ),
     "steering without injected noise": (
         [*quick(RED), "--algorithm", "steering", "--solver", "euler"],
-        ("'steering' looks for the noise", "'euler' injects none", "--solver euler-sde"),
+        ("'steering' looks for the noise", "'euler' injects none", "--solver ddim-ancestral"),
     ),
     "steering by hardly any noise": (
         [*quick(RED), "--algorithm", "steering", "--solver", "euler-sde:0"],
@@ -138,6 +138,26 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
     "steering and too little": (
         [*quick(RED), "--algorithm", "steering", "--budget", "3"],
         ("leaves 3 NFE", "needs at least 4", "larger budget"),
+    ),
+    "beam of no states": (
+        [*quick(RED), "--algorithm", "beam", "--set", "keep=0"],
+        ("beam", "keep", "greater than or equal to 1, got 0"),
+    ),
+    "rollover of nothing": (
+        [*quick(RED), "--algorithm", "rollover", "--set", "candidates=0"],
+        ("rollover", "candidates", "greater than or equal to 1, got 0"),
+    ),
+    "backtracking without injected noise": (
+        [*quick(RED), "--algorithm", "backtracking", "--solver", "heun"],
+        ("'backtracking' looks for the noise", "'heun' injects none"),
+    ),
+    "beam and too little": (
+        [*quick(RED), "--algorithm", "beam", "--budget", "7"],
+        ("leaves 7 NFE", "keep=4", "needs at least 8", "larger budget"),
+    ),
+    "previews on the way that mean nothing": (
+        [*quick(RED, verifier="vivid.py:WHOLE"), "--algorithm", "beam", "--budget", "40"],
+        ("'beam' looks at unfinished samples", "verifier 'WHOLE'"),
     ),
     "population of nothing": (
         [*quick(RED), "--algorithm", "population", "--set", "size=0"],

@@ -6,7 +6,17 @@ from typing import Any, ClassVar
 
 import pytest
 
-from noisesearch import FirstOrder, RandomSearch, SearchOverPaths, Steering, ZeroOrder
+from noisesearch import (
+    Backtracking,
+    Beam,
+    EpsilonGreedy,
+    FirstOrder,
+    RandomSearch,
+    Rollover,
+    SearchOverPaths,
+    Steering,
+    ZeroOrder,
+)
 from noisesearch.testing import AlgorithmContract
 from noisesearch.testing.toys import Previews, Renoising, Tree
 
@@ -138,6 +148,7 @@ class TestFirstOrderAncestral(_FirstOrder):
 
 
 class _Steering(AlgorithmContract):
+    budget = "3candidates"
     smallest = "2candidates"
     starts_at_baseline = False  # the better of two
     revisits = True  # the baseline is the first particle's way, and has gone ahead
@@ -146,7 +157,7 @@ class _Steering(AlgorithmContract):
 class TestSteering(_Steering):
     @pytest.fixture
     def algorithm(self) -> Any:
-        return Steering()
+        return Steering(levels=(0.4, 0.7))
 
 
 class TestSteeringNarrowing(_Steering):
@@ -162,7 +173,44 @@ class TestSteeringMultistep(_Steering):
 
     @pytest.fixture
     def algorithm(self) -> Any:
-        return Steering(potential="sum", strength=2.0)
+        return Steering(potential="sum", threshold=0.2, levels=(0.4, 0.7))
+
+
+class _PerStep(AlgorithmContract):
+    budget = "3candidates"
+    revisits = True  # the baseline is the first state's own way, and has gone ahead
+
+
+class TestBeam(_PerStep):
+    settings: ClassVar = {"solver": "dpm++2m-sde"}
+    smallest = "2candidates"
+    starts_at_baseline = False  # the better of two states
+
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return Beam(keep=2, every=2)
+
+
+class TestEpsilonGreedy(_PerStep):
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return EpsilonGreedy(together=1)
+
+
+class TestRollover(_PerStep):
+    settings: ClassVar = {"solver": "euler-sde:2"}
+    smallest = "9nfe"  # a candidate, and a look at three more noises
+    starts_at_baseline = False
+
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return Rollover(together=2)
+
+
+class TestBacktracking(_PerStep):
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return Backtracking(back=2, candidates=1)
 
 
 class _Toy(AlgorithmContract):

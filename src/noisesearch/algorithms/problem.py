@@ -145,7 +145,7 @@ class Problem:
         if not self.space.stochastic:
             raise ConfigError(
                 f"algorithm {self.algorithm!r} looks for the noise that a solver injects on the "
-                "way, and this run's injects none; choose one that does, such as euler-sde"
+                "way, and this run's injects none; choose one that does, such as ddim-ancestral"
             )
         move = trajectory.move
         own = move.seed if isinstance(move, Denoise) else _injected(trajectory.noise)

@@ -33,6 +33,12 @@ class Settings(BaseModel):
         return True
 
     @property
+    def adaptive(self) -> bool:
+        """True where what it costs follows from the scores in ways that a plan cannot go through,
+        so that a plan is an example."""
+        return False
+
+    @property
     def finalists(self) -> int:
         return 1
 

@@ -68,7 +68,7 @@ class Steering(Settings):
         default=None, ge=2, description="how many it begins with; default: the budget"
     )
     potential: Literal["difference", "max", "sum"] = Field(
-        default="difference", description="what a particle is weighed by on the way"
+        default="max", description="what a particle is weighed by on the way"
     )
     strength: float | None = Field(
         default=None,

@@ -18,10 +18,11 @@ SOLVERS: dict[str, Callable[[], Solver]] = {
     "dpm++2m-sde": lambda: DPMSolver(eta=1.0, name="dpm++2m-sde"),
     "euler-sde": EulerSDE,
 }
-# Of those that add no noise: the one to take where some is needed on the way.
+# Of those that add no noise: the one to take where some is needed on the way. DDIM's, since it
+# renews most of the noise at every step, on flows and on models trained on betas.
 WITH_NOISE = {
-    "euler": "euler-sde",
-    "heun": "euler-sde",
+    "euler": "ddim-ancestral",
+    "heun": "ddim-ancestral",
     "ddim": "ddim-ancestral",
     "dpm++2m": "dpm++2m-sde",
 }
