@@ -12,7 +12,7 @@ import pytest
 from torch import Tensor
 
 from noisesearch.evaluation.accumulated import BLOCK, Accumulator
-from noisesearch.evaluation.neighbours import Neighbourhoods, Points, mean_distance
+from noisesearch.evaluation.neighbours import Lying, Neighbourhoods, Points, mean_distance
 from noisesearch.evaluation.scores import inception_score, kernel_distance
 from noisesearch.set_objectives import Moments, frechet_distance
 
@@ -134,6 +134,26 @@ def test_images_that_are_there_twice_are_no_way_apart() -> None:
     real = Points.of(np.repeat(rows, 5, axis=0))
     assert real.radii(4).max() == 0 and real.radii(5)[:, -1].min() > 1
     assert Neighbourhoods.of(Points.of(rows[:9], like=real), real).precision == 1.0
+
+
+def test_balls_of_some_are_those_of_the_whole(features: dict[str, Any], monkeypatch: Any) -> None:
+    """Catches bits that a tile writes over another's, and balls that a choice of them moves."""
+    monkeypatch.setattr("noisesearch.evaluation.neighbours.TILE", 16)
+    real = Points.of(features["features_2_real"][:150])
+    generated = Points.of(features["features_1_generated"][:75], like=real)
+    whole = Neighbourhoods.of(generated, real)
+    among, inside = Lying.of(generated, real), Lying.of(real, generated)
+    assert 0 < whole.precision < 1 and 0 < whole.recall < 1
+    assert among.any().mean() == whole.precision
+    assert inside.any().mean() == whole.recall
+    left, right = inside.any(slice(0, 30)), inside.any(np.arange(30, 75))
+    assert (left | right == inside.any()).all() and left.sum() < inside.any().sum()
+
+
+def test_a_lone_image_has_no_ball_but_itself() -> None:
+    one = Points.of(np.array([[1.0, 2.0]]))
+    there = Points.of(np.array([[1.0, 2.0], [1.0, 2.5]]), like=one)
+    assert Lying.of(there, one).any().tolist() == [True, False]
 
 
 def test_diversity_is_the_mean_distance_of_pairs(monkeypatch: Any) -> None:

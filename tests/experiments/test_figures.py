@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from noisesearch.errors import ConfigError
+from noisesearch.evaluation import scores
+from noisesearch.evaluation.neighbours import Neighbourhoods, Points
 from noisesearch.experiments import plot
 from noisesearch.experiments.board import Board, Estimate, Scored
 from noisesearch.experiments.set_metrics import (
@@ -21,6 +23,7 @@ from noisesearch.experiments.set_metrics import (
 )
 from noisesearch.experiments.spec import Claim, Plot
 from noisesearch.experiments.verdicts import Judged, decided, judged, overall
+from noisesearch.set_objectives import Moments, frechet_distance
 from noisesearch.statistics import Interval, paired
 
 RNG = np.random.default_rng(3)
@@ -108,6 +111,24 @@ def test_precision_and_recall_of_a_set_in_one_of_two_clusters() -> None:
     assert recall(inside, at)(every) == pytest.approx(0.5, abs=0.02)
     outside = Sample(left + 1000)
     assert precision(outside, at)(every) == recall(outside, at)(every) == 0.0
+
+
+def test_figures_of_all_rows_are_those_of_the_evaluation() -> None:
+    """One set of images has one figure, whichever command works it out."""
+    features, classes = RNG.normal(size=(90, 6)), RNG.normal(size=(90, 5))
+    real = RNG.normal(size=(120, 6)) * 1.2
+    shares = np.exp(classes) / np.exp(classes).sum(1, keepdims=True)
+    of, every = Sample(features, shares), np.arange(90)
+    at = Reference(real.mean(0), np.cov(real.T), real)
+    points = Points.of(real)
+    among = Neighbourhoods.of(Points.of(features, like=points), points)
+    assert 0 < among.precision < 1 and 0 < among.recall < 1
+    assert precision(of, at)(every) == among.precision
+    assert recall(of, at)(every) == among.recall
+    score = scores.inception_score(classes.astype(np.float64), splits=1).mean
+    assert inception_score(of, at)(every) == pytest.approx(score, rel=1e-12)
+    distance = frechet_distance(Moments.of(features), real.mean(0), np.cov(real.T))
+    assert frechet(of, at)(every) == pytest.approx(distance, rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -130,6 +132,38 @@ class Neighbourhoods:
         density = balls.double().mean() / nearest_of_density
         shares = (share.double().mean() for share in (inside, found))
         return cls(*map(float, (*shares, density, covered.double().mean())))
+
+
+@dataclass(frozen=True, eq=False)
+class Lying:
+    """Which points are in whose ball, to its edge, so that this is known for any of the balls.
+
+    ``bits`` [points, balls / 8]: of 50,000 by as many they are 300 MB.
+    """
+
+    bits: npt.NDArray[np.uint8]
+    balls: int
+
+    @classmethod
+    def of(cls, points: Points, centres: Points, nearest: int = NEAREST) -> Lying:
+        """Balls reach to the k-th neighbour of their centre, or the last where there are fewer."""
+        count = min(nearest, len(centres) - 1)
+        reach = centres.radii(count)[:, -1] if count else torch.zeros_like(centres.lengths)
+        bits = np.empty((len(points), -(-len(centres) // 8)), np.uint8)
+        for at in points.tiles():
+            mine = points.tile(at)
+            for to in centres.tiles():
+                inside = points.squared(mine, at, centres, to) <= reach[to]
+                # Tiles are whole bytes wide, so that no two of them share one.
+                bits[at, to.start // 8 : -(-to.stop // 8)] = np.packbits(inside.cpu().numpy(), 1)
+        return cls(bits, len(centres))
+
+    def any(self, balls: npt.NDArray[np.intp] | slice = slice(None)) -> npt.NDArray[np.bool_]:
+        """[points]: which are in one of these."""
+        wanted = np.zeros(self.balls, bool)
+        wanted[balls] = True
+        found: npt.NDArray[np.bool_] = (self.bits & np.packbits(wanted)).any(1)
+        return found
 
 
 def mean_distance(points: Points) -> float:

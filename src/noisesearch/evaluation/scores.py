@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_softmax
+from scipy.special import log_softmax, xlogy
 
 from .accumulated import Features
 
@@ -27,8 +28,25 @@ class Estimate(NamedTuple):
         return cls(float(np.mean(values)), float(np.std(values)))
 
 
+@dataclass(frozen=True)
+class Classes:
+    """What a classifier says of images: probabilities [n, classes], and Σ p log p of each [n]."""
+
+    probabilities: npt.NDArray[np.float64]
+    certainty: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, probabilities: npt.NDArray[np.float64]) -> Classes:
+        return cls(probabilities, xlogy(probabilities, probabilities).sum(1))
+
+    def score(self, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
+        """exp of the mean KL(p(y|x) ‖ p(y)) over some of the rows (arXiv 1606.03498)."""
+        share = self.probabilities[rows].mean(0)
+        return float(np.exp(self.certainty[rows].mean() - xlogy(share, share).sum()))
+
+
 def inception_score(logits: Features, splits: int = SPLITS, seed: int | None = SEED) -> Estimate:
-    """exp of the mean KL(p(y|x) ‖ p(y)) over x (arXiv 1606.03498), of each split of the rows.
+    """The score of each split of the rows (:meth:`Classes.score`).
 
     ``logits`` [n, classes]; without a ``seed`` the rows are not shuffled.
     """
@@ -39,7 +57,7 @@ def inception_score(logits: Features, splits: int = SPLITS, seed: int | None = S
         some = order[i * count // splits : (i + 1) * count // splits]
         logs = log_softmax(logits[some].astype(np.float64), axis=1)
         sure = np.exp(logs)
-        scores.append(float(np.exp((sure * (logs - np.log(sure.mean(0)))).sum(1).mean())))
+        scores.append(Classes(sure, (sure * logs).sum(1)).score())
     return Estimate.of(scores)
 
 

@@ -1,21 +1,24 @@
-"""Figures of whole sets: functions of features and class probabilities alone.
+"""Figures of whole sets by :mod:`noisesearch.evaluation`, of any rows of a set.
 
-``prepared`` once for an arm, then evaluated for any rows of it, which is what a bootstrap needs.
+Prepared once for an arm, then worked out for every resample of a bootstrap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ..set_objectives import Frechet, Rows
 
+if TYPE_CHECKING:
+    from ..evaluation.neighbours import Points
+
 Indices = npt.NDArray[np.intp]
 Figure = Callable[[Indices], float]  # of the rows [n] of a sample, some of them more than once
-NEIGHBOURS = 3  # of which the balls of precision and recall are made (arXiv 1904.06991)
 
 
 @dataclass(frozen=True)
@@ -44,45 +47,38 @@ def frechet(sample: Sample, to: Reference) -> Figure:
 
 
 def inception_score(sample: Sample, to: Reference) -> Figure:
-    """exp of the mean divergence of p(class | image) from p(class) (arXiv 1606.03498)."""
+    """Of all rows together, in no splits (arXiv 1606.03498)."""
+    from ..evaluation.scores import Classes
+
     assert sample.classes is not None
-    sure = sample.classes.clip(1e-12)
-    own = (sure * np.log(sure)).sum(1)  # Σ p log p of each image
-
-    def score(rows: Indices) -> float:
-        share = sure[rows].mean(0)
-        return float(np.exp(own[rows].mean() - (share * np.log(share)).sum()))
-
-    return score
+    return Classes.of(sample.classes).score
 
 
 def precision(sample: Sample, to: Reference) -> Figure:
     """The share of the set that lies among real images (arXiv 1904.06991)."""
-    assert sample.features is not None and to.features is not None
-    among = np.any(_covered(sample.features, to.features), axis=1)
-    return lambda rows: float(np.mean(np.take(among, rows)))
+    from ..evaluation.neighbours import Lying
+
+    among = Lying.of(*_points(sample, to)).any()
+    return lambda rows: float(among[rows].mean())
 
 
 def recall(sample: Sample, to: Reference) -> Figure:
     """The share of real images that lie among the set (arXiv 1904.06991)."""
-    assert sample.features is not None and to.features is not None
+    from ..evaluation.neighbours import Lying
+
+    generated, real = _points(sample, to)
     # The balls are those of the whole set: a resample has some of them, and none that are new.
-    inside = _covered(to.features, sample.features)
-    return lambda rows: float(inside[:, np.unique(rows)].any(1).mean())
+    inside = Lying.of(real, generated)
+    return lambda rows: float(inside.any(rows).mean())
 
 
-def _covered(points: Rows, centres: Rows) -> npt.NDArray[np.bool_]:
-    """[n, m]: which points [n, d] are in which ball around centres [m, d], each as wide as it is
-    far to its third neighbour."""
-    among = np.sqrt(_squares(centres, centres))
-    radius = np.sort(among, axis=1)[:, min(NEIGHBOURS, len(centres) - 1)]
-    inside: npt.NDArray[np.bool_] = np.sqrt(_squares(points, centres)) <= radius
-    return inside
+def _points(sample: Sample, to: Reference) -> tuple[Points, Points]:
+    """The set and the real images."""
+    from ..evaluation.neighbours import Points
 
-
-def _squares(a: Rows, b: Rows) -> Rows:
-    both: Rows = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
-    return both.clip(0)
+    assert sample.features is not None and to.features is not None
+    real = Points.of(to.features)
+    return Points.of(sample.features, like=real), real
 
 
 # By name: the figure, and what it needs beside features of the eye.
