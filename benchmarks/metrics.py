@@ -7,12 +7,16 @@ Features [n, 2048] and logits [n, 1008] are random; n is 50,000, and 6,000 with 
 * ``manifold_over_products`` (goal: at most 1.5): precision, recall, density and coverage over the
   three bare products of features that their distances are made of, in float64 and the same tiles;
   of the first 6,000 rows, or with ``--whole`` of all, which takes the better part of an hour.
+  ``manifold_over_products_processor`` is of the processors' seconds, which count no others' work.
 * ``oracle_speedup`` (goal: at least 15): the Fréchet distance of a set with one candidate batch
   more, as the oracle search has it, against a matrix root of the covariances' product at 2,048
   dimensions; ``oracle_difference`` is relative, between the two.
 * ``scores_seconds``: FID, Inception Score and kernel distance of all features (goal: 180 at 50,000
-  on two cores), and the processors' seconds, which count no others' work; ``peak_gib`` of the
-  process, all features in memory, after them and after all (goal: at most 4).
+  on two cores), and the processors' seconds; ``peak_gib`` of the process, all features in memory,
+  after them and after all (goal: at most 4).
+
+With ``--record`` the figures are written as they come, the dearest last: what is there when it is
+stopped is kept, and it says ``finished`` when it has all.
 """
 
 from __future__ import annotations
@@ -20,8 +24,10 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +47,19 @@ BATCH, CANDIDATES = 64, 4  # images that are chosen together; distances that a t
 CUT = 1000  # images of a batch
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.perf_counter()
-    found = work()
-    return time.perf_counter() - started, found
+@dataclass(frozen=True)
+class Timed:
+    """What work gave, and what it took: seconds, and those of the processors."""
+
+    found: Any
+    seconds: float
+    processor: float
+
+    @classmethod
+    def of(cls, work: Callable[[], Any]) -> Timed:
+        started, spent = time.perf_counter(), time.process_time()
+        found = work()
+        return cls(found, time.perf_counter() - started, time.process_time() - spent)
 
 
 def features(count: int, seed: int) -> Any:
@@ -101,12 +116,12 @@ def oracle(one: Any, reference: Moments) -> dict[str, float]:
         apart = mean - reference.mean
         return float(apart @ apart + np.trace(covariance + reference.covariance - 2 * both))
 
-    ours, found = timed(candidates)
-    theirs, wanted = timed(naive)
+    ours, theirs = Timed.of(candidates), Timed.of(naive)
+    each = ours.seconds / CANDIDATES
     return {
-        "oracle_speedup": theirs / (ours / CANDIDATES),
-        "oracle_seconds": ours / CANDIDATES,
-        "oracle_difference": abs(found[0] / wanted - 1),
+        "oracle_speedup": theirs.seconds / each,
+        "oracle_seconds": each,
+        "oracle_difference": abs(ours.found[0] / theirs.found - 1),
     }
 
 
@@ -115,44 +130,47 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def measure(count: int, near: int) -> dict[str, Any]:
-    """``near``: of how many images the neighbours are looked for."""
+def measure(count: int, near: int) -> Iterator[dict[str, Any]]:
+    """Figures as they come. ``near``: of how many images the neighbours are looked for."""
     one, other = features(count, 1), features(count, 2)
     logits = np.random.default_rng(3).standard_normal((count, CLASSES), np.float32)
-    before = time.process_time()
-    seconds, found = timed(lambda: scores(one, other, logits))
-    processors = time.process_time() - before
-    memory = [peak()]
+    yield {"images": count, "manifold_images": near, "threads": threads()}
+    made = Timed.of(lambda: scores(one, other, logits))
+    yield {
+        "scores_seconds": made.seconds,
+        "scores_processor_seconds": made.processor,
+        "peak_gib_scores": peak(),
+        **made.found,
+    }
+    yield oracle(one, moments(other))
     real = Points.of(other[:near])
     generated = Points.of(one[:near], like=real)
-    bare, _ = timed(lambda: products(generated, real))
-    whole, among = timed(lambda: Neighbourhoods.of(generated, real))
-    memory.append(peak())
-    return {
-        "manifold_over_products": whole / bare,
-        **oracle(one, moments(other)),
-        "scores_seconds": seconds,
-        "scores_processor_seconds": processors,
-        "manifold_seconds": whole,
-        "peak_gib": {"scores": memory[0], "all": memory[1]},
-        "values": {**found, **vars(among)},
-        "images": count,
-        "manifold_images": near,
-        "threads": threads(),
+    whole = Timed.of(lambda: Neighbourhoods.of(generated, real))
+    yield {"manifold_seconds": whole.seconds, "peak_gib": peak(), **vars(whole.found)}
+    bare = Timed.of(lambda: products(generated, real))
+    yield {
+        "manifold_over_products": whole.seconds / bare.seconds,
+        "manifold_over_products_processor": whole.processor / bare.processor,
+        "finished": True,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"{FEW:,} images")
+    parser.add_argument("--images", type=int, default=IMAGES, help=f"default: {IMAGES:,}")
     parser.add_argument("--whole", action="store_true", help="neighbours of all images")
     parser.add_argument("--json", action="store_true", help="one object on stdout, nothing else")
     parser.add_argument("--record", type=Path, metavar="DIR", help="keep the figures there")
     given = parser.parse_args()
-    count = FEW if given.quick else IMAGES
-    figures = measure(count, count if given.whole else FEW)
-    if given.record:
-        record(given.record, "metrics", figures)
+    count = FEW if given.quick else given.images
+    near = count if given.whole else min(count, FEW)
+    figures: dict[str, Any] = {"finished": False}
+    for some in measure(count, near):
+        figures |= some
+        print(f"{time.strftime('%H:%M:%S')}: {', '.join(some)}", file=sys.stderr, flush=True)
+        if given.record:
+            record(given.record, "metrics", figures)
     if given.json:
         print(json.dumps(figures))
         return

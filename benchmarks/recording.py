@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from noisesearch.journal import replace
+
 
 def record(folder: Path, name: str, figures: Mapping[str, Any]) -> None:
-    """Write ``name``.json."""
+    """Write ``name``.json, there as a whole or not at all."""
     now = datetime.now(UTC)
     content = {"date": f"{now:%Y-%m-%d}", "command": " ".join(["python", *sys.argv]), **figures}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    replace(folder / f"{name}.json", (json.dumps(content, indent=1) + "\n").encode())

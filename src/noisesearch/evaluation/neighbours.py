@@ -127,7 +127,8 @@ class Neighbourhoods:
                 inside[at] |= (apart <= around[to]).any(1)
                 found[to] |= (apart <= reach[at, None]).any(0)
                 among = apart < narrow[to]
-                balls[at] += among.sum(1)
+                # Bytes are summed ten times as fast as truths.
+                balls[at] += among.view(torch.uint8).sum(1, dtype=torch.int32)
                 covered[to] |= among.any(0)
         density = balls.double().mean() / nearest_of_density
         shares = (share.double().mean() for share in (inside, found))
