@@ -180,6 +180,18 @@ def test_files_that_cannot_be_read(
         Pictured.read(alone)
 
 
+def test_of_a_sheet_its_pictures_are_named(tmp_path: Path) -> None:
+    """Of a run with several conditions best.png is one; what is named can be read."""
+    results = ns.search(["red", "blue"], model=MixtureModel(), verifier="brightness", rows=4,
+                        budget="2candidates", out=tmp_path / "run")  # fmt: skip
+    with pytest.raises(ConfigError, match="shows several pictures") as refusal:
+        Pictured.read(tmp_path / "run/best.png")
+    named = str(refusal.value).partition("give one: ")[2].split(", ")
+    assert {Pictured.read(Path(n)).trajectory.key for n in named} == {
+        r.winner.trajectory for r in results
+    }
+
+
 def test_a_picture_starts_no_code(alone: Path, tmp_path: Path) -> None:
     """A file may come from anybody: what it names as a model is not imported."""
     (tmp_path / "bad.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nModel = None\n")

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from . import drafts, pictures
 from .ask import Ask, Score
 from .build import Given
-from .errors import ConfigError, StoreError
+from .errors import ConfigError, StoreError, first_of
 from .given_images import Images
 from .journal import replace
 from .models.choice import as_model
@@ -25,6 +25,7 @@ from .spec import RunSpec, sentence
 from .store import RunStore
 from .trajectory import FULL, Denoise, Graph, Trajectory, nodes
 
+SHEETS = ("best.png", "grid.png")  # of several pictures, unless a run has one condition
 TRAJECTORY, RECIPE = "trajectory", "recipe"  # fields of the file
 # Readers of PNG refuse a text of more than a mebibyte, and a picture should not be mostly recipe:
 # the recipe of a longer one (some 1,500 rounds) is in its run's journal alone.
@@ -77,10 +78,7 @@ class Pictured:
                 f"{path} cannot be read ({why.lower()}); give a run folder or one of its pictures"
             ) from error
         if TRAJECTORY not in said:
-            raise ConfigError(
-                f"{path} carries no recipe: it is no sample of noisesearch, or was saved again by "
-                "a program that leaves such texts out; give the file from a run's samples/"
-            )
+            raise _without(path)
         key, folder = said[TRAJECTORY], _run_of(path)
         known = RunStore(folder, write=False) if folder is not None else None
         if RECIPE in said:
@@ -178,6 +176,30 @@ def _run_of(path: Path) -> Path | None:
     """The run folder that a picture lies in, or in the samples of."""
     folders = (path.parent, path.parent.parent)
     return next((folder for folder in folders if (folder / "spec.json").is_file()), None)
+
+
+def _without(path: Path) -> ConfigError:
+    """What to do with a picture that carries no recipe."""
+    folder = _run_of(path)
+    winners = [] if folder is None else sorted(_winners(folder))
+    if path.name in SHEETS and winners:
+        return ConfigError(
+            f"{path} shows several pictures, each of which has a recipe of its own; give one: "
+            f"{first_of(winners)}"
+        )
+    return ConfigError(
+        f"{path} carries no recipe: it is no sample of noisesearch, or was saved again by a "
+        "program that leaves such texts out; give the file from a run's samples/"
+    )
+
+
+def _winners(folder: Path) -> list[str]:
+    """The files of a run's winners, as far as they are known."""
+    try:
+        searches = json.loads((folder / "winners.json").read_text())["searches"]
+    except (OSError, ValueError, KeyError):
+        return []
+    return [str(folder / "samples" / f"{s['winner']['trajectory']}.png") for s in searches]
 
 
 def _parsed(text: str, path: Path) -> tuple[Graph, dict[str, Any]]:
