@@ -3,12 +3,12 @@
     python benchmarks/algorithms.py [--quick] [--json] [--prompts 48] [--out DIR] [--record DIR]
 
 Every algorithm as it is by default, on prompts of the shapes benchmark and from the same first
-noises, searched by the ensemble. The budgets are 17 and 65 candidates of 12 NFE, which Search over
-Paths (108 NFE and 96 for each noise more a path) and Zero-Order Search (a pivot and four
-neighbours a round) can spend to the last; a gradient's evaluations count three times. For each:
-the mean score and the share of prompts that the checker finds wholly right, with paired bootstrap
-intervals over no search and over Random Search. Runs are kept under ``--out`` and gone on with
-when they were stopped.
+noises, searched by the ensemble. The budgets are 17 and 65 candidates of 12 NFE, which Zero-Order
+Search (a pivot and four neighbours a round) spends to the last; Search over Paths and First-Order
+Search spend what fits whole rounds, and what that is stands in the figures. A gradient's
+evaluations count three times. For each algorithm: the mean score and the share of prompts that the
+checker finds wholly right, with paired bootstrap intervals over no search and over Random Search.
+Runs are kept under ``--out`` and gone on with when they were stopped.
 """
 
 from __future__ import annotations

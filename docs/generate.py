@@ -96,7 +96,7 @@ def commands() -> str:
 def choosing() -> str:
     """The page on what to choose, with its tables as measured."""
     page = (FOLDER / "choosing.md").read_text("utf-8")
-    for name, made in {"verifiers": judged, "budgets": doubled}.items():
+    for name, made in TABLES.items():
         begin, end = f"<!-- {name}, by docs/generate.py -->\n", f"<!-- end of {name} -->\n"
         before, _, rest = page.partition(begin)
         page = f"{before}{begin}\n{made()}\n{end}{rest.partition(end)[2]}"
@@ -131,6 +131,27 @@ def doubled() -> str:
                   "zero-order: wholly right", "score", "over random"), rows)  # fmt: skip
 
 
+def sided() -> str:
+    """What each algorithm makes of the same budget."""
+    found = measured("algorithms")
+    rows = []
+    for arm in found["arms"]:
+        rival = arm.get("over_random")
+        over = ("", "") if rival is None else (
+            interval(rival["score"], "+.2f"), interval(in_points(rival["right"]))
+        )  # fmt: skip
+        means = arm["means"]
+        rows.append((arm["algorithm"], f"{arm['nfe']:.0f}", f"{100 * means['right']:.0f} %",
+                     f"{means['score']:.2f}", *over,
+                     *(f"{means[part]:.2f}" for part in PARTS)))  # fmt: skip
+    return table(("algorithm", "NFE", "wholly right", "score", "score over random",
+                  "right over random, points", *PARTS), rows)  # fmt: skip
+
+
+def in_points(shares: dict[str, float]) -> dict[str, float]:
+    return {name: 100 * share for name, share in shares.items()}
+
+
 def measured(name: str) -> dict[str, Any]:
     """A file of benchmarks/results."""
     file = FOLDER.parent / "benchmarks" / "results" / f"{name}.json"
@@ -157,6 +178,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
+TABLES = {"verifiers": judged, "budgets": doubled, "algorithms": sided}  # of choosing.md
 PAGES: dict[str, Callable[[], str]] = {
     "algorithms.md": algorithms,
     "choosing.md": choosing,
