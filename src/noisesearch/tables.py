@@ -152,7 +152,7 @@ def planned(request: Request, parts: Parts) -> dict[str, Any]:
         plan["exact"] = False
         plan["note"] = ("a search that reaches its target, or finds nothing better for so long, "
                         "ends before this")  # fmt: skip
-    nfe = found.most.worth * searches
+    nfe = found.most.counted * searches  # a backward pass takes about two forward ones
     return {**plan, "baseline": baseline, "rows": parts.spec.rows,
             "seconds_estimated": round(nfe * parts.seconds_per_nfe(), 1)}  # fmt: skip
 

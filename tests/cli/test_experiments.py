@@ -32,27 +32,36 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
     folder = tmp_path_factory.mktemp("experiments")
     (folder / "spec.toml").write_text(SPEC)
     (folder / "wrong.toml").write_text(SPEC.replace("summary", "sumary"))
+    (folder / "armless.toml").write_text(SPEC.replace("[[arms]]", "[about]"))
+    (folder / "other_arm.toml").write_text(SPEC.replace('{ "random 4"', '{ "random 5"'))
     (folder / "dear.toml").write_text("most_nfe = 3\n" + SPEC)
     return Tool(folder)
 
 
 def test_experiments_from_the_shell(tool: Tool) -> None:
-    plan, ran, again, wrong, dear, other, unknown, listed = tool.batch(
+    plan, seen, ran, again, wrong, armless, arm, dear, other, unknown, listed = tool.batch(
         ["run", "spec.toml", "--plan", "--json"],
+        ["run", "spec.toml", "--plan"],
         ["run", "spec.toml", "--out", "out", "--json"],
         ["run", "spec.toml", "--out", "out"],
         ["run", "wrong.toml", "--out", "none"],
+        ["run", "armless.toml", "--out", "none"],
+        ["run", "other_arm.toml", "--out", "none"],
         ["run", "dear.toml", "--out", "none"],
         ["run", "spec.toml", "--seeds", "2", "--out", "out"],
         ["reproduce", "fig2"],
         ["list", "experiments", "--json"],
     )
     assert plan.json()["nfe"] == 4 * 2 * 2  # of two prompts; the four candidates serve both arms
+    assert [line.split()[-2] for line in seen.out.splitlines()[1:3]] == ["2", "8"]  # NFE an image
+    assert "in all: 16 NFE in 1 runs" in seen.out
     table = ran.json()
     assert [arm["arm"] for arm in table["arms"]] == ["random 1", "random 4"]
     assert [claim["says"] for claim in table["claims"]] == ["search makes it more vivid"]
     assert table["verdict"] in again.out and "run 1 of" not in again.err
     wrong.refused("unknown experiment key 'sumary': did you mean 'summary'")
+    armless.refused("has no arm, so nothing would run; add a table [[arms]]")
+    arm.refused("unknown arm 'random 5': did you mean 'random 4'")
     dear.refused("most_nfe allows 3")
     other.refused("holds another experiment, which differs in seeds")
     unknown.refused("unknown experiment 'fig2'")

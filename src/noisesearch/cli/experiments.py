@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,7 +99,8 @@ def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool) -> No
 
     campaign = Campaign(experiment)
     if plan:
-        write(campaign.plan(), json_)
+        planned = campaign.plan()
+        typer.echo(json.dumps(planned, indent=1) if json_ else _planned(planned))
         return
     campaign.check()
     folder = out or fresh_folder()
@@ -116,6 +118,20 @@ def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool) -> No
         return
     typer.echo(_said(content))
     typer.echo(f"\nfigures: {folder / 'table.csv'}")
+
+
+def _planned(content: dict[str, Any]) -> str:
+    from ..tables import aligned
+
+    rows = [("arm", "NFE an image", "run")]
+    rows += [(arm["arm"], f"{arm['nfe']:.0f}", arm["run"]) for arm in content["arms"]]
+    return "\n".join([
+        aligned(rows), "",
+        f"images an arm: {content['images']} (prompts: {content['prompts']}, seeds: "
+        f"{content['seeds']})",
+        f"in all: {content['nfe']:.0f} NFE in {content['runs']} runs, about "
+        f"{content['seconds_estimated']:.0f} seconds here without what verifiers take",
+    ])  # fmt: skip
 
 
 def _said(content: dict[str, Any]) -> str:
