@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
-from noisesearch.errors import ConfigError, StoreError
+from noisesearch.errors import BackendError, ConfigError, StoreError
 from noisesearch.experiments import outcome
 from noisesearch.experiments.campaign import Campaign
 from noisesearch.experiments.spec import experiment
 from noisesearch.run import Run
+from noisesearch.testing.grader_server import GraderServer
 
 MODEL = "noisesearch.testing.mixture_model:MixtureModel"
 PROMPTS = [f"prompt {i}" for i in range(3)]
@@ -178,6 +179,62 @@ def test_the_rows_of_the_table_are_the_images(
     assert len(lines) == 1 + 6 and "light [others] over first low" in lines[0]
 
 
+def test_each_group_of_prompts_has_a_metric_of_its_own(
+    campaign: Callable[..., Campaign], verifiers: Path, tmp_path: Path
+) -> None:
+    """One column, as the tables of benchmarks have it. Catches figures at other images' places."""
+    kinds = {"first": f"{verifiers}:light", "others": f"{verifiers}:dark"}
+    whole = campaign(
+        prompts={"others": PROMPTS[1:], "first": PROMPTS[:1]},
+        measure={"columns": [f"{verifiers}:light"], "by_group": {"kind": kinds}},
+        claims=[{"says": "s", "column": "kind [first]", "contrast": {"dark": 1}, "more_than": 0}],
+    )
+    whole.check()
+    whole.run(tmp_path / "out")
+    found = outcome.outcome(whole, tmp_path / "out").board
+    assert found.columns == ["light", "kind", "light [others]", "light [first]",
+                             "kind [others]", "kind [first]"]  # fmt: skip
+    for arm in found.arms:
+        of = arm.columns
+        signs = np.where(np.isnan(of["light [others]"]), 1, -1)
+        assert of["kind"] == pytest.approx(signs * of["light"])
+        assert found.estimate(arm.name, "kind [first]").value == pytest.approx(
+            found.estimate(arm.name, "light [first]").value
+        )
+
+
+def test_an_image_that_costs_money_is_looked_at_once(
+    campaign: Callable[..., Campaign], tmp_path: Path
+) -> None:
+    """Batches of what is asked elsewhere are not filled up. A service that is out is no result."""
+    with GraderServer() as server:
+        grader = f"llm-grader(model=stub, endpoint={server.endpoint}, cache=off)"
+        whole = campaign(seeds=1, measure={"columns": [grader]})
+        whole.run(tmp_path / "out")
+        seen = json.loads((tmp_path / "out/runs/random-8-seed0/arms.json").read_text())["keys"]
+        zero = json.loads((tmp_path / "out/runs/zo-8-seed0/arms.json").read_text())["keys"]
+        assert server.calls == len(seen) + len(zero)
+        capped = grader.replace("cache=off", "cache=off, max_calls=0")
+        with pytest.raises(BackendError, match="'llm-grader' gave no number for any of"):
+            campaign(seeds=1, measure={"columns": [capped]}).run(tmp_path / "capped")
+    assert not list(tmp_path.glob("capped/runs/*/arms.json"))  # so that it is gone on with
+
+
+def test_a_folder_of_before_a_setting_is_gone_on_with(
+    campaign: Callable[..., Campaign], tmp_path: Path
+) -> None:
+    """It had the default that the setting has."""
+    folder = tmp_path / "out"
+    campaign().begin(folder)
+    path = folder / "experiment.json"
+    content = json.loads(path.read_text())
+    del content["experiment"]["measure"]["by_group"]
+    path.write_text(json.dumps(content))
+    campaign().begin(folder)
+    with pytest.raises(ConfigError, match="differs in measure"):
+        campaign(measure={"columns": ["contrast"]}).begin(folder)
+
+
 def test_another_experiment_is_not_mixed_in(
     campaign: Callable[..., Campaign], tmp_path: Path
 ) -> None:
@@ -201,14 +258,34 @@ def test_the_plan_is_what_is_spent(campaign: Callable[..., Campaign], tmp_path: 
     assert plan["nfe"] == (8 * 3 + 8 * 3) * len(PROMPTS) * 2
 
 
+def test_a_plan_counts_gradients_as_budgets_do(
+    campaign: Callable[..., Campaign], tmp_path: Path
+) -> None:
+    """Three times their evaluations; most_nfe holds against that."""
+    arm = {"name": "climb", "algorithm": "first-order", "candidates": 7, "verifier": "brightness"}
+    whole = campaign(arms=[arm], seeds=1)
+    whole.run(tmp_path / "out")
+    [planned] = whole.plan()["arms"]
+    assert {row["nfe"] for row in arms(tmp_path / "out")["climb"]} == {planned["nfe"]} == {18.0}
+    with pytest.raises(ConfigError, match="needs about 54 NFE, but most_nfe allows 53"):
+        campaign(arms=[arm], seeds=1, most_nfe=53).check()
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"most_nfe": 100}, "needs about 288 NFE, but most_nfe allows 100"),
         ({"arms": [{"name": "p", "algorithm": "paths", "candidates": 1}]}, "arm 'p': budget"),
         ({"plot": {"y": ["lihgt"]}}, "unknown column 'lihgt': did you mean 'light'"),
+        ({"measure": {"by_group": {"c": {"red": "brightness"}}}},
+         "unknown group of prompts 'red': known are none"),
+        ({"prompts": {"red": ["a"]}, "measure": {"by_group": {"c": {"red": "fid"}}}},
+         "metric 'fid' is of whole sets"),
+        ({"prompts": {"red": ["a"]},
+          "measure": {"by_group": {"c": {"red": "compbench-numeracy"}}}},
+         "reads lists that lie among T2I-CompBench's prompts"),
     ],
-)
+)  # fmt: skip
 def test_what_is_found_before_anything_runs(
     campaign: Callable[..., Campaign], changes: dict[str, Any], said: str
 ) -> None:

@@ -6,29 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+from paper_assets import make_compbench
 
 from noisesearch.errors import ConfigError
 from noisesearch.experiments import outcome, page, reproduction
 from noisesearch.experiments.campaign import Campaign
 from noisesearch.experiments.spec import Experiment
-from noisesearch.testing import tiny_pipeline
 
 IDS = {f"fig{n}" for n in (1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)} | {
     f"table{n}" for n in (1, 2, 3, 4, 7, 8)
 }
-LOOKS = """
-def aesthetic(images, conditions):
-    return images.std((1, 2, 3))
-
-def clipscore(images, conditions):
-    return images[:, 0].mean((1, 2)) - images[:, 2].mean((1, 2))
-
-def imagereward(images, conditions):
-    return -images.mean((1, 2, 3))
-
-def grader(images, conditions):
-    return images[:, 1].mean((1, 2))
-"""
 
 
 def assets_of(name: str, scale: str, prompts: Path) -> dict[str, str]:
@@ -37,15 +24,14 @@ def assets_of(name: str, scale: str, prompts: Path) -> dict[str, str]:
         reproduction.read(reproduction.SPECS / f"{name}.toml"), scale
     ).get("assets", {})
     files = {"prompts": str(prompts), "sit": "fashion", "sit_l": "fashion-medium",
-             "sit_b": "fashion-small", "compbench": str(prompts.parent)}  # fmt: skip
+             "sit_b": "fashion-small", "compbench": str(prompts.parent / "compbench")}  # fmt: skip
     return {key: files.get(key, value or "given") for key, value in given.items()}
 
 
 @pytest.fixture(scope="module")
 def prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prompts")
-    for kind in ("color", "shape", "texture", "spatial", "numeracy", "complex"):
-        (folder / f"{kind}_val.txt").write_text(f"a {kind} cat\na {kind} dog\n")
+    make_compbench(folder / "compbench")
     (folder / "drawbench.txt").write_text("a cat\na dog\na red cube\n")
     return folder / "drawbench.txt"
 
@@ -87,31 +73,6 @@ def test_what_is_not_known_is_said() -> None:
         reproduction.reproduction("fig1", "papers")
     with pytest.raises(ConfigError, match="only you can give: prompts: a text file with Draw"):
         reproduction.reproduction("fig9", "paper")
-
-
-@pytest.mark.parametrize(
-    ("name", "arms"), [("fig8", 5), pytest.param("table2", 13, marks=pytest.mark.slow)]
-)
-def test_the_paper_scale_runs_on_a_tiny_pipeline(
-    name: str, arms: int, prompts: Path, tmp_path: Path
-) -> None:
-    """End to end on FLUX's own code; Table 2 has three algorithms by four verifiers."""
-    tiny_pipeline("flux", tmp_path / "flux")
-    looks = tmp_path / "looks.py"
-    looks.write_text(LOOKS)
-    named = ("aesthetic", "clipscore", "imagereward", "grader")
-    assets = {"flux": str(tmp_path / "flux"), "prompts": str(prompts),
-              **{name: f"{looks}:{name}" for name in named}}  # fmt: skip
-    campaign = Campaign(reproduction.reproduction(name, "paper", assets, trial=True))
-    campaign.check()
-    campaign.run(tmp_path / "out")
-    done = outcome.outcome(campaign, tmp_path / "out")
-    assert len(done.board.arms) == arms and done.board.columns == list(named)
-    for verifier in named[:3]:
-        # Random Search's first noise is that of no search, so no image can get worse by its own.
-        searched = verifier if name == "fig8" else f"random, {verifier}"
-        none, best = (done.board.arm(a).columns[verifier] for a in ("none", searched))
-        assert (best >= none).all() and (best > none).any()
 
 
 def small(name: str) -> Experiment:

@@ -19,7 +19,6 @@ from ..budget import Budget
 from ..errors import ConfigError, StoreError, unknown
 from ..journal import disk_error
 from ..journal import replace as written
-from ..keys import digest
 from ..parts import Parts
 from ..plan import plan
 from ..run import Run
@@ -27,12 +26,14 @@ from .arms import Group, Setting, groups, settings
 from .prompts import Prompt, prompts
 from .replay import parts_of, replayed, searches
 from .set_metrics import METRICS, NEEDS
-from .spec import Experiment
+from .spec import Experiment, checked
 
 if TYPE_CHECKING:
     from .measure import Eyes
 
 SPEC, ARMS, REFERENCE = "experiment.json", "arms.json", "reference.npz"
+# What an experiment runs; what is said about it beside changes nothing of that.
+RUN = ("prompts", "limit", "seeds", "seed", "defaults", "arms", "measure")
 Watching = Callable[[Run], AbstractContextManager[Any]]
 
 
@@ -136,7 +137,7 @@ class Campaign:
                 budget = Budget.parse(own.spec.budget)
                 most = plan(lambda o=own, b=budget: o.search(b), own.algorithm).most  # type: ignore[misc]
                 share = own.finalists if own.joint else 1
-                per_image.append(most.worth / share)
+                per_image.append(most.counted / share)
                 finals += own.price(own.spec.final_steps) if own.drafted else 0.0
                 arms.append({"arm": arm.name, "nfe": per_image[-1], "run": group.name})
             shared = getattr(parts.algorithm, "extendable", False)
@@ -149,8 +150,6 @@ class Campaign:
 
     def check(self) -> None:
         """Everything that can be wrong, found before anything runs."""
-        from .measure import Eyes
-
         limit = self.experiment.most_nfe
         if limit is not None and (needed := self.plan()["nfe"]) > limit:
             raise ConfigError(
@@ -159,7 +158,14 @@ class Campaign:
             )
         for group, parts in self.resolved():
             if group is self.groups[0]:
-                self._check_columns(Eyes(self.experiment.measure, parts.model, parts.conditions))
+                self._check_columns(self._eyes(parts))
+
+    def _eyes(self, parts: Parts) -> Eyes:
+        """What measures, of all prompts; parts are of all of them."""
+        from .measure import Eyes
+
+        groups = [prompt.group for prompt in self.prompts]
+        return Eyes(self.experiment.measure, parts.model, parts.conditions, groups)
 
     def _check_columns(self, eyes: Eyes) -> None:
         """That what is claimed and drawn will be there; unknown only where arms' own verifiers
@@ -175,15 +181,12 @@ class Campaign:
     def begin(self, folder: Path) -> None:
         """The experiment's own file; ConfigError where the folder holds another experiment."""
         path = folder / SPEC
-        content = self._content()
         if path.exists():
-            there = stored(folder)
-            if there["key"] != content["key"]:
-                changed = [name for name, value in content["experiment"].items()
-                           if there["experiment"].get(name) != value]  # fmt: skip
+            changed = self._changed(stored(folder))
+            if changed:
                 raise ConfigError(
                     f"{folder} holds another experiment, which differs in "
-                    f"{', '.join(changed) or 'its prompts'}; choose another folder with --out"
+                    f"{', '.join(changed)}; choose another folder with --out"
                 )
         elif folder.exists() and any(folder.iterdir()):
             raise ConfigError(f"{folder} is not empty; choose a new or empty folder with --out")
@@ -191,20 +194,23 @@ class Campaign:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise disk_error(error, folder) from error
-        written(path, json.dumps(content, indent=1).encode())
+        written(path, json.dumps(self._content(), indent=1).encode())
+
+    def _changed(self, there: dict[str, Any]) -> list[str]:
+        """In what an experiment that was begun differs from this one; settings that it has not
+        yet are at their defaults."""
+        before = checked(Experiment, there["experiment"], "stored experiment key")
+        changed = [name for name in RUN if getattr(before, name) != getattr(self.experiment, name)]
+        texts = [text for text, _ in there["prompts"]]
+        return changed or (["what its prompts are"] if texts != self.texts else [])
 
     def _content(self) -> dict[str, Any]:
         import torch
 
-        said = self.experiment.model_dump(mode="json")
-        # What is said about an experiment changes nothing of what it runs.
-        ran = {k: v for k, v in said.items() if k in
-               ("prompts", "limit", "seeds", "seed", "defaults", "arms", "measure")}  # fmt: skip
         return {
-            "key": digest(ran, self.texts),
             "versions": {"noisesearch": __version__, "python": platform.python_version(),
                          "torch": torch.__version__, "numpy": np.__version__},
-            "experiment": said,
+            "experiment": self.experiment.model_dump(mode="json"),
             "prompts": [[prompt.text, prompt.group] for prompt in self.prompts],
             "arms": [arm.model_dump() for arm in self.arms],
         }  # fmt: skip
@@ -234,18 +240,19 @@ class Campaign:
         eyes: Eyes | None = None
         last: Group | None = None
         units = self.units
-        for number, unit in enumerate(units, 1):
-            if (folder / "runs" / unit.name / ARMS).exists():
-                continue
-            say(f"{unit.name}: run {number} of {len(units)}")
-            request = unit.group.request(self.texts, unit.seed)
-            parts, _ = request.resolve(like=parts if unit.group is last else None)
-            last = unit.group
-            if eyes is None:
-                from .measure import Eyes
-
-                eyes = Eyes(self.experiment.measure, parts.model, parts.conditions)
-            _done(folder / "runs" / unit.name, unit.group, parts, eyes, watching)
+        try:
+            for number, unit in enumerate(units, 1):
+                if (folder / "runs" / unit.name / ARMS).exists():
+                    continue
+                say(f"{unit.name}: run {number} of {len(units)}")
+                request = unit.group.request(self.texts, unit.seed)
+                parts, _ = request.resolve(like=parts if unit.group is last else None)
+                last = unit.group
+                eyes = eyes or self._eyes(parts)
+                _done(folder / "runs" / unit.name, unit.group, parts, eyes, watching)
+        finally:
+            if eyes is not None:
+                eyes.close()
 
 
 def _joint(arm: Setting) -> bool:

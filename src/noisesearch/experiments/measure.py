@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from .. import build
 from ..denoiser import fill
-from ..errors import ConfigError
+from ..errors import BackendError, ConfigError, unknown
+from ..evaluation.images import Images
+from ..evaluation.metrics import metric_of
+from ..evaluation.protocol import Metric
+from ..evaluation.protocol import check as check_metrics
+from ..evaluation.sight import Sight
 from ..models.protocol import Model
 from ..pictures import read
 from ..set_objectives import Moments, Rows
 from ..trajectory import Condition
+from ..verifiers.away import Away
 from ..verifiers.protocol import Views, check, features_of, previews_of
 from ..worker.scoring import from_pictures
 from .spec import Measure
@@ -30,7 +36,13 @@ BATCH = 32  # pictures at once, where a verifier has no batch of its own
 class Eyes:
     """The verifiers that measure, opened once; ConfigError for what one of them cannot do."""
 
-    def __init__(self, measure: Measure, model: Model, conditions: Sequence[Condition]) -> None:
+    def __init__(
+        self,
+        measure: Measure,
+        model: Model,
+        conditions: Sequence[Condition],
+        groups: Sequence[str],
+    ) -> None:
         names = build.expand([name for name in measure.columns if name], model)
         self._columns = [build.verifier_of(name, model) for name in names]
         check(self._columns, conditions)
@@ -53,9 +65,36 @@ class Eyes:
                     "the Inception Score is made of; oracle-is does"
                 )
 
+        self._group = {c.key: group for c, group in zip(conditions, groups, strict=True)}
+        self._by_group = {column: self._metrics(of, model, conditions)
+                          for column, of in measure.by_group.items()}  # fmt: skip
+
+    def _metrics(
+        self, named: Mapping[str, str], model: Model, conditions: Sequence[Condition]
+    ) -> dict[str, Metric]:
+        """A column's metrics by group, each checked to be able to measure that group's."""
+
+        def sight(name: str) -> Sight:
+            return Sight(build.verifier_of(name, model))
+
+        found = {}
+        for group, name in named.items():
+            own = [c for c in conditions if self._group[c.key] == group]
+            if not own:
+                raise unknown("group of prompts", group, filter(None, self._group.values()))
+            found[group] = metric_of(name, lambda name=name: _of_sets(name), sight)  # type: ignore[misc]
+            check_metrics([found[group]], Images(group, [Path(str(c.text)) for c in own], own))
+        return found
+
     @property
     def parts(self) -> list[str]:
-        return [part for verifier in self._columns for part in verifier.parts]
+        return [*(part for verifier in self._columns for part in verifier.parts), *self._by_group]
+
+    def close(self) -> None:
+        """Lets go of services that were asked."""
+        for verifier in self._columns:
+            if isinstance(verifier, Away):
+                verifier.close()
 
     @property
     def prints(self) -> dict[str, str]:
@@ -73,8 +112,21 @@ class Eyes:
                 said = of(views)
                 return torch.stack([torch.as_tensor(said[p]).double().cpu() for p in of.parts], 1)
 
-            scores = _looked(look, paths, conditions, verifier.batch)
+            away = isinstance(verifier, Away)
+            scores = _looked(look, paths, conditions, verifier.batch, filled=not away)
+            if away and len(scores) and np.isnan(scores).all():
+                raise BackendError(
+                    f"verifier {verifier.name!r} gave no number for any of {len(paths)} images; "
+                    "see that it answers, and go on with the same command"
+                )
             found |= {part: scores[:, i] for i, part in enumerate(verifier.parts)}
+        for column, metrics in self._by_group.items():
+            found[column] = np.full(len(paths), np.nan)
+            for group, metric in metrics.items():
+                rows = [i for i, c in enumerate(conditions) if self._group[c.key] == group]
+                if rows:
+                    own = Images(group, [paths[i] for i in rows], [conditions[i] for i in rows])
+                    found[column][rows] = _of_each(metric, own)
         return found
 
     def arrays(self, paths: Sequence[Path], conditions: Sequence[Condition]) -> dict[str, Rows]:
@@ -83,13 +135,27 @@ class Eyes:
         return {name: _looked(look, paths, conditions) for name, look in wanted.items() if look}
 
 
+def _of_sets(name: str) -> NoReturn:
+    raise ConfigError(
+        f"metric {name!r} is of whole sets, but by_group measures each image; name it in sets, or "
+        "give a metric of images, such as compbench-attribute, or a verifier"
+    )
+
+
+def _of_each(metric: Metric, images: Images) -> Sequence[float]:
+    """The first of a metric's figures that is a number for each image."""
+    return next(of for of in metric.measure(images).values() if isinstance(of, list))
+
+
 def _looked(
     look: Callable[[Views], torch.Tensor],
     paths: Sequence[Path],
     conditions: Sequence[Condition],
     batch: int | None = None,
+    filled: bool = True,
 ) -> Rows:
-    """What a look gives for pictures in batches of one size, as a run has them."""
+    """What a look gives for pictures in batches of one size, as a run has them; where they are
+    not ``filled``, as where each look costs money, the last batch is a smaller one."""
     import torch
 
     size, seen = batch or BATCH, []
@@ -97,10 +163,11 @@ def _looked(
         for start in range(0, len(paths), size):
             some = from_pictures([read(path) for path in paths[start : start + size]])
             of = list(conditions[start : start + size])
-            views = Views(fill(list(some), size), [*of, *of[:1] * (size - len(of))])
+            rows = size if filled else len(of)
+            views = Views(fill(list(some), rows), [*of, *of[:1] * (rows - len(of))])
             seen.append(look(views)[: len(some)].double().cpu())
-    rows: Rows = torch.cat(seen).numpy()
-    return rows
+    found: Rows = torch.cat(seen).numpy()
+    return found
 
 
 def reference(

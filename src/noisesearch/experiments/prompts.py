@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from .. import build
 from ..errors import ConfigError
+from ..evaluation.prompts import reading
 from .spec import Experiment, Prompts
 
 
@@ -41,7 +41,7 @@ def _of(source: Prompts, model: str, limit: int | None) -> list[str]:
     if isinstance(source, list):
         texts = source
     elif isinstance(source, str):
-        texts = _lines(Path(source).expanduser())
+        texts = reading.read(source).texts
     else:
         # Fewer are asked for and not cut off, so that each category keeps its share.
         count = min(source, limit or source)
@@ -52,15 +52,3 @@ def _of(source: Prompts, model: str, limit: int | None) -> list[str]:
             "a file with one a line, or how many of the model's own"
         )
     return texts
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
-        raise ConfigError(
-            f"prompts file {path} cannot be read ({reason.lower()}); give a text file in UTF-8 "
-            "with one prompt a line"
-        ) from error
-    return [line for line in lines if line and not line.startswith("#")]

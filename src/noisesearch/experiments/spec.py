@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ..errors import ConfigError, unknown
 from ..spec import sentence
 
-Prompts = int | str | list[str]  # the model's own, a file, or as they are
+# The model's own; a file's or a benchmark's, as --prompts takes them; or as they are.
+Prompts = int | str | list[str]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -29,10 +30,12 @@ class Measure(Closed):
     ``columns``: verifiers that look at them, whether they were searched or not. ``sets``: figures
     of all winners together, by the features of verifier ``eye`` (and the class probabilities of
     verifier ``classes``, for the Inception Score). ``real``: how many real images precision and
-    recall compare with, or an .npz file with their ``features`` [n, d].
+    recall compare with, or an .npz file with their ``features`` [n, d]. ``by_group``: columns by
+    name, each with the metric of every group of prompts, as benchmarks judge categories apart.
     """
 
     columns: tuple[str, ...] = ()
+    by_group: dict[str, dict[str, str]] = Field(default_factory=dict)
     sets: tuple[str, ...] = ()
     eye: str = ""
     classes: str = ""

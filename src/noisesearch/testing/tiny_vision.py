@@ -22,12 +22,12 @@ CLASSES = 10
 DINO = Sizes(width=32, depth=5, heads=2, patch=14, side=5, registers=2, hidden=64, gated=False)
 
 
-def make_dino_linear(folder: Path) -> DinoLinear:
-    """dinov2_tiny_pretrain.pth and dinov2_tiny_linear4_head.pth, of 10 classes."""
+def make_dino_linear(folder: Path, classes: int = CLASSES) -> DinoLinear:
+    """dinov2_tiny_pretrain.pth and dinov2_tiny_linear4_head.pth."""
     _dino(folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        head = nn.Linear((BLOCKS + 1) * DINO.width, CLASSES)
+        head = nn.Linear((BLOCKS + 1) * DINO.width, classes)
     torch.save(head.state_dict(), folder / "dinov2_tiny_linear4_head.pth")
     return DinoLinear(weights=str(folder))
 
@@ -69,12 +69,12 @@ def make_self_supervised(
     return SelfSupervised(network=network, weights=str(folder))
 
 
-def make_oracle_is(folder: Path) -> OracleIS:
-    """pt_inception_tiny.pth, and a label map of 10 classes."""
+def make_oracle_is(folder: Path, classes: int = CLASSES) -> OracleIS:
+    """pt_inception_tiny.pth, and a label map."""
     path = _inception(folder)
     entries = (
-        f'entry {{\n  target_class: {3 + 7 * i % 10}\n  target_class_string: "n{i:08}"\n}}\n'
-        for i in reversed(range(CLASSES))
+        f'entry {{\n  target_class: {3 + 7 * i % classes}\n  target_class_string: "n{i:08}"\n}}\n'
+        for i in reversed(range(classes))
     )
     (folder / "imagenet_2012_challenge_label_map_proto.pbtxt").write_text("".join(entries))
     return OracleIS(weights=str(path))

@@ -27,8 +27,9 @@ def read(given: str) -> PromptSet:
     """
     whole, mark, category = given.partition("#")
     name, _, place = whole.partition(":")
-    if name not in BENCHMARKS or Path(given).is_file():
-        return PromptSet(given, _plain(Path(given)))
+    file = Path(given).expanduser()
+    if name not in BENCHMARKS or file.is_file():
+        return PromptSet(given, _plain(file))
     found = PromptSet(whole, BENCHMARKS[name](place))
     return found.only(category) if mark else found
 
