@@ -356,9 +356,9 @@ def test_citations(runs: Callable[[str], Path]) -> None:
         assert entry.count("{") == entry.count("}") and "\n  year = {" in entry
     assert VERIFIERS.keys() <= registry.names("verifier").keys()
     spec = read(runs("pareto")).spec
-    of = citations(spec.model_copy(update={"model": "black-forest-labs/FLUX.1-dev"}))
+    of = citations([spec.model_copy(update={"model": "black-forest-labs/FLUX.1-dev"})])
     assert "flux2024" in of.bibtex and "hessel2021clipscore" in of.bibtex
-    world = citations(spec)
+    world = citations([spec])
     assert "hessel2021clipscore" not in world.bibtex and "clipscore" in world.remarks[0]
 
 

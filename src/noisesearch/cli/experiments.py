@@ -31,7 +31,10 @@ Seeds = Annotated[int | None, typer.Option(help="Fewer or more images of each pr
 @app.command()
 @interruptible
 def run(
-    file: Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="EXPERIMENT.toml", help="Or a folder's experiment.json."),
+    ],
     out: Annotated[Path | None, typer.Option(help="The experiment's folder.")] = None,
     asset: Assets = None,
     limit: Limit = None,

@@ -51,6 +51,11 @@ class Setting(Closed):
     def search_budget(self) -> str:
         return self.budget or f"{self.candidates}candidates"
 
+    @property
+    def searched(self) -> bool:
+        """False where there is one noise a condition, and nothing to choose from."""
+        return not (self.candidates == 1 and self.algorithm == POOL)
+
     def request(self, prompts: Sequence[str], seed: int, verifier: str) -> Request:
         """What its run asks for: without a final generation, which each arm makes itself."""
         return Request(
@@ -144,7 +149,7 @@ def _named(table: Mapping[str, Any]) -> Setting:
             raise unknown("setting in an arm's name", field, (k for k in known if known[k]))
     bare = {**known, "candidates": "", "budget": ""}
     changed: dict[str, Any] = {}
-    if arm.candidates == 1 and arm.algorithm == POOL:  # no search, so nothing but the final one
+    if not arm.searched:  # so nothing is made but the final one
         changed = {"steps": arm.final_steps or arm.steps, "final_steps": None}
     line = NAMED.sub(lambda m: str(bare[m[1]]), arm.line or arm.name).strip(" ,×")
     name = NAMED.sub(lambda m: str(known[m[1]]), arm.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,12 +51,15 @@ class Unit:
 
 
 class Campaign:
-    """An experiment, everything about it checked that can be without loading weights."""
+    """An experiment, everything about it checked that can be without loading weights;
+    ``known``: its prompts, where they are known already."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, known: Sequence[Prompt] | None = None) -> None:
         self.experiment = experiment
         arms = settings(experiment)
         self._model = arms[0].model
+        if known is not None:
+            self.prompts = list(known)
         self.arms = [self._sized(arm) if _joint(arm) else arm for arm in arms]
         self.groups = groups(self.arms)
         folders = [group.name for group in self.groups]
@@ -73,6 +76,24 @@ class Campaign:
             need = NEEDS[name][0]
             if not getattr(measure, need):
                 raise ConfigError(f"{name} needs measure.{need}, the name of a verifier; add it")
+
+    @classmethod
+    def stored(cls, folder: Path) -> Campaign:
+        """The experiment of a folder, with the prompts that it had; StoreError where there is
+        none, or another version's."""
+        content = stored(folder)
+        version = content["versions"].get("noisesearch")
+        if version != __version__:
+            raise StoreError(
+                f"{folder} was made by noisesearch {version}, this is {__version__}, and their "
+                f"figures may differ; go on with: pip install noisesearch=={version}"
+            )
+        try:
+            known = [Prompt(text, group) for text, group in content["prompts"]]
+            found = Experiment.model_validate(content["experiment"])
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"{folder / SPEC} is not complete; restore it from a copy") from error
+        return cls(found, known)
 
     @cached_property
     def prompts(self) -> list[Prompt]:
@@ -319,9 +340,12 @@ def stored(folder: Path) -> dict[str, Any]:
     path = folder / SPEC
     try:
         content: dict[str, Any] = json.loads(path.read_text())
+        whole = isinstance(content, dict) and {"key", "versions", "experiment", "prompts"}
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{folder} holds no experiment ({SPEC} cannot be read); make one with: noisesearch "
             "run EXPERIMENT.toml --out DIR"
         ) from error
+    if not whole or not whole <= content.keys():
+        raise StoreError(f"{path} is not complete; restore it from a copy")
     return content

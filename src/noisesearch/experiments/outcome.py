@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +19,7 @@ from ..journal import replace
 from ..set_objectives import Rows
 from . import plot
 from .board import Board, Scored
-from .campaign import ARMS, REFERENCE, Campaign, Unit
+from .campaign import ARMS, REFERENCE, SPEC, Campaign, Unit
 from .set_metrics import Reference, Sample
 from .verdicts import TEST, Judged, Verdict, judged, overall
 
@@ -50,15 +51,7 @@ class Outcome:
 
 def outcome(campaign: Campaign, folder: Path) -> Outcome:
     """Everything read off the folder, no model loaded; StoreError where runs are not done."""
-    found = {unit.name: _unit(folder, unit) for unit in campaign.units}
-    arms = [_scored(campaign, name, folder, found) for name in (a.name for a in campaign.arms)]
-    reference = Reference()
-    if (folder / REFERENCE).exists():
-        with np.load(folder / REFERENCE, allow_pickle=False) as of:
-            reference = Reference(of["mean"], of["covariance"],
-                                  of.get("features"))  # fmt: skip
-    measure = campaign.experiment.measure
-    board = Board(arms, measure.sets, reference)
+    board = _board(campaign, folder, campaign.units)
 
     @cache
     def candidates(arm: str) -> Mapping[str, Rows]:
@@ -67,6 +60,39 @@ def outcome(campaign: Campaign, folder: Path) -> Outcome:
         return {part: np.concatenate([one[part] for one in many]) for part in many[0]}
 
     return Outcome(campaign, board, judged(campaign.experiment.claims, board, candidates))
+
+
+def so_far(campaign: Campaign, folder: Path) -> Outcome:
+    """Of what is done of an experiment, as far as its arms can be compared. Nothing is decided:
+    who looks until a claim holds will see it hold. StoreError where no arm is done."""
+    units = comparable(campaign.units, [u for u in campaign.units if done(folder, u)])
+    if not units:
+        raise StoreError(
+            f"{folder} has no result yet: none of its {len(campaign.units)} runs is finished; go "
+            f"on with: {again(folder)} --out {folder}"
+        )
+    return Outcome(campaign, _board(campaign, folder, units), ())
+
+
+def comparable(every: Sequence[Unit], finished: Sequence[Unit]) -> list[Unit]:
+    """The finished ones that are of the same images: those of the seeds that all arms have, or
+    of the first seed. Sets are of all seeds at once, so they stand beside the others at the end.
+    """
+    there = {unit.name for unit in finished}
+    lacking = {unit.seed for unit in every if not unit.joint and unit.name not in there}
+    seeds = {unit.seed for unit in every} - lacking or {every[0].seed}
+    single = [unit for unit in finished if not unit.joint and unit.seed in seeds]
+    sets = [unit for unit in finished if unit.joint]
+    return single if single and lacking else [*single, *sets]
+
+
+def done(folder: Path, unit: Unit) -> bool:
+    return (folder / "runs" / unit.name / ARMS).exists()
+
+
+def again(folder: Path) -> str:
+    """The command that runs the experiment of a folder, but for where."""
+    return f"noisesearch run {shlex.quote(str(folder / SPEC))}"
 
 
 def write(found: Outcome, folder: Path) -> None:
@@ -82,6 +108,19 @@ def write(found: Outcome, folder: Path) -> None:
         replace(folder / "pictures.png", plot.rows(pictures))
 
 
+def _board(campaign: Campaign, folder: Path, units: Sequence[Unit]) -> Board:
+    """The arms that some runs are of."""
+    found = {unit.name: _unit(folder, unit) for unit in units}
+    named = {arm.name for unit in units for arm in unit.group.arms}
+    arms = [_scored(campaign, arm.name, found) for arm in campaign.arms if arm.name in named]
+    reference = Reference()
+    if (folder / REFERENCE).exists():
+        with np.load(folder / REFERENCE, allow_pickle=False) as of:
+            reference = Reference(of["mean"], of["covariance"],
+                                  of.get("features"))  # fmt: skip
+    return Board(arms, campaign.experiment.measure.sets, reference)
+
+
 def _unit(folder: Path, unit: Unit) -> dict[str, Any]:
     path = folder / "runs" / unit.name / ARMS
     try:
@@ -95,12 +134,10 @@ def _unit(folder: Path, unit: Unit) -> dict[str, Any]:
     return content
 
 
-def _scored(
-    campaign: Campaign, name: str, folder: Path, found: Mapping[str, Mapping[str, Any]]
-) -> Scored:
+def _scored(campaign: Campaign, name: str, found: Mapping[str, Mapping[str, Any]]) -> Scored:
     """An arm's winners over all its runs, condition by condition and seed by seed."""
     arm = next(a for a in campaign.arms if a.name == name)
-    units = [found[u.name] for u in campaign.units if arm in u.group.arms]
+    units = [found[u.name] for u in campaign.units if arm in u.group.arms and u.name in found]
     pairs = [(row, unit) for unit in units for row in unit["arms"][name]]
     # Python's sort is stable: within a condition the seeds stay in their order.
     pairs.sort(key=lambda pair: pair[0]["condition"])
@@ -133,19 +170,24 @@ def _grouped(columns: Mapping[str, Rows], of: Sequence[str]) -> dict[str, Rows]:
             for part, values in columns.items() for kind in kinds}  # fmt: skip
 
 
+def pictures(campaign: Campaign, folder: Path, count: int) -> dict[str, list[Path]]:
+    """Of each arm that is done under the first seed: a sample of each of the first conditions."""
+    found: dict[str, list[Path]] = {}
+    for unit in campaign.units:
+        if unit.seed != campaign.experiment.seed or not done(folder, unit):
+            continue
+        samples = folder / "runs" / unit.name / "samples"
+        for name, rows in _unit(folder, unit)["arms"].items():
+            first = {row["condition"]: row["key"] for row in reversed(rows)}
+            found[name] = [samples / f"{first[i]}.png" for i in range(count) if i in first]
+    return {arm.name: found[arm.name] for arm in campaign.arms if arm.name in found}
+
+
 def _winners(campaign: Campaign, folder: Path, count: int) -> Sequence[plot.PictureRow]:
-    """Of the first conditions, under the first seed: a picture of each arm."""
-    units = {a.name: u for u in reversed(campaign.units) for a in u.group.arms}
-    shown: list[plot.PictureRow] = []
-    for index, text in enumerate(campaign.texts[:count]):
-        row: list[tuple[str, Path]] = []
-        for arm in campaign.arms:
-            unit = units[arm.name]
-            content = json.loads((folder / "runs" / unit.name / ARMS).read_text())
-            key = next(r["key"] for r in content["arms"][arm.name] if r["condition"] == index)
-            row.append((arm.name, folder / "runs" / unit.name / "samples" / f"{key}.png"))
-        shown.append((text, row))
-    return shown
+    """Of the first conditions: a picture of each arm."""
+    columns = pictures(campaign, folder, count).items()
+    return [(text, [(name, paths[i]) for name, paths in columns])
+            for i, text in enumerate(campaign.texts[:count])]  # fmt: skip
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -49,7 +49,8 @@ def reproduction(
         raise unknown("experiment", name, ids())
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
-    content = {**at_scale(read(SPECS / f"{name}.toml"), scale), **(sizes or {})}
+    spec = at_scale(read(SPECS / f"{name}.toml"), scale)
+    content = {**spec, "id": name, "scale": scale, **(sizes or {})}
     return experiment(smaller(content) if trial else content, assets)
 
 

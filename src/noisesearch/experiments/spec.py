@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -90,9 +91,12 @@ class Experiment(Closed):
 
     ``prompts`` may be a table: prompts by group, whose columns are reported by group too.
     ``assets``: what the user may have to give (files, hub ids), by the name that ``$NAME`` in
-    other settings stands for; those that are "" have to be given.
+    other settings stands for; those that are "" have to be given. ``id`` and ``scale``: which of
+    the paper's experiments it is.
     """
 
+    id: str = ""
+    scale: str = ""
     summary: str
     question: str = ""
     finding: str = ""
@@ -113,9 +117,11 @@ class Experiment(Closed):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; ConfigError with its line where it is none."""
+    """The tables of a TOML file, or of the experiment.json of an experiment's folder; ConfigError
+    with its line where it is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return _stored(path, text) if path.suffix == ".json" else tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ConfigError(
@@ -123,6 +129,18 @@ def read(path: Path) -> dict[str, Any]:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"experiment {path} is not TOML: {error}") from error
+
+
+def _stored(path: Path, text: str) -> dict[str, Any]:
+    """What a folder's own file says of the experiment that was run there."""
+    try:
+        found: dict[str, Any] = json.loads(text)["experiment"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path} holds no experiment; give a TOML file, or the experiment.json of a folder "
+            "that `noisesearch run` or `reproduce` made"
+        ) from error
+    return found
 
 
 def experiment(content: Mapping[str, Any], assets: Mapping[str, str] | None = None) -> Experiment:

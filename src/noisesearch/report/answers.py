@@ -92,11 +92,11 @@ def _cost(reading: Reading, cost: Cost) -> str:
     each = "" if searches == 1 else f" ({cost.nfe / searches:,.0f} a prompt)"
     return (
         f"{counted(round(cost.nfe), 'evaluation')} of the denoiser{each}{times}; "
-        f"{counted(candidates, 'candidate')} in {_clock(cost.seconds)}."
+        f"{counted(candidates, 'candidate')} in {clock(cost.seconds)}."
     )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.3g} seconds"
     return f"{seconds / 60:.3g} minutes" if seconds < 7200 else f"{seconds / 3600:.3g} hours"

@@ -22,22 +22,36 @@ function extent(numbers, room = 0.06) {
   return [low - more, high + more];
 }
 
-/** An empty chart of a width, with axes; x and y give pixels. */
+/** Round numbers between low and high, each a few times the one before. */
+function decades(low, high) {
+  const found = [];
+  for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10) {
+    found.push(...[1, 2, 5].map((n) => n * power).filter((n) => n >= low && n <= high));
+  }
+  return found;
+}
+
+/** An empty chart of a width, with axes; x and y give pixels, x by its logarithm with labels.log. */
 function axes(width, height, xs, ys, labels) {
+  const left = labels.left ?? MARGIN.left;
   const right = width - MARGIN.right, bottom = height - MARGIN.bottom;
-  const x = (n) => MARGIN.left + ((n - xs[0]) / (xs[1] - xs[0])) * (right - MARGIN.left);
+  const of = labels.log ? Math.log : (n) => n;
+  const x = (n) => left + ((of(n) - of(xs[0])) / (of(xs[1]) - of(xs[0]))) * (right - left);
   const y = (n) => bottom - ((n - ys[0]) / (ys[1] - ys[0])) * (bottom - MARGIN.top);
   const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": labels.about });
-  for (const n of ticks(...ys)) {
-    svg.append(make("line", { class: "grid", x1: MARGIN.left, x2: right, y1: y(n), y2: y(n) }),
-      make("text", { x: MARGIN.left - 7, y: y(n) + 4, "text-anchor": "end" }, shown(Number(n.toPrecision(6)))));
+  for (const n of ys === null ? [] : ticks(...ys)) {
+    svg.append(make("line", { class: "grid", x1: left, x2: right, y1: y(n), y2: y(n) }),
+      make("text", { x: left - 7, y: y(n) + 4, "text-anchor": "end" }, shown(Number(n.toPrecision(6)))));
   }
-  for (const n of ticks(...xs)) {
+  let last = -Infinity;
+  for (const n of labels.log ? decades(...xs) : ticks(...xs)) {
+    if (x(n) - last < 34) continue; // no number over another
+    last = x(n);
     svg.append(make("text", { x: x(n), y: bottom + 16, "text-anchor": "middle" }, shown(Number(n.toPrecision(6)))));
   }
   svg.append(make("text", { x: right, y: height - 3, "text-anchor": "end" }, labels.x));
-  if (labels.y) svg.append(make("text", { x: MARGIN.left, y: height - 3 }, `↑ ${labels.y}`));
-  return { svg, x, y, bottom, right };
+  if (labels.y) svg.append(make("text", { x: left, y: height - 3 }, `↑ ${labels.y}`));
+  return { svg, x, y, left, bottom, right };
 }
 
 /** Many points as one path, so that thousands are as quick as ten. */

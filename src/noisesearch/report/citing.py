@@ -40,6 +40,12 @@ VERIFIERS = {
     "imagenet-lite": ("tan2019efficientnet",),
     "faces": ("zhang2016joint",),
 }
+SETS = {
+    "frechet": ("heusel2017gans",),
+    "inception-score": ("salimans2016improved",),
+    "precision": ("kynkaanniemi2019improved",),
+    "recall": ("kynkaanniemi2019improved",),
+}
 WORLDS = ("shapes", "fashion")  # whose verifiers are networks of our own in others' roles
 
 
@@ -51,16 +57,23 @@ class Citations:
     remarks: tuple[str, ...]
 
 
-def citations(spec: RunSpec) -> Citations:
+def citations(
+    specs: Sequence[RunSpec], measured: Sequence[str] = (), sets: Sequence[str] = ()
+) -> Citations:
+    """Of one run or of several; of an experiment's, beside them, the verifiers that only
+    ``measured`` what came out, and its figures of ``sets``."""
     keys = [METHOD]
     remarks: list[str] = []
-    world = spec.model.partition("-")[0] in WORLDS
-    models = [of for pattern, of in MODELS if re.search(pattern, spec.model.lower())]
-    keys += models[0] if models else ()
-    if not models and not world:
-        remarks.append(f"The model {spec.model} is not known here: cite it as its makers ask.")
-    kinds = list(dict.fromkeys(written(v)[0] for v in (*spec.verifiers, *spec.watch)))
-    roles = model_of(spec.model).verifiers if world else {}
+    roles: dict[str, str] = {}
+    for model in dict.fromkeys(spec.model for spec in specs):
+        world = model.partition("-")[0] in WORLDS
+        known = [of for pattern, of in MODELS if re.search(pattern, model.lower())]
+        keys += known[0] if known else ()
+        if not known and not world:
+            remarks.append(f"The model {model} is not known here: cite it as its makers ask.")
+        roles |= model_of(model).verifiers if world else {}
+    used = (v for spec in specs for v in (*spec.verifiers, *spec.watch))
+    kinds = list(dict.fromkeys(written(v)[0] for v in (*used, *measured)))
     if ours := [kind for kind in kinds if kind in roles]:
         remarks.append(
             f"Of noisesearch's own, in the roles of published ones, which are not to be cited for "
@@ -69,9 +82,9 @@ def citations(spec: RunSpec) -> Citations:
     keys += [key for kind in kinds if kind not in roles for key in VERIFIERS.get(kind, ())]
     if unknown := [kind for kind in kinds if kind not in roles and kind not in VERIFIERS]:
         remarks.append(f"Without an entry here, to be cited as they ask: {', '.join(unknown)}.")
-    form = set_form(spec.objective)
-    if form is not None and form.kind == "frechet":
-        keys.append("heusel2017gans")
+    forms = (set_form(spec.objective) for spec in specs)
+    figures = (*sets, *(form.kind for form in forms if form is not None))
+    keys += [key for figure in figures for key in SETS.get(figure, ())]
     entries = _entries()
     found = [entries[key] for key in dict.fromkeys(keys)]
     return Citations("\n\n".join([*found, _own()]), tuple(remarks))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,11 +49,16 @@ class Cost:
     bars: Sequence[Bar]
 
 
-def cost(reading: Reading) -> Cost:
-    ledgers = [s.result["ledger"] for s in reading.searches]
+def spent(searches: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], float]:
+    """The ledgers of a run's searches, as winners.json has them, summed; and its seconds."""
+    ledgers = [of["ledger"] for of in searches]
     sums = total({k: v for k, v in of.items() if k != "seconds"} for of in ledgers)
     # The clock is the run's, and each search says the same.
-    seconds = max((of["seconds"] for of in ledgers), default=0.0)
+    return sums, max((of["seconds"] for of in ledgers), default=0.0)
+
+
+def cost(reading: Reading) -> Cost:
+    sums, seconds = spent(s.result for s in reading.searches)
     return Cost(
         sums["nfe"],
         sums["baseline"]["nfe"],

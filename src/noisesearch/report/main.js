@@ -1,4 +1,4 @@
-// The page as a whole: pairs of all prompts, curves, sets, tables, keys.
+// The page of a run as a whole: pairs of all prompts, curves, sets, keys.
 
 const pairs = document.getElementById("pairs");
 
@@ -44,38 +44,6 @@ function fillSets() {
     make("div", {}, make("p", {}, `With search: ${shown(sets.winner)}`), grid(sets.with))));
 }
 
-/** Columns sort by a press on their heads. */
-function sortable(table) {
-  table.querySelectorAll("thead th").forEach((head, column) => {
-    const button = make("button", { type: "button" }, ...head.childNodes);
-    head.append(button);
-    button.addEventListener("click", () => {
-      const up = head.getAttribute("aria-sort") !== "ascending";
-      table.querySelectorAll("thead th").forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const text = (row) => row.cells[column].textContent.trim();
-      const value = (row) => Number.parseFloat(text(row).replaceAll(",", ""));
-      const rows = [...table.tBodies[0].rows];
-      const numeric = rows.some((row) => !Number.isNaN(value(row)));
-      const before = (a, b) => (numeric ? (value(a) || 0) - (value(b) || 0) : text(a).localeCompare(text(b)));
-      table.tBodies[0].append(...rows.sort((a, b) => (up ? 1 : -1) * before(a, b)));
-    });
-  });
-}
-
-document.addEventListener("click", (event) => {
-  const button = event.target.closest(".copy");
-  if (!button) return;
-  const text = button.parentElement.querySelector("code").textContent;
-  navigator.clipboard.writeText(text).then(() => { button.textContent = "Copied"; }, () => { button.textContent = "Select and copy"; });
-});
-
-document.getElementById("theme").addEventListener("click", () => {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-});
-
 document.addEventListener("keydown", (event) => {
   const step = { j: 1, k: -1 }[event.key];
   if (!step || dialog.open || event.target.matches("input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -83,7 +51,6 @@ document.addEventListener("keydown", (event) => {
   if (next >= 0 && next < overview.searches.length) showPrompt(next);
 });
 
-document.querySelectorAll("table.sortable").forEach(sortable);
 fillCurves();
 fillSets();
 if (pairs) {

@@ -1,0 +1,131 @@
+"""An experiment's folder: what is done of it, its figures, what its arms and runs cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError
+from ..experiments import outcome
+from ..experiments.campaign import Campaign, Unit
+from ..run import stored_results
+from ..spec import RunSpec
+from ..store import read_spec
+from .cost import spent
+
+TABLE = "table.json"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run: the arms that are read off it, how far it is (done, begun, not begun), what was
+    counted as it ran, and its spec; of one that has no result yet nothing was counted."""
+
+    name: str
+    seed: int | None  # None: all at once
+    arms: tuple[str, ...]
+    state: str
+    nfe: int = 0
+    seconds: float = 0.0
+    spec: RunSpec | None = None
+
+
+@dataclass(frozen=True)
+class Bill:
+    """An arm's own cost of an image; ``seconds``: at the pace of the runs it is read off, which
+    it shares with other arms; None where their clock told nothing."""
+
+    arm: str
+    images: int
+    nfe: float
+    forwards: float
+    gflops: float
+    seconds: float | None
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """``content``: as table.json has it, of the arms that there are."""
+
+    folder: Path
+    campaign: Campaign
+    content: Mapping[str, Any]
+    runs: Sequence[Ran]
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing
+
+    @property
+    def missing(self) -> list[Ran]:
+        return [run for run in self.runs if run.state != "done"]
+
+    @property
+    def arms(self) -> Sequence[Mapping[str, Any]]:
+        found: Sequence[Mapping[str, Any]] = self.content["arms"]
+        return found
+
+    @property
+    def lacking(self) -> list[str]:
+        """Arms that there are no figures of yet."""
+        there = {row["arm"] for row in self.arms}
+        return [arm.name for arm in self.campaign.arms if arm.name not in there]
+
+    @property
+    def specs(self) -> list[RunSpec]:
+        return [run.spec for run in self.runs if run.spec is not None]
+
+    @cached_property
+    def bills(self) -> list[Bill]:
+        return [self._bill(row) for row in self.arms]
+
+    def _bill(self, row: Mapping[str, Any]) -> Bill:
+        runs = [run for run in self.runs if row["arm"] in run.arms and run.state == "done"]
+        nfe, seconds = sum(run.nfe for run in runs), sum(run.seconds for run in runs)
+        pace = seconds / nfe if nfe and seconds else None
+        return Bill(
+            row["arm"], row["images"], row["nfe"], row["forwards"], row["gflops"],
+            None if pace is None else pace * row["nfe"], tuple(run.name for run in runs),
+        )  # fmt: skip
+
+
+def read(folder: Path) -> Examined:
+    """Everything a report says of an experiment, no model loaded; StoreError where no arm is done,
+    or another version made it."""
+    campaign = Campaign.stored(folder)
+    runs = [_ran(folder, unit) for unit in campaign.units]
+    if any(run.state != "done" for run in runs):
+        return Examined(folder, campaign, outcome.so_far(campaign, folder).json(), runs)
+    return Examined(folder, campaign, _table(campaign, folder), runs)
+
+
+def _table(campaign: Campaign, folder: Path) -> dict[str, Any]:
+    """table.json of a finished experiment; written where the process ended before that."""
+    try:
+        content: dict[str, Any] = json.loads((folder / TABLE).read_text())
+        return content
+    except (OSError, ValueError):
+        found = outcome.outcome(campaign, folder)
+        outcome.write(found, folder)
+        return found.json()
+
+
+def _ran(folder: Path, unit: Unit) -> Ran:
+    path = folder / "runs" / unit.name
+    seed = None if unit.joint else unit.seed
+    arms = tuple(arm.name for arm in unit.group.arms)
+    if not (path / "spec.json").exists():
+        return Ran(unit.name, seed, arms, "not begun")
+    spec = RunSpec.read(read_spec(path), path)
+    state = "done" if outcome.done(folder, unit) else "begun"
+    try:
+        sums, seconds = spent(stored_results(path)["searches"])
+    except StoreError:  # stopped before its first result
+        return Ran(unit.name, seed, arms, state, spec=spec)
+    nfe = sums["physical"]["nfe"] if sums else 0
+    return Ran(unit.name, seed, arms, state, nfe, seconds, spec)
