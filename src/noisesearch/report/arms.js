@@ -28,7 +28,8 @@ function told(i, column, kind) {
 /** A chart whose arms are gone through by pointer and arrow keys; `draw(width)` gives a chart and
  * the places [arm, x, y] of its marks. */
 function armChart(title, note, column, kind, draw) {
-  const words = make("p", { class: "told" });
+  const hint = "Point at an arm, or go from one to the next with the arrow keys.";
+  const words = make("p", { class: "told" }, hint);
   const figure = make("figure", { class: "chart" }, make("figcaption", {}, title, make("span", {}, note)), words);
   const here = make("circle", { class: "here", r: 8, visibility: "hidden" });
   let places = [];
@@ -41,7 +42,7 @@ function armChart(title, note, column, kind, draw) {
       here.setAttribute("cx", place[1]);
       here.setAttribute("cy", place[2]);
     }
-    words.textContent = i === null ? "" : told(i, column, kind);
+    words.textContent = i === null ? hint : told(i, column, kind);
   }
 
   watchWidth(figure, () => {

@@ -45,13 +45,11 @@ def _found(of: Examined) -> str:
     if not total:
         return "Nothing was claimed beforehand, so nothing is decided; the figures are below."
     verdicts = [claim["verdict"] for claim in of.content["claims"]]
+    if total > 1 and len(set(verdicts)) == 1:
+        return f"All {total} claims {_plural(verdicts[0], total)}."
     each = ", ".join(f"{verdicts.count(v)} {_plural(v, verdicts.count(v))}"
                      for v in dict.fromkeys(verdicts))  # fmt: skip
-    whole = {
-        "holds": "It holds", "does not hold": "It does not hold",
-        "cannot be told": "It cannot be told",
-    }[of.content["verdict"]]  # fmt: skip
-    return f"{whole}: of {counted(total, 'claim')} {each}."
+    return f"Of {counted(total, 'claim')} {each}."
 
 
 def _plural(verdict: str, count: int) -> str:
@@ -96,7 +94,9 @@ def _trust(of: Examined) -> Iterator[Remark]:
             True,
         )
     searched = {part for spec in of.specs for part in spec.scales}
-    measured = dict.fromkeys(column.partition(" [")[0] for column in of.content["columns"])
+    # Figures of sets are left out: a search for a set may be by one of them.
+    single = [c for c in of.content["columns"] if c not in of.campaign.experiment.measure.sets]
+    measured = dict.fromkeys(column.partition(" [")[0] for column in single)
     if held := [column for column in measured if column not in searched]:
         yield Remark(
             f"No arm searched by {', '.join(held)}, so what only a searched verifier likes does "
@@ -105,8 +105,8 @@ def _trust(of: Examined) -> Iterator[Remark]:
         )
     else:
         yield Remark(
-            "Every column is a verifier that some arm searched by, so nothing here tells a better "
-            "picture from one that only its own verifier likes.",
+            "Every verifier that measures is one that some arm searched by, so nothing here tells "
+            "a better picture from one that only its own verifier likes.",
             None,
         )
     if len(of.content["claims"]) > 1:

@@ -5,23 +5,38 @@ const detail = document.getElementById("detail");
 let axis = "NFE";
 let chosen = 0;
 
-/** A row of what was best after 1, 2, 4, 8, … candidates. */
+/** What was best of the first 1, 2, 4, 8, … that the search made: [candidate, of how many at first
+ * and at last], and the winner; without those that are no search. */
 function milestones(data) {
+  const plain = new Set(data.unsearched.map(([i]) => i));
+  const apart = data.kinds.includes("d"); // what is searched are drafts, and the baseline is none
+  const own = [...data.keys.keys()].filter((i) => "sd".includes(data.kinds[i]) || (i === data.base && !apart));
+  const values = data.numbers[OBJECTIVE] ?? [];
   const found = [];
-  for (let size = 1; size < 2 * data.keys.length; size *= 2) {
-    const best = data.bests.filter((i) => i < size).at(-1);
-    if (best !== undefined && best !== found.at(-1)) found.push(best);
-  }
+  let best = null;
+  own.forEach((i, before) => {
+    if ((values[i] ?? null) !== null && (best === null || values[i] > values[best])) best = i;
+    const size = before + 1;
+    if (best === null || plain.has(best) || (Math.log2(size) % 1 && size < own.length)) return;
+    if (best === found.at(-1)?.[0]) found.at(-1)[2] = size;
+    else found.push([best, size, size]);
+  });
   const winner = data.wins[0];
-  return found.includes(winner) ? found : [...found, winner];
+  const there = plain.has(winner) || found.some(([i]) => i === winner);
+  return there ? found : [...found, [winner, own.length, own.length]];
 }
 
-function milestoneRow(data) {
-  const cards = milestones(data).map((best) => make("button", { type: "button", onclick: () => openCandidate(data, best) },
-    picture(pictureOf(data, best), sentence(data, best)),
-    make("span", {}, best === data.base ? "baseline" : best === data.wins[0] ? "winner" : `candidate ${best + 1}`),
-    make("br"), make("span", { class: "small" }, `${shown(data.nfe[best])} NFE`)));
-  return make("div", { class: "row" }, ...cards);
+/** As in the paper's figures: one noise in more and more steps, then more and more search. */
+function paperRow(data) {
+  const card = (i, name, words) => make("button", { type: "button", onclick: () => openCandidate(data, i) },
+    picture(pictureOf(data, i), sentence(data, i)), make("span", {}, name), make("br"), make("span", { class: "small" }, words));
+  const left = data.unsearched.map(([i, words]) => card(i, words, i !== data.base ? "the same noise" : i === data.wins[0] ? "baseline, kept" : "baseline"));
+  const right = milestones(data).map(([i, first, last]) =>
+    card(i, i === data.wins[0] ? "winner" : `best of ${first === last ? first : `${first} to ${last}`}`, `${shown(data.nfe[i])} NFE`));
+  const divide = left.length && right.length ? [make("span", { class: "divide", "aria-hidden": "true" })] : [];
+  return left.length + right.length < 2 ? []
+    : [make("h3", {}, data.unsearched.length > 1 ? "More steps on the left, more search on the right" : "More search to the right: the best so far by value, and the winner"),
+      make("div", { class: "row" }, ...left, ...divide, ...right)];
 }
 
 function strip(data) {
@@ -136,7 +151,7 @@ function showPrompt(i) {
     make("h2", {}, `“${pair.name}”`),
     ...(overview.searches.length > 1 ? [chooser(i)] : []),
     large(data, pair), ...more(data),
-    ...(data.bests.length > 1 ? [make("h3", {}, "More search to the right: the best so far by value, and the winner"), milestoneRow(data)] : []),
+    ...paperRow(data),
     make("h3", {}, "Every candidate’s scores"), ...charts(data),
     ...against(data),
     ...(drawn ? [make("h3", {}, "What was made from what"), drawn] : []),

@@ -72,6 +72,14 @@ class Searched:
     def winner(self) -> Candidate:
         return self.winners[0]
 
+    def unsearched(self) -> list[int]:
+        """Indices of the baseline's noise, sampled in few steps and in more; the baseline last."""
+        base = self.baseline.trajectory
+        found = [i for i, c in enumerate(self.candidates)
+                 if _plain(c.trajectory) and c.trajectory.noise == base.noise]  # fmt: skip
+        last = self.index[base.key]
+        return sorted(found, key=lambda i: (i == last, self.candidates[i].trajectory.steps))
+
     def bests(self) -> list[int]:
         """Indices of the complete candidates that were better than all before them; drafts that
         were looked at beside are none."""

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..trajectory import FULL, Trajectory
 from .again import command, in_words, recipe
-from .answers import answers
+from .answers import answers, counted
 from .citing import citations
 from .cost import cost
 from .gains import VALUE, curves, gains, number_of
@@ -107,6 +108,12 @@ def _sets(reading: Reading) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
+def _steps(trajectory: Trajectory) -> str:
+    if trajectory.quality != FULL:
+        return f"draft {trajectory.quality}"
+    return counted(trajectory.steps, "step")
+
+
 def _block(reading: Reading, search: Searched, linked: bool) -> dict[str, Any]:
     """All candidates of a condition, in columns."""
     candidates = search.candidates
@@ -127,6 +134,7 @@ def _block(reading: Reading, search: Searched, linked: bool) -> dict[str, Any]:
         "base": search.index[search.baseline.trajectory.key],
         "wins": [search.index[w.trajectory.key] for w in search.winners],
         "bests": search.bests(),
+        "unsearched": [[i, _steps(candidates[i].trajectory)] for i in search.unsearched()],
         "front": [] if front is None
         else [whole[i] for i in front.front([candidates[i].reply for i in whole])],
         "unmet": search.result.get("unmet", []),
