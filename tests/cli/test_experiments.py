@@ -39,7 +39,9 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
 
 
 def test_experiments_from_the_shell(tool: Tool) -> None:
-    plan, seen, ran, again, wrong, armless, arm, dear, other, unknown, listed = tool.batch(
+    (
+        plan, seen, ran, again, wrong, armless, arm, dear, other, unknown, listed, *reported
+    ) = tool.batch(
         ["run", "spec.toml", "--plan", "--json"],
         ["run", "spec.toml", "--plan"],
         ["run", "spec.toml", "--out", "out", "--json"],
@@ -51,6 +53,11 @@ def test_experiments_from_the_shell(tool: Tool) -> None:
         ["run", "spec.toml", "--seeds", "2", "--out", "out"],
         ["reproduce", "fig2"],
         ["list", "experiments", "--json"],
+        ["run", "out/experiment.json", "--out", "out"],
+        ["run", "nothing.json", "--out", "none"],
+        ["run", "out/table.json", "--out", "none"],
+        ["report", "out", "--json"],
+        ["report", "out/runs"],
     )
     assert plan.json()["nfe"] == 4 * 2 * 2  # of two prompts; the four candidates serve both arms
     assert [line.split()[-2] for line in seen.out.splitlines()[1:3]] == ["2", "8"]  # NFE an image
@@ -66,6 +73,12 @@ def test_experiments_from_the_shell(tool: Tool) -> None:
     other.refused("holds another experiment, which differs in seeds")
     unknown.refused("unknown experiment 'fig2'")
     assert not (tool.cwd / "none").exists()
+    same, lost, none, page, no_run = reported
+    assert table["verdict"] in same.out and "run 1 of" not in same.err
+    lost.refused("nothing.json cannot be read")
+    none.refused("out/table.json holds no experiment")
+    assert page.json()["report"] == "out/report.html" and page.err == ""
+    no_run.refused("out/runs is not a run")
     assert {"fig1", "table8"} <= {each["name"] for each in listed.json()}
     spec = json.loads((tool.cwd / "out" / "experiment.json").read_text())
     assert set(spec["versions"]) == {"noisesearch", "python", "torch", "numpy"}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,6 @@ from noisesearch.report import report
 from noisesearch.testing.made_up import made_up_run
 
 pytestmark = pytest.mark.slow
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="needs noisesearch[browser]")
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        pytest.skip("no Chromium here; install Debian's chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -65,26 +51,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def visit(browser: Any, pages: dict[str, Path]) -> Iterator[Callable[..., Any]]:
-    """Opens a report, and at the end says what its console held."""
-    said: list[str] = []
-    opened = []
+def visit(opened: Callable[..., Any], pages: dict[str, Path]) -> Callable[..., Any]:
+    """Opens a report by the name of its run."""
 
     def go(name: str, width: int = 1280, scheme: str = "light") -> Any:
-        page = browser.new_page(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
-        )
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(pages[name].as_uri())
+        page = opened(pages[name], width, scheme)
         page.wait_for_selector("#detail .chart svg")  # drawn when their width is known
-        opened.append(page)
         return page
 
-    yield go
-    for page in opened:
-        page.close()
-    assert said == []
+    return go
 
 
 EVERY = ("tree", "paths", "pareto", "drafts", "missing", "bounded", "set", "many")
@@ -92,17 +67,12 @@ EVERY = ("tree", "paths", "pareto", "drafts", "missing", "bounded", "set", "many
 
 @pytest.mark.parametrize("width", [360, 1280, 2200])
 @pytest.mark.parametrize("name", EVERY)
-def test_every_run_at_every_width(visit: Callable[..., Any], name: str, width: int) -> None:
+def test_every_run_at_every_width(
+    visit: Callable[..., Any], sound: Callable[[Any, int], None], name: str, width: int
+) -> None:
     page = visit(name, width, "dark" if width == 360 else "light")
     assert page.locator("#detail .chart svg").count() >= 1
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, "scrolls sideways"
-    nameless = """[...document.querySelectorAll("button, select, input, a, [tabindex='0']")]
-        .filter((e) => !(e.textContent.trim() || e.ariaLabel || e.labels?.length))
-        .map((e) => e.outerHTML.slice(0, 120))"""
-    assert page.evaluate(nameless) == []
-    assert page.locator("img:not([alt])").count() == 0
-    broken = "[...document.images].filter((i) => i.complete && !i.naturalWidth).length"
-    assert page.evaluate(broken) == 0
+    sound(page, width)
 
 
 def test_pointer(visit: Callable[..., Any]) -> None:
@@ -192,6 +162,12 @@ def test_what_runs_have(visit: Callable[..., Any]) -> None:
     assert sum(marks) > 0
     drafts = visit("drafts")
     assert drafts.locator("#detail .dots.draft").count() and drafts.locator(".ring").count()
+    assert drafts.get_by_text("More steps on the left, more search on the right").is_visible()
+    row = drafts.locator("#detail .row").first
+    names = row.locator("button span:first-of-type").all_inner_texts()
+    assert names[:2] == ["2 steps", "4 steps"] and len(names) > 2
+    assert row.evaluate("(of) => [...of.children].findIndex((e) => e.matches('.divide'))") == 2
+    assert "winner" in names[-1] or "kept" in row.locator("button").nth(1).inner_text()
     paths = visit("paths")
     assert paths.locator(".tree .edge").count() and paths.locator(".dots.preview").count()
     together = visit("set")

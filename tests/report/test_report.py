@@ -105,6 +105,23 @@ def test_what_was_made_from_what(runs: Callable[[str], Path]) -> None:
     assert finished[final.parent].kind == "draft"
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("zero-order", ["2 steps"]), ("finished", ["2 steps", "4 steps"]),
+     ("drafted", ["draft steps:2", "4 steps"])],
+)  # fmt: skip
+def test_steps_of_one_noise(runs: Callable[[str], Path], name: str, words: list[str]) -> None:
+    """Left in the row of pictures: the baseline's noise in fewer steps, and the baseline last."""
+    data = block(report(runs(name)).path.read_text(), 0)
+    assert [said for _, said in data["unsearched"]] == words
+    places = [i for i, _ in data["unsearched"]]
+    assert places[-1] == data["base"]
+    candidates = read(runs(name)).searches[0].candidates
+    assert len({candidates[i].trajectory.noise.key for i in places}) == 1
+    others = [c for i, c in enumerate(candidates) if i not in places]
+    assert candidates[places[0]].trajectory.noise not in {c.trajectory.noise for c in others}
+
+
 def test_gains(runs: Callable[[str], Path]) -> None:
     reading = read(runs("zero-order"))
     found = {g.part: g for g in gains(reading)}
@@ -254,12 +271,18 @@ def test_what_cannot_be_reported(runs: Callable[[str], Path], tmp_path: Path) ->
         report(tmp_path / "nothing")
     empty = tmp_path / "empty"
     empty.mkdir()
+    with pytest.raises(StoreError, match="is not a run"):
+        report(empty)
     shutil.copy(runs("pareto") / "spec.json", empty)
     with pytest.raises(StoreError, match=r"no winners yet.*noisesearch resume"):
         report(empty)
     (empty / "winners.json").write_text('{"run": "", "complete": false, "searches": []}')
     with pytest.raises(ConfigError, match="nothing to report"):
         report(empty)
+    (empty / "winners.json").write_text('{"searches": [')
+    with pytest.raises(StoreError, match=r"cannot be read.*noisesearch resume"):
+        report(empty)
+    assert not (empty / "report.html").exists()
     old = Path(shutil.copytree(runs("pareto"), tmp_path / "old"))
     spec = json.loads((old / "spec.json").read_text())
     (old / "spec.json").write_text(json.dumps({**spec, "version": "0.0.1"}))

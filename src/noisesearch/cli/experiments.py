@@ -120,7 +120,7 @@ def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool) -> No
         write({"folder": str(folder), **content}, True)
         return
     typer.echo(_said(content))
-    typer.echo(f"\nfigures: {folder / 'table.csv'}")
+    typer.echo(f"\nfigures: {folder / 'table.csv'}; as a page: noisesearch report {folder}")
 
 
 def _planned(content: dict[str, Any]) -> str:

@@ -144,5 +144,6 @@ def _ends(figure: Mapping[str, float | None] | None) -> list[float | None] | Non
 def _citations(found: Examined) -> Citations:
     measure = found.campaign.experiment.measure
     seen = [name for name in (*measure.columns, measure.eye, measure.classes) if name]
-    return citations(found.specs, expand(seen, model_of(found.campaign.arms[0].model)),
-                     measure.sets)  # fmt: skip
+    if "ensemble" in seen:  # only then is a model asked, which may lie where it is no more
+        seen = expand(seen, model_of(found.campaign.arms[0].model))
+    return citations(found.specs, seen, measure.sets)
