@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from noisesearch import registry
+from noisesearch.experiments import reproduction
 from noisesearch.tables import listed, summary
 
 FOLDER = Path(__file__).parent
@@ -98,9 +99,32 @@ def choosing() -> str:
     page = (FOLDER / "choosing.md").read_text("utf-8")
     for name, made in TABLES.items():
         begin, end = f"<!-- {name}, by docs/generate.py -->\n", f"<!-- end of {name} -->\n"
+    return with_tables("choosing", {"verifiers": judged, "budgets": doubled})
+
+
+def experiments() -> str:
+    """The page on experiments, with the table of the paper's."""
+    return with_tables("experiments", {"experiments": papers})
+
+
+def with_tables(name: str, tables: dict[str, Callable[[], str]]) -> str:
+    """A page by hand whose tables stand between marks."""
+    page = (FOLDER / f"{name}.md").read_text("utf-8")
+    for mark, made in tables.items():
+        begin, end = f"<!-- {mark}, by docs/generate.py -->\n", f"<!-- end of {mark} -->\n"
         before, _, rest = page.partition(begin)
         page = f"{before}{begin}\n{made()}\n{end}{rest.partition(end)[2]}"
     return page
+
+
+def papers() -> str:
+    """The paper's experiments, as their specs have them."""
+    rows = []
+    for name in reproduction.ids():
+        of = reproduction.at_scale(reproduction.read(reproduction.SPECS / f"{name}.toml"),
+                                   "embedded")  # fmt: skip
+        rows.append((f"`{name}`", of["question"], of["summary"], f"{of['minutes']:g}"))
+    return table(("id", "question", "what is run", "minutes"), rows)
 
 
 def judged() -> str:
@@ -182,6 +206,7 @@ TABLES = {"verifiers": judged, "budgets": doubled, "algorithms": sided}  # of ch
 PAGES: dict[str, Callable[[], str]] = {
     "algorithms.md": algorithms,
     "choosing.md": choosing,
+    "experiments.md": experiments,
     "names.md": names,
     "commands.md": commands,
 }

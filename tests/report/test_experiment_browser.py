@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Experiments with a plot, without one and with groups, and one that was stopped."""
+    """Experiments with a plot, with groups and none, without a common figure, and stopped."""
     base = tmp_path_factory.mktemp("experiments")
     done = finished(base)
     arms = [{"name": "none", "candidates": 1, "steps": 2},
@@ -28,7 +28,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     stopped = base / "stopped"
     campaign(base).begin(stopped)
     shutil.copytree(done / "runs" / "random-8-seed0", stopped / "runs" / "random-8-seed0")
-    folders = {"plot": done, "grouped": grouped, "stopped": stopped}
+    apart = finished(base, "apart", plot={}, claims=[], seeds=1, measure={}, arms=[
+        {"name": name, "verifier": f"{base}/two.py:{name}", "candidates": 2, "steps": 2}
+        for name in ("light", "dark")])  # fmt: skip
+    folders = {"apart": apart, "plot": done, "grouped": grouped, "stopped": stopped}
     return {name: report(folder).path for name, folder in folders.items()}
 
 
@@ -36,7 +39,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def visit(opened: Callable[..., Any], pages: dict[str, Path]) -> Callable[..., Any]:
     def go(name: str, width: int = 1280, scheme: str = "light") -> Any:
         page = opened(pages[name], width, scheme)
-        page.wait_for_selector("#column .chart svg")  # drawn when their width is known
+        if name != "apart":
+            page.wait_for_selector("#column .chart svg")  # drawn when their width is known
         return page
 
     return go
@@ -44,7 +48,7 @@ def visit(opened: Callable[..., Any], pages: dict[str, Path]) -> Callable[..., A
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280, 2200])
-@pytest.mark.parametrize("name", ["plot", "grouped", "stopped"])
+@pytest.mark.parametrize("name", ["plot", "grouped", "stopped", "apart"])
 def test_every_page_at_every_width(
     visit: Callable[..., Any], sound: Callable[[Any, int], None], name: str, width: int,
     scheme: str,
@@ -52,7 +56,8 @@ def test_every_page_at_every_width(
     page = visit(name, width, scheme)
     sound(page, width)
     assert page.locator("#pictures .row img").count() > 0
-    assert page.locator("#lines .chart").count() == (0 if name == "grouped" else 1)
+    assert page.locator("#column .chart").count() == (name != "apart")
+    assert page.locator("#lines .chart").count() == (name in ("plot", "stopped"))
 
 
 def test_tables_sort_by_pointer_and_keyboard(visit: Callable[..., Any]) -> None:

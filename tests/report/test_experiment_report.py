@@ -98,7 +98,8 @@ def test_pictures_are_those_of_the_arms(done: Path) -> None:
     for path in sorted(done.glob("runs/*-seed0/arms.json")):
         for name, of in json.loads(path.read_text())["arms"].items():
             rows[name] = {row["condition"]: row["key"] for row in of}
-    shown = list(_shown(read(done), "", linked=True))
+    found = read(done)
+    shown = list(_shown(found, outcome.pictures(found.campaign, done, 8), "", linked=True))
     assert [text for text, _ in shown] == PROMPTS[:8]
     for number, (_, of) in enumerate(shown):
         search, alone = of

@@ -1,4 +1,4 @@
-"""`report`: a page about a run."""
+"""`report`: a page about a run or an experiment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def report(
     ] = "auto",
     json_: Json = False,
 ) -> None:
-    """Write one page about a run: what changed, how much, at what cost, and can it be trusted."""
+    """Write one page about a run or an experiment: what came out, at what cost, can I trust it."""
     from ..report import report as reported
 
     found = reported(folder, out, pictures)

@@ -69,7 +69,7 @@ def so_far(campaign: Campaign, folder: Path) -> Outcome:
     if not units:
         raise StoreError(
             f"{folder} has no result yet: none of its {len(campaign.units)} runs is finished; go "
-            f"on with: {again(folder)} --out {folder}"
+            f"on with: {resumption(folder)}"
         )
     return Outcome(campaign, _board(campaign, folder, units), ())
 
@@ -108,6 +108,11 @@ def write(found: Outcome, folder: Path) -> None:
         replace(folder / "pictures.png", plot.rows(pictures))
 
 
+def resumption(folder: Path) -> str:
+    """The command that goes on with it where it is."""
+    return f"{again(folder)} --out {shlex.quote(str(folder))}"
+
+
 def _board(campaign: Campaign, folder: Path, units: Sequence[Unit]) -> Board:
     """The arms that some runs are of."""
     found = {unit.name: _unit(folder, unit) for unit in units}
@@ -121,7 +126,7 @@ def _board(campaign: Campaign, folder: Path, units: Sequence[Unit]) -> Board:
     return Board(arms, campaign.experiment.measure.sets, reference)
 
 
-def _unit(folder: Path, unit: Unit) -> dict[str, Any]:
+def _arms(folder: Path, unit: Unit) -> dict[str, Any]:
     path = folder / "runs" / unit.name / ARMS
     try:
         content: dict[str, Any] = json.loads(path.read_text())
@@ -129,7 +134,13 @@ def _unit(folder: Path, unit: Unit) -> dict[str, Any]:
         raise StoreError(
             f"{folder} is not finished: {unit.name} has no {ARMS}; go on with the same command"
         ) from error
-    with np.load(path.with_name("seen.npz"), allow_pickle=False) as arrays:
+    return content
+
+
+def _unit(folder: Path, unit: Unit) -> dict[str, Any]:
+    """A run's arms, and the features of their winners."""
+    content = _arms(folder, unit)
+    with np.load(folder / "runs" / unit.name / "seen.npz", allow_pickle=False) as arrays:
         content["arrays"] = {name: np.asarray(arrays[name], np.float64) for name in arrays}
     return content
 
@@ -177,7 +188,7 @@ def pictures(campaign: Campaign, folder: Path, count: int) -> dict[str, list[Pat
         if unit.seed != campaign.experiment.seed or not done(folder, unit):
             continue
         samples = folder / "runs" / unit.name / "samples"
-        for name, rows in _unit(folder, unit)["arms"].items():
+        for name, rows in _arms(folder, unit)["arms"].items():
             first = {row["condition"]: row["key"] for row in reversed(rows)}
             found[name] = [samples / f"{first[i]}.png" for i in range(count) if i in first]
     return {arm.name: found[arm.name] for arm in campaign.arms if arm.name in found}

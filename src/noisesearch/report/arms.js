@@ -143,6 +143,7 @@ function fillLines() {
 }
 
 function fillColumn() {
+  if (!overview.columns.length) return; // arms of different verifiers, and nothing that measures all
   const box = make("div", {});
   const select = (choices) => make("select", { onchange: fill }, ...choices.map(([value, words]) => make("option", { value }, words)));
   const column = select(overview.columns.map((name) => [name, name]));

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..build import expand, model_of
-from ..experiments.outcome import again, pictures
+from ..experiments.outcome import again, pictures, resumption
 from ..experiments.page import cell
 from ..experiments.verdicts import TEST
 from ..statistics import Interval
@@ -22,7 +22,7 @@ from .rows import shelves
 from .thumbnails import PIXEL_ART, embedded, size
 
 SCRIPTS = ("base.js", "common.js", "chart.js", "arms.js")
-SHOWN = 8  # conditions whose pictures are shown
+SHOWN = 8  # conditions whose pictures are shown, if the spec draws no more
 SIDE = 224  # pixels of one
 
 
@@ -50,20 +50,22 @@ def page(folder: Path, path: Path, how: str) -> Page:
     found = read(folder)
     linked = how == "link"
     beside = _beside(folder, path)
-    shown = list(_shown(found, beside, linked))
+    paths = pictures(found.campaign, folder, _count(found))
+    shown = list(_shown(found, paths, beside, linked))
     return Page(
         filled(
             "experiment.html.j2", SCRIPTS, (), of=found, about=found.content,
-            findings=findings(found), shown=shown, pixelated=_pixelated(found), beside=beside,
+            findings=findings(found), shown=shown, pixelated=_pixelated(paths), beside=beside,
             links={run.name: _links(folder, run, beside) for run in found.runs},
             cell=cell, claim_figure=_figure, test=TEST, again=again(folder),
+            resumption=resumption(folder),
             citations=_citations(found), overview=_overview(found),
         ),
         linked,
         () if found.complete else (
             f"{folder} is not finished: {len(found.missing)} of its {len(found.runs)} runs are "
             f"missing, so the report is of {len(found.arms)} of {len(found.campaign.arms)} arms, "
-            f"and no claim is decided; go on with: {again(folder)} --out {folder}",
+            f"and no claim is decided; go on with: {resumption(folder)}",
         ),
     )  # fmt: skip
 
@@ -87,10 +89,15 @@ def _figure(claim: Mapping[str, Any]) -> str:
     return str(claim["why"]) if of is None else Interval(**of).text("+.4g")
 
 
-def _shown(found: Examined, beside: str, linked: bool) -> Iterator[tuple[str, list[Row]]]:
-    """The first conditions, each with its rows of pictures."""
-    count = min(SHOWN, len(found.campaign.prompts))
-    paths = pictures(found.campaign, found.folder, count)
+def _count(found: Examined) -> int:
+    """How many conditions have their pictures shown."""
+    return min(max(SHOWN, found.campaign.experiment.plot.images), len(found.campaign.prompts))
+
+
+def _shown(
+    found: Examined, paths: Mapping[str, Sequence[Path]], beside: str, linked: bool
+) -> Iterator[tuple[str, list[Row]]]:
+    """The first conditions, each with its rows of pictures; ``paths`` by arm."""
     costs = {bill.arm: bill.nfe for bill in found.bills if bill.arm in paths}
     every = shelves(found.campaign.arms, costs)
 
@@ -101,18 +108,18 @@ def _shown(found: Examined, beside: str, linked: bool) -> Iterator[tuple[str, li
         source = f"data:image/webp;base64,{stored}" if stored else None
         return Card(arm, costs[arm], file if linked and path.exists() else source, file)
 
-    for number, text in enumerate(found.campaign.texts[:count]):
+    for number, text in enumerate(found.campaign.texts[: _count(found)]):
         yield text, [Row(shelf.title if len(every) > 1 else "",
                          [card(arm, number) for arm in shelf.left],
                          [card(arm, number) for arm in shelf.right])
                      for shelf in every]  # fmt: skip
 
 
-def _pixelated(found: Examined) -> bool:
+def _pixelated(paths: Mapping[str, Sequence[Path]]) -> bool:
     """True where pictures are so small that they are enlarged without blur."""
-    files = pictures(found.campaign, found.folder, 1).values()
-    sizes = [of for paths in files for path in paths if (of := size(path)) is not None]
-    return bool(sizes) and max(map(max, sizes)) <= PIXEL_ART
+    sizes = (size(path) for of in paths.values() for path in of)
+    first = next((of for of in sizes if of is not None), None)
+    return first is not None and max(first) <= PIXEL_ART
 
 
 def _overview(found: Examined) -> dict[str, Any]:

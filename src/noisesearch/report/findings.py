@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..experiments.outcome import again
 from ..experiments.verdicts import FEWEST
 from .answers import Remark, clock, counted
 from .citing import WORLDS
@@ -66,18 +65,18 @@ def _cost(of: Examined) -> str:
         else ""
     )
     return (
-        f"{counted(nfe, 'evaluation')} of the denoiser in {counted(len(of.runs), 'run')}, "
+        f"{counted(nfe, 'evaluation')} of the denoiser in {counted(len(of.specs), 'run')}, "
         f"{clock(seconds)}.{shared}"
     )
 
 
 def _trust(of: Examined) -> Iterator[Remark]:
     if not of.complete:
-        missing = ", ".join(of.lacking)
+        missing = "; ".join(of.lacking)
         yield Remark(
-            "The experiment is not finished"
-            + (f", and has no figures yet of: {missing}" if missing else "")
-            + f". Go on with: {again(of.folder)} --out {of.folder}",
+            f"The experiment is not finished, and has no figures yet of: {missing}."
+            if missing
+            else "The experiment is not finished: there are fewer images than it is to have.",
             False,
         )
     images = min(row["images"] for row in of.arms)
@@ -103,12 +102,14 @@ def _trust(of: Examined) -> Iterator[Remark]:
             "not show there.",
             True,
         )
-    else:
+    elif measured:
         yield Remark(
             "Every verifier that measures is one that some arm searched by, so nothing here tells "
             "a better picture from one that only its own verifier likes.",
             None,
         )
+    if not of.content["columns"]:
+        yield Remark("The arms have no figure in common; give the spec a [measure].", False)
     if len(of.content["claims"]) > 1:
         yield Remark("No correction for many claims is made.", None)
     worlds = {spec.model for spec in of.specs if spec.model.partition("-")[0] in WORLDS}
