@@ -31,6 +31,7 @@ _PUBLIC = {
     "ZeroOrder": "algorithms.initial_noise",
     "SearchOverPaths": "algorithms.paths",
     "Population": "algorithms.population",
+    "Screening": "algorithms.screening",
     "Steering": "algorithms.steering",
     "Backtracking": "algorithms.per_step",
     "Beam": "algorithms.per_step",
@@ -55,9 +56,9 @@ _PUBLIC = {
 __all__ = ["BackendError", "Backtracking", "Beam", "Budget", "Candidate", "Cma", "Condition",
            "ConfigError", "Cut", "DraftThenCommit", "EpsilonGreedy", "Evolution", "FirstOrder",
            "Halving", "NoisesearchError", "Population", "Problem", "RandomSearch", "Reply",
-           "Result", "Results", "Rollover", "SearchOverPaths", "Spectral", "Steering",
-           "StoreError", "ZeroOrder", "export", "export_data", "gaussian", "mix", "neighbour",
-           "remake", "resume", "score", "search", "testing", "trace"]  # fmt: skip
+           "Result", "Results", "Rollover", "Screening", "SearchOverPaths", "Spectral",
+           "Steering", "StoreError", "ZeroOrder", "export", "export_data", "gaussian", "mix",
+           "neighbour", "remake", "resume", "score", "search", "testing", "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from .algorithms.per_step import Backtracking, Beam, EpsilonGreedy, Rollover
     from .algorithms.population import Population
     from .algorithms.problem import Cut, Problem
+    from .algorithms.screening import Screening
     from .algorithms.spectral import Spectral
     from .algorithms.steering import Steering
     from .algorithms.subspace import Cma

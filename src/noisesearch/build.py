@@ -66,6 +66,13 @@ def suited(algorithm: Algorithm, model: Model) -> Algorithm:
     return found
 
 
+def fitted(algorithm: Algorithm, model: Model) -> Algorithm:
+    """The algorithm with what it learned elsewhere, where it learns."""
+    learn = getattr(algorithm, "fitted", None)
+    found: Algorithm = algorithm if learn is None else learn(model)
+    return found
+
+
 def solver_of(named: str | None, model: Model, algorithm: Algorithm) -> str:
     """The solver as named, else the model's own; of an algorithm that looks for injected noise one
     that injects some.

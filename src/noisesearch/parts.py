@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from . import memory, objective_forms, refusals, set_forms
 from .algorithms.problem import Algorithm, Problem, Space
 from .budget import Budget
-from .build import Given, algorithm_of, model_of, place, verifier_of
+from .build import Given, algorithm_of, fitted, model_of, place, verifier_of
 from .errors import ConfigError, StoreError
 from .fingerprint import of_file
 from .given_images import Images
@@ -89,7 +89,7 @@ class Parts:
         from .models.drafted import loaded
 
         drafts = loaded(spec, self.model, self.denoiser, self.conditions, self.drafts)
-        return replace(self, spec=spec, algorithm=algorithm, drafts=drafts)
+        return replace(self, spec=spec, algorithm=fitted(algorithm, self.model), drafts=drafts)
 
     @property
     def notice(self) -> str:
@@ -128,6 +128,7 @@ class Parts:
         prints = {f"verifier {v.name}": v.fingerprint for v in (*self.verifiers, *self.watch)}
         if (form := set_forms.parse(self.spec.objective)) and form.reference is not None:
             prints[f"reference {form.reference}"] = of_file(form.reference)
+        prints |= getattr(self.algorithm, "fingerprints", {})
         prints |= {f"draft {q}": d.fingerprint for q, d in self.drafts.items() if d.fingerprint}
         return {f"model {self.spec.model}": self.model.fingerprint, **prints}
 

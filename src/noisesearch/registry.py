@@ -46,6 +46,7 @@ TABLES: dict[str, dict[str, str]] = {
         "zero-order": "noisesearch.algorithms.initial_noise:ZeroOrder",
         "first-order": "noisesearch.algorithms.first_order:FirstOrder",
         "paths": "noisesearch.algorithms.paths:SearchOverPaths",
+        "screening": "noisesearch.algorithms.screening:Screening",
         "population": "noisesearch.algorithms.population:Population",
         "halving": "noisesearch.algorithms.halving:Halving",
         "draft": "noisesearch.algorithms.draft:DraftThenCommit",

@@ -94,7 +94,7 @@ class Result:
     ``missing``: how many candidates have no number for a part. ``stopped``: what ended the search
     before its budget did, "target" or "plateau". ``short_of``: the target, where the winner does
     not reach it. ``drafts``: how those that the search looked at beside rank the noises that it
-    had in full too, by their text.
+    had in full too, by their text. ``notes``: what the algorithm said of how it went.
     """
 
     condition: Condition
@@ -111,6 +111,7 @@ class Result:
     stopped: str = ""
     short_of: str = ""
     drafts: Mapping[str, Agreement] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def winner(self) -> Candidate:
@@ -143,6 +144,7 @@ class Result:
             "missing": dict(self.missing),
             "stopped": self.stopped,
             "short_of": self.short_of,
+            "notes": list(self.notes),
             **({} if self.watched is None else {"watch": self.watched.json()}),
             **({"drafts": {name: of.json() for name, of in self.drafts.items()}}
                if self.drafts else {}),
@@ -236,5 +238,6 @@ def results_of(
             "" if live.limits is None else live.limits.why,
             "" if live.limits is None else live.limits.short_of(first, value(first)),
             agreements(live.objective, live.replies, live.problem.space.qualities),
+            tuple(live.problem.notes),
         ))  # fmt: skip
     return results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .compare import Comparison
     from .parts import Parts
 
+SAID = 4  # notes of single searches that are shown
 KINDS = ("models", "verifiers", "algorithms", "solvers", "metrics", "experiments", "words")
 
 
@@ -59,6 +61,7 @@ def warnings(content: Mapping[str, Any]) -> list[str]:
             missed = f"the target {s['short_of']} was not reached"
             said.append(f"{name}: {missed}; the best found is the winner")
     said += sentences(content["searches"])
+    said += _noted(content["searches"])
     watched = [s["watch"] for s in content["searches"] if "watch" in s]
     for part in dict.fromkeys(part for w in watched for part in w["parts"]):
         fell = [(w["parts"][part][0], w["parts"][part][-1]) for w in watched if part in w["fell"]]
@@ -70,6 +73,16 @@ def warnings(content: Mapping[str, Any]) -> list[str]:
                 "finds what its verifiers like and not what is good"
             )
     return said
+
+
+def _noted(searches: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the algorithm said of its searches; once what it said of all, and of many the first."""
+    counts = Counter(note for s in searches for note in s.get("notes", ()))
+    common = [note for note, count in counts.items() if count >= len(searches)]
+    own = [f"{s['condition']}: {note}" for s in searches for note in s.get("notes", ())
+           if note not in common]  # fmt: skip
+    rest = [f"and {len(own) - SAID} notes more, in winners.json"] if len(own) > SAID else []
+    return [*common, *own[:SAID], *rest]
 
 
 def compared(found: Comparison) -> str:

@@ -39,25 +39,25 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
 
 
 def test_experiments_from_the_shell(tool: Tool) -> None:
-    (
-        plan, seen, ran, again, wrong, armless, arm, dear, other, unknown, listed, *reported
-    ) = tool.batch(
-        ["run", "spec.toml", "--plan", "--json"],
-        ["run", "spec.toml", "--plan"],
-        ["run", "spec.toml", "--out", "out", "--json"],
-        ["run", "spec.toml", "--out", "out"],
-        ["run", "wrong.toml", "--out", "none"],
-        ["run", "armless.toml", "--out", "none"],
-        ["run", "other_arm.toml", "--out", "none"],
-        ["run", "dear.toml", "--out", "none"],
-        ["run", "spec.toml", "--seeds", "2", "--out", "out"],
-        ["reproduce", "fig2"],
-        ["list", "experiments", "--json"],
-        ["run", "out/experiment.json", "--out", "out"],
-        ["run", "nothing.json", "--out", "none"],
-        ["run", "out/table.json", "--out", "none"],
-        ["report", "out", "--json"],
-        ["report", "out/runs"],
+    (plan, seen, ran, again, wrong, armless, arm, dear, other, unknown, listed, *reported) = (
+        tool.batch(
+            ["run", "spec.toml", "--plan", "--json"],
+            ["run", "spec.toml", "--plan"],
+            ["run", "spec.toml", "--out", "out", "--json"],
+            ["run", "spec.toml", "--out", "out"],
+            ["run", "wrong.toml", "--out", "none"],
+            ["run", "armless.toml", "--out", "none"],
+            ["run", "other_arm.toml", "--out", "none"],
+            ["run", "dear.toml", "--out", "none"],
+            ["run", "spec.toml", "--seeds", "2", "--out", "out"],
+            ["reproduce", "fig2"],
+            ["list", "experiments", "--json"],
+            ["run", "out/experiment.json", "--out", "out"],
+            ["run", "nothing.json", "--out", "none"],
+            ["run", "out/table.json", "--out", "none"],
+            ["report", "out", "--json"],
+            ["report", "out/runs"],
+        )
     )
     assert plan.json()["nfe"] == 4 * 2 * 2  # of two prompts; the four candidates serve both arms
     assert [line.split()[-2] for line in seen.out.splitlines()[1:3]] == ["2", "8"]  # NFE an image

@@ -13,6 +13,7 @@ from noisesearch import (
     FirstOrder,
     RandomSearch,
     Rollover,
+    Screening,
     SearchOverPaths,
     Steering,
     ZeroOrder,
@@ -49,6 +50,20 @@ class TestRandomSearchFewNamed(AlgorithmContract):
     @pytest.fixture
     def algorithm(self) -> Any:
         return RandomSearch(candidates=5)
+
+
+class TestScreening(AlgorithmContract):
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return Screening(pool=8)
+
+
+class TestScreeningWhatever(AlgorithmContract):
+    """Gone by at any rank correlation, so that noises are chosen and not taken in turn."""
+
+    @pytest.fixture
+    def algorithm(self) -> Any:
+        return Screening(pool=8, least=-1.0, share=0.6)
 
 
 class TestZeroOrderKeep(AlgorithmContract):

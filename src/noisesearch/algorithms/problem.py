@@ -84,7 +84,7 @@ class Problem:
     ``choose(batches)`` is then the number of the batch of replies that suits those chosen before
     best, and takes it; the run journals what was chosen. A search does not offer a sample again
     that it was offered and that was not chosen. ``start``: blob keys of the user's own
-    first noises, by the condition's key.
+    first noises, by the condition's key. ``notes``: what the algorithm said.
     """
 
     condition: Condition
@@ -101,6 +101,11 @@ class Problem:
     companions: tuple[Condition, ...] = ()  # the other conditions of a joint search
     start: Mapping[str, str] = field(default_factory=dict)
     quality: str = FULL
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, sentence: str) -> None:
+        """Say something of how the search goes: it stands beside its results."""
+        self.notes.append(sentence)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

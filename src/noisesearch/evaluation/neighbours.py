@@ -163,7 +163,7 @@ class Lying:
         """[points]: which are in one of these."""
         wanted = np.zeros(self.balls, bool)
         wanted[balls] = True
-        found: npt.NDArray[np.bool_] = (self.bits & np.packbits(wanted)).any(1)
+        found: npt.NDArray[np.bool_] = np.any(self.bits & np.packbits(wanted), axis=1)
         return found
 
 
