@@ -199,6 +199,14 @@ def test_says_what_is_wrong(name: str, folder: Path) -> None:
         Evaluation(folder, **given).report()
 
 
+def test_an_experiment_is_several_runs(folder: Path) -> None:
+    (folder / "experiment.json").write_text("{}")
+    with pytest.raises(
+        ns.ConfigError, match=r"in its table\.csv; measure one of its runs: .*runs"
+    ):
+        Evaluation(folder, metrics="diversity").report()
+
+
 SEES = """
 class Sees:
     name, parts, scale, fingerprint = "sees", (), {}, ""

@@ -302,9 +302,13 @@ def test_arms_that_choose_sets_share_what_the_others_left(tmp_path: Path) -> Non
                      "algorithm": "population", "objective": "frechet(oracle-fid)"},
         "arms": [{"name": "sets {candidates}", "candidates": [1, 2, 4],
                   "parameters": {"batch": 2}}],
-        "measure": {"columns": ["oracle-fid"]},
+        "measure": {"sets": ["frechet"], "eye": "oracle-fid"},
     }  # fmt: skip
-    Campaign(experiment(content)).run(tmp_path / "out")
+    said: list[str] = []
+    Campaign(experiment(content)).run(tmp_path / "out", said.append)
+    with np.load(tmp_path / "out" / "reference.npz") as reference:
+        enough = len(reference["mean"]) + 1
+    assert said[0].startswith("a Fréchet distance of 4 images") and f"; {enough} " in said[0]
     found = arms(tmp_path / "out")
     assert sorted(found) == ["sets 1", "sets 2", "sets 4"]
     assert all(len(rows) == 4 for rows in found.values())

@@ -20,7 +20,7 @@ from ..trajectory import Condition
 from ..verifiers.away import Away
 from ..verifiers.protocol import previews_of
 from . import metrics, protocol
-from .images import Images, of_folder, of_run
+from .images import EXPERIMENT, Images, of_folder, of_run
 from .protocol import Figures, Metric
 from .reference import reference_of
 from .set_metrics import Eyes
@@ -137,6 +137,11 @@ class Evaluation:
 
     @cached_property
     def sets(self) -> list[Images]:
+        if (self.folder / EXPERIMENT).is_file():
+            raise ConfigError(
+                f"{self.folder} holds an experiment, whose figures are in its table.csv; measure "
+                f"one of its runs: {self.folder / 'runs'}/NAME"
+            )
         if not self.is_run:
             found = of_folder(self.folder, self.prompts)
             return [replace(found, conditions=[*map(self._meant, found.conditions)])]

@@ -18,6 +18,7 @@ from ..trajectory import Condition
 from .captions import captions
 from .protocol import Picture
 
+EXPERIMENT = "experiment.json"  # in the folder of an experiment, whose runs are below it
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 

@@ -163,8 +163,7 @@ class Lying:
         """[points]: which are in one of these."""
         wanted = np.zeros(self.balls, bool)
         wanted[balls] = True
-        found: npt.NDArray[np.bool_] = np.any(self.bits & np.packbits(wanted), axis=1)
-        return found
+        return np.asarray((self.bits & np.packbits(wanted)).any(1))
 
 
 def mean_distance(points: Points) -> float:

@@ -28,6 +28,16 @@ class Estimate(NamedTuple):
         return cls(float(np.mean(values)), float(np.std(values)))
 
 
+def singular(images: int, features: int) -> str | None:
+    """What to say of a Fréchet distance of too few images; None where there are enough."""
+    if images > features:
+        return None
+    return (
+        f"a Fréchet distance of {images} images by {features} features is not to be trusted, "
+        f"since their covariance is singular; {features + 1} images would be enough"
+    )
+
+
 @dataclass(frozen=True)
 class Classes:
     """What a classifier says of images: probabilities [n, classes], and Σ p log p of each [n]."""

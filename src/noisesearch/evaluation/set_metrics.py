@@ -13,7 +13,7 @@ from .accumulated import Features
 from .neighbours import NEAREST, NEAREST_OF_DENSITY, Neighbourhoods, Points, mean_distance
 from .protocol import Figures, ImageSet
 from .reference import Reference
-from .scores import SPLITS, SUBSET, inception_score, kernel_distance
+from .scores import SPLITS, SUBSET, inception_score, kernel_distance, singular
 from .sight import Pixels, Seen, Sight
 
 POOL3 = 2048  # features of the published Inception network
@@ -157,13 +157,8 @@ def fid(eyes: Eyes) -> SetMetric:
     def of(comparison: Comparison) -> float:
         mean, covariance = comparison.reference.statistics
         comparison.matched(len(mean))
-        count = len(comparison.images.paths)
-        if count <= len(mean):
-            comparison.eyes.note(
-                f"a Fréchet distance of {count} images by {len(mean)} features is not to be "
-                f"trusted, since their covariance is singular; {len(mean) + 1} images would be "
-                "enough"
-            )
+        if few := singular(len(comparison.images.paths), len(mean)):
+            comparison.eyes.note(few)
         return frechet_distance(comparison.seen.moments, mean, covariance)
 
     return SetMetric(_named("fid", "frechet", eyes), _summary(fid), of, eyes, least=2)

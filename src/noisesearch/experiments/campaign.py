@@ -17,6 +17,7 @@ import numpy as np
 from .. import __version__, build
 from ..budget import Budget
 from ..errors import ConfigError, StoreError, unknown
+from ..evaluation.images import EXPERIMENT
 from ..journal import disk_error
 from ..journal import replace as written
 from ..parts import Parts
@@ -31,7 +32,7 @@ from .spec import Experiment, checked
 if TYPE_CHECKING:
     from .measure import Eyes
 
-SPEC, ARMS, REFERENCE = "experiment.json", "arms.json", "reference.npz"
+SPEC, ARMS, REFERENCE = EXPERIMENT, "arms.json", "reference.npz"
 # What an experiment runs; what is said about it beside changes nothing of that.
 RUN = ("prompts", "limit", "seeds", "seed", "defaults", "arms", "measure")
 Watching = Callable[[Run], AbstractContextManager[Any]]
@@ -248,6 +249,15 @@ class Campaign:
         conditions = [model.condition(text, None) for text in self.texts]
         _save(path, reference(measure, model, conditions, real), np.float64)
 
+    def _few(self, folder: Path) -> str | None:
+        """What to know about the Fréchet distances of an arm's images."""
+        if "frechet" not in self.experiment.measure.sets:
+            return None
+        from ..evaluation.scores import singular
+
+        with np.load(folder / REFERENCE, allow_pickle=False) as reference:
+            return singular(self.images, len(reference["mean"]))
+
     def run(
         self,
         folder: Path,
@@ -257,6 +267,8 @@ class Campaign:
         """Every run that is not done yet; a killed one goes on from its journal."""
         self.begin(folder)
         self._refer(folder)
+        if few := self._few(folder):
+            say(few)
         parts: Parts | None = None
         eyes: Eyes | None = None
         last: Group | None = None
