@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_experiment import PROMPTS, campaign, finished
 
-from experiments import PROMPTS, campaign, finished
 from noisesearch.report import report
 
 pytestmark = pytest.mark.slow

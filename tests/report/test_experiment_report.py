@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from small_experiment import PROMPTS, campaign, finished
 
-from experiments import PROMPTS, campaign, finished
 from noisesearch.errors import ConfigError, StoreError
 from noisesearch.experiments import outcome, reproduction
 from noisesearch.experiments.arms import Group, Setting

@@ -44,8 +44,9 @@ def _found(of: Examined) -> str:
     if not total:
         return "Nothing was claimed beforehand, so nothing is decided; the figures are below."
     verdicts = [claim["verdict"] for claim in of.content["claims"]]
-    if total > 1 and len(set(verdicts)) == 1:
-        return f"All {total} claims {_plural(verdicts[0], total)}."
+    if len(set(verdicts)) == 1:
+        which = "The one claim" if total == 1 else f"All {total} claims"
+        return f"{which} {_plural(verdicts[0], total)}."
     each = ", ".join(f"{verdicts.count(v)} {_plural(v, verdicts.count(v))}"
                      for v in dict.fromkeys(verdicts))  # fmt: skip
     return f"Of {counted(total, 'claim')} {each}."
