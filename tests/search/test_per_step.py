@@ -20,7 +20,9 @@ from noisesearch.algorithms.per_step import (
     StepSearch,
 )
 from noisesearch.algorithms.problem import Problem
+from noisesearch.api import Request
 from noisesearch.ask import Ask, Reply
+from noisesearch.budget import Budget
 from noisesearch.build import algorithm_of
 from noisesearch.ledger import Ledger, Rates
 from noisesearch.objectives import Weighted
@@ -351,6 +353,20 @@ def test_failed_looks_are_survived() -> None:
 def test_searches_that_cannot_be(name: str, settings: dict[str, Any], what: str) -> None:
     with pytest.raises(ns.ConfigError, match=what):
         algorithm_of(name, settings)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "exact"),
+    [(Beam(), True), (EpsilonGreedy(), True), (Rollover(), False), (Backtracking(), False)],
+    ids=lambda v: getattr(v, "name", v),
+)
+def test_only_what_scores_do_not_change_is_planned_exactly(
+    algorithm: StepSearch, exact: bool
+) -> None:
+    """Catches a plan that calls itself exact because four made-up searches cost the same."""
+    request = Request(["one"], model=MixtureModel(), algorithm=algorithm, budget="6candidates")
+    parts, _ = request.resolve()
+    assert request.plan(parts, Budget.parse("6candidates")).exact == exact
 
 
 def test_a_budget_too_small_for_the_states() -> None:
