@@ -168,8 +168,8 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
         ("levels are 0.6, 0.3", "must rise"),
     ),
     "halving of more than there is": (
-        [*quick(RED), "--algorithm", "halving", "--set", "width=99"],
-        ("halving of 99 noises needs at least", "smaller width"),
+        [*quick(RED), "--algorithm", "halving", "--set", "width=999"],
+        ("halving of 999 noises needs at least", "smaller width"),
     ),
     "bands that do not rise": (
         [*quick(RED), "--algorithm", "spectral", "--set", "bands=[0.5, 0.2]"],
@@ -214,8 +214,8 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
         ("'steps:2' counts 2 NFE", "from cheap to dear"),
     ),
     "more in full than there is": (
-        [*quick(RED), "--algorithm", "draft", "--set", "draft=steps:1", "--set", "commit=99"],
-        ("commit=99 needs at least 198", "smaller commit"),
+        [*quick(RED), "--algorithm", "draft", "--set", "draft=steps:1", "--set", "commit=999"],
+        ("commit=999 needs at least 1998", "smaller commit"),
     ),
     "a set, and an algorithm for single candidates": (
         [*quick(RED), "--verifier", "clipscore", "--objective", "frechet(clipscore)"],
