@@ -26,7 +26,7 @@ from .models.choice import as_model, furnished, placement, running, sized
 from .models.pipeline_call import plain
 from .models.protocol import Model
 from .parts import Parts
-from .plan import Plan, plan, usual_width
+from .plan import Plan, plan, usual_widths
 from .results import Result, Results
 from .run import Run
 from .spec import RunSpec
@@ -132,7 +132,7 @@ class Request:
             "scales": parts.scales,
             "fingerprints": parts.fingerprints,
             "steps": drafted.steps if (drafted := parts.drafts.get(spec.quality)) else spec.steps,
-            "rows": self._rows(parts, budget),
+            **self._rows(parts, budget),
             "objects": _objects(spec, given_objects),
         })  # fmt: skip
         return parts, given_objects
@@ -237,17 +237,22 @@ class Request:
         if self.keep not in ("all", "winners"):
             raise ConfigError(f"keep is {self.keep!r}, but must be all or winners")
 
-    def _rows(self, parts: Parts, budget: Budget) -> int:
-        """As wide as the algorithm's usual yield over all conditions, within reason; a black box
-        promises no bits, and says what is usual for it."""
+    def _rows(self, parts: Parts, budget: Budget) -> dict[str, Any]:
+        """As wide as the algorithm's usual yield over all conditions, within reason, and for the
+        drafts that it looks at beside as those are; a black box promises no bits, and says what is
+        usual for it."""
         if parts.sampler is not None:
-            return self.rows or parts.sampler.rows
-        return -(-(self.rows or self._usual_rows(parts, budget)) // ROWS_STEP) * ROWS_STEP
-
-    def _usual_rows(self, parts: Parts, budget: Budget) -> int:
+            return {"rows": self.rows or parts.sampler.rows}
         searches = 1 if parts.joint else len(parts.conditions)
-        width = usual_width(parts.search(budget), parts.algorithm) * searches
-        return min(ROWS[1], max(ROWS[0], width))
+        widths = {} if self.rows else usual_widths(parts.search(budget), parts.algorithm)
+
+        def of(quality: str) -> int:
+            wide = self.rows or min(ROWS[1], max(ROWS[0], widths.get(quality, 1) * searches))
+            return -(-wide // ROWS_STEP) * ROWS_STEP
+
+        own = parts.spec.quality
+        beside = {quality: of(quality) for quality in parts.spec.drafts if quality != own}
+        return {"rows": of(own), "draft_rows": beside}
 
     def plan(self, parts: Parts, budget: Budget) -> Plan:
         """What one search would cost."""

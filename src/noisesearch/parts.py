@@ -21,7 +21,7 @@ from .live import Live
 from .models.choice import furnished, running, sized
 from .models.protocol import Model
 from .objectives import Objective
-from .plan import final_price, usual_width
+from .plan import final_price, usual_widths
 from .set_objectives import Mean, NoOrder, SetObjective
 from .spec import RunSpec
 from .start import Start
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from .worker.scoring import Sink, Source
 
 TIMED = 2  # evaluations that a plan's seconds come from
-CACHE_BYTES = 256 * 2**20  # of states kept for siblings, over all qualities
 
 
 @dataclass
@@ -378,7 +377,7 @@ class Parts:
         asks = first.start(self.algorithm)
         refusals.check_asks(self, asks)
         if self.space.black_box:  # what it asks later is refused before there is a folder too
-            usual_width(self._search(0, limit), self.algorithm)
+            usual_widths(self._search(0, limit), self.algorithm)
         return [self._search(i, limit) for i in range(len(self._searched()))]
 
     def worker(
@@ -389,34 +388,7 @@ class Parts:
         rows: int | None = None,
         narrowed: Callable[[int], None] | None = None,
     ) -> Worker | Qualities | Sampling:
-        """``rows``: fewer than the spec's, where memory ran out before; ``narrowed`` is told when
-        it runs out again."""
-        from .noise import Materialiser
-        from .worker.engine import Worker
-        from .worker.qualities import Qualities
-        from .worker.sampling import Sampling
+        """What answers a run's asks; see :func:`noisesearch.workers.of`."""
+        from .workers import of
 
-        residence = memory.residence(self)
-        if self.sampler is not None:
-            noises = Materialiser(self.space.shape, fetch)
-            return Sampling(
-                self.sampler, self.verifiers, noises, rows=rows or self.spec.rows,
-                watch=self.watch, sink=sink, source=source, device=self.spec.device,
-                residence=residence, narrowed=narrowed,
-            )  # fmt: skip
-        full = self.model.space()
-        whole = cast("Denoiser", self.denoiser)
-
-        def of(denoiser: Denoiser, space: Space, fold: int = 1) -> Worker:
-            noises = Materialiser(full.shape, fetch, fold=fold)
-            return Worker(
-                denoiser, self.solver, self.verifiers, noises, space.times,
-                rows=rows or self.spec.rows, watch=self.watch, sink=sink, source=source,
-                device=self.spec.device, cache_bytes=CACHE_BYTES // (1 + len(self.drafts)),
-                residence=residence, narrowed=narrowed,
-            )  # fmt: skip
-
-        if not self.drafts:
-            return of(whole, full)
-        drafted = {name: of(d.denoiser, d.space, d.fold) for name, d in self.drafts.items()}
-        return Qualities({FULL: of(whole, full), **drafted})
+        return of(self, sink, fetch, source, rows, narrowed)

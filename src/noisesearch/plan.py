@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,13 @@ WIDTH_YIELDS = 64  # enough to see how wide the asks are, whatever the budget
 
 @dataclass(frozen=True)
 class Plan:
-    """One search's ledger, least and most over the made-up replies, how wide its asks are, and
-    the NFE of its baseline. ``adaptive``: other replies may make it cheaper, or dearer up to its
-    limit."""
+    """One search's ledger, least and most over the made-up replies, and the NFE of its baseline.
+
+    ``adaptive``: other replies may make it cheaper, or dearer up to its limit.
+    """
 
     least: Ledger
     most: Ledger
-    width: int
     baseline: int
     open_ended: bool
     adaptive: bool = False
@@ -69,49 +69,53 @@ def _made_up(index: int) -> Iterator[float]:
 def plan(search: Callable[[], Live], algorithm: Algorithm) -> Plan:
     """Nothing is computed; exact where the asks do not depend on scores."""
     ledgers: list[Ledger] = []
-    widths: Counter[int] = Counter()
     for index in range(4):
         live = search()
-        rehearse(live, algorithm, _made_up(index), widths)
+        rehearse(live, algorithm, _made_up(index))
         ledgers.append(live.ledger)
     ledgers.sort(key=lambda ledger: ledger.worth)
     open_ended = math.isinf(live.problem.limit)
     baseline = live.baseline_ledger.nfe
     adaptive = bool(getattr(algorithm, "adaptive", False))
-    return Plan(ledgers[0], ledgers[-1], _mode(widths), baseline, open_ended, adaptive)
+    return Plan(ledgers[0], ledgers[-1], baseline, open_ended, adaptive)
 
 
 def final_price(live: Live, algorithm: Algorithm) -> int:
     """NFE of finishing the winners, as one run with made-up replies has them."""
-    rehearse(live, algorithm, _made_up(3), Counter())
+    rehearse(live, algorithm, _made_up(3))
     return live.final_price
 
 
-def usual_width(live: Live, algorithm: Algorithm) -> int:
-    """How many asks a yield mostly has; soon known, however large the budget is."""
-    widths: Counter[int] = Counter()
-    rehearse(live, algorithm, _made_up(3), widths, WIDTH_YIELDS)
-    return _mode(widths)
+def usual_widths(live: Live, algorithm: Algorithm) -> dict[str, int]:
+    """How many asks of a quality a yield with such mostly has, by the quality; soon known,
+    however large the budget is."""
+    found: dict[str, Counter[int]] = {}
 
+    def looked(asks: Sequence[Ask]) -> None:
+        for quality, width in Counter(ask.trajectory.quality for ask in asks).items():
+            found.setdefault(quality, Counter())[width] += 1
 
-def _mode(widths: Counter[int]) -> int:
-    return max(widths, key=lambda w: (widths[w], w), default=1)
+    rehearse(live, algorithm, _made_up(3), looked, WIDTH_YIELDS)
+    return {
+        quality: max(widths, key=lambda w: (widths[w], w)) for quality, widths in found.items()
+    }
 
 
 def rehearse(
     live: Live,
     algorithm: Algorithm,
     luck: Iterator[float],
-    widths: Counter[int],
+    looked: Callable[[Sequence[Ask]], None] = lambda asks: None,
     most: float = math.inf,
 ) -> None:
-    """A whole search with made-up replies; its ledger is then that of a real one."""
+    """A whole search with made-up replies; its ledger is then that of a real one. ``looked`` is
+    told the asks of each yield."""
     yields, most = 0, OPEN_YIELDS if math.isinf(live.problem.limit) else most
     asks = live.start(algorithm)
     while live.stage != "done":
         if live.stage == "searching":
             yields += 1
-            widths[len(live.pending)] += 1
+            looked(live.pending)
         for ask in asks:
             if not live.knows(ask):
                 live.answer(made_up_reply(live.problem, ask, next(luck)))

@@ -54,6 +54,7 @@ class RunSpec(BaseModel):
     size: str = ""  # WIDTHxHEIGHT where the model has several
     call: dict[str, Any] = Field(default_factory=dict)  # further arguments of a pipeline's call
     rows: int
+    draft_rows: dict[str, int] = Field(default_factory=dict)  # of drafts looked at beside
     dtype: str
     device: str
     threads: int

@@ -1,0 +1,64 @@
+"""The workers of a run: one for each quality that it can be asked for, or a black box's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from . import memory
+from .noise import Array, Materialiser
+from .trajectory import FULL
+from .worker.engine import Worker
+from .worker.qualities import Qualities
+from .worker.sampling import Sampling
+
+if TYPE_CHECKING:
+    from .algorithms.problem import Space
+    from .denoiser import Denoiser
+    from .parts import Parts
+    from .worker.scoring import Sink, Source
+
+CACHE_BYTES = 256 * 2**20  # of states kept for siblings, over all qualities
+
+
+def of(
+    parts: Parts,
+    sink: Sink | None,
+    fetch: Callable[[str], Array] | None = None,
+    source: Source | None = None,
+    rows: int | None = None,
+    narrowed: Callable[[int], None] | None = None,
+) -> Worker | Qualities | Sampling:
+    """``sink`` keeps pictures of candidates and ``source`` gives them back; ``fetch`` gives the
+    arrays of blobs. ``rows``: fewer than the spec's, where memory ran out before; ``narrowed`` is
+    told when it runs out again."""
+    spec, residence = parts.spec, memory.residence(parts)
+    if parts.sampler is not None:
+        return Sampling(
+            parts.sampler, parts.verifiers, Materialiser(parts.space.shape, fetch),
+            rows=rows or spec.rows, watch=parts.watch, sink=sink, source=source,
+            device=spec.device, residence=residence, narrowed=narrowed,
+        )  # fmt: skip
+    full = parts.model.space()
+
+    def made(
+        denoiser: Denoiser, space: Space, wide: int, fold: int = 1, kept: bool = True
+    ) -> Worker:
+        return Worker(
+            denoiser, parts.solver, parts.verifiers, Materialiser(full.shape, fetch, fold=fold),
+            space.times, rows=min(rows or wide, wide), watch=parts.watch,
+            sink=sink if kept else None, source=source if kept else None, device=spec.device,
+            cache_bytes=CACHE_BYTES // (1 + len(parts.drafts)),
+            residence=residence, narrowed=narrowed,
+        )  # fmt: skip
+
+    whole = made(cast("Denoiser", parts.denoiser), full, spec.rows)
+    if not parts.drafts:
+        return whole
+    # Looks at drafts beside are many, and no candidates: their pictures are not kept.
+    drafted = {
+        name: made(of.denoiser, of.space, spec.draft_rows.get(name, spec.rows), of.fold,
+                   kept=name == spec.quality)
+        for name, of in parts.drafts.items()
+    }  # fmt: skip
+    return Qualities({FULL: whole, **drafted})
