@@ -96,10 +96,8 @@ def commands() -> str:
 
 def choosing() -> str:
     """The page on what to choose, with its tables as measured."""
-    page = (FOLDER / "choosing.md").read_text("utf-8")
-    for name, made in TABLES.items():
-        begin, end = f"<!-- {name}, by docs/generate.py -->\n", f"<!-- end of {name} -->\n"
-    return with_tables("choosing", {"verifiers": judged, "budgets": doubled})
+    tables = {"verifiers": judged, "budgets": doubled, "algorithms": sided}
+    return with_tables("choosing", tables)
 
 
 def experiments() -> str:
@@ -202,7 +200,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
-TABLES = {"verifiers": judged, "budgets": doubled, "algorithms": sided}  # of choosing.md
 PAGES: dict[str, Callable[[], str]] = {
     "algorithms.md": algorithms,
     "choosing.md": choosing,

@@ -21,6 +21,7 @@ _PUBLIC = {
     "Result": "results",
     "Results": "results",
     "Candidate": "results",
+    "Auto": "algorithms.auto",
     "DraftThenCommit": "algorithms.draft",
     "FirstOrder": "algorithms.first_order",
     "Cma": "algorithms.subspace",
@@ -53,15 +54,16 @@ _PUBLIC = {
     "BackendError": "errors",
 }
 
-__all__ = ["BackendError", "Backtracking", "Beam", "Budget", "Candidate", "Cma", "Condition",
-           "ConfigError", "Cut", "DraftThenCommit", "EpsilonGreedy", "Evolution", "FirstOrder",
-           "Halving", "NoisesearchError", "Population", "Problem", "RandomSearch", "Reply",
-           "Result", "Results", "Rollover", "Screening", "SearchOverPaths", "Spectral",
+__all__ = ["Auto", "BackendError", "Backtracking", "Beam", "Budget", "Candidate", "Cma",
+           "Condition", "ConfigError", "Cut", "DraftThenCommit", "EpsilonGreedy", "Evolution",
+           "FirstOrder", "Halving", "NoisesearchError", "Population", "Problem", "RandomSearch",
+           "Reply", "Result", "Results", "Rollover", "Screening", "SearchOverPaths", "Spectral",
            "Steering", "StoreError", "ZeroOrder", "export", "export_data", "gaussian", "mix",
            "neighbour", "remake", "resume", "score", "search", "testing", "trace"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
+    from .algorithms.auto import Auto
     from .algorithms.draft import DraftThenCommit
     from .algorithms.evolution import Evolution
     from .algorithms.first_order import FirstOrder

@@ -17,6 +17,7 @@ from .spec import PIPELINE, RunSpec, settings
 from .verifiers.settings import VerifierSettings
 
 if TYPE_CHECKING:
+    from .parts import Parts
     from .verifiers.protocol import Verifier
 
 
@@ -66,10 +67,10 @@ def suited(algorithm: Algorithm, model: Model) -> Algorithm:
     return found
 
 
-def fitted(algorithm: Algorithm, model: Model) -> Algorithm:
-    """The algorithm with what it learned elsewhere, where it learns."""
+def fitted(algorithm: Algorithm, parts: Parts) -> Algorithm:
+    """The algorithm with what it takes from the run's model and verifiers, where it does."""
     learn = getattr(algorithm, "fitted", None)
-    found: Algorithm = algorithm if learn is None else learn(model)
+    found: Algorithm = algorithm if learn is None else learn(parts)
     return found
 
 

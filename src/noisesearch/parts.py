@@ -88,7 +88,7 @@ class Parts:
         from .models.drafted import loaded
 
         drafts = loaded(spec, self.model, self.denoiser, self.conditions, self.drafts)
-        return replace(self, spec=spec, algorithm=fitted(algorithm, self.model), drafts=drafts)
+        return replace(self, spec=spec, algorithm=fitted(algorithm, self), drafts=drafts)
 
     @property
     def notice(self) -> str:

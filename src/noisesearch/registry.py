@@ -42,6 +42,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "set objective": {},
     "algorithm": {
+        "auto": "noisesearch.algorithms.auto:Auto",
         "random": "noisesearch.algorithms.initial_noise:RandomSearch",
         "zero-order": "noisesearch.algorithms.initial_noise:ZeroOrder",
         "first-order": "noisesearch.algorithms.first_order:FirstOrder",

@@ -54,8 +54,9 @@ class DraftThenCommit(Settings):
     As the drafts of speculative and cached sampling, with the noise shared by draft and sample
     ([drafts](drafts.md)). In each of two rounds: 1. fresh noises are looked at as drafts; 2. the
     best of all drafts so far are made in full, and some others at random (``probes``), so that 3.
-    Spearman's rank correlation of draft and full scores is known. Where it is below ``poor``, the
-    second round makes no more drafts: all that is left goes into the next best in full. Several
+    Spearman's rank correlation of draft and full scores is known. Where all of its interval is
+    below ``poor``, the second round makes no more drafts: all that is left goes into the next best
+    in full. Several
     drafts, the cheapest first (``draft=fast>half``), are a cascade: many as the first, the best of
     them as the next, the best of those in full. The figure is in the results as ``drafts``.
 
@@ -79,6 +80,9 @@ class DraftThenCommit(Settings):
     )
     poor: float = Field(
         default=0.3, ge=-1, le=1, description="rank correlation below which drafts are not trusted"
+    )
+    taper: float = Field(
+        default=1.0, gt=0, description="what each further draft of a cascade gets, over the last"
     )
 
     @field_validator("draft", mode="before")
@@ -124,16 +128,17 @@ class DraftThenCommit(Settings):
         whole, clock = self._price(problem, FULL), math.isinf(problem.budget)
         budget = ROUND * whole if clock else problem.budget / left
         told = agreement(problem.objective, seen.replies[self.draft[-1]], seen.replies[FULL])
-        poor = told.correlation is not None and told.correlation < self.poor
+        poor = told.high is not None and told.high < self.poor
         if poor:
             commit = int(budget / whole)
         elif self.commit is None:
             commit = max(1, int(self.share * budget / whole))
         else:
             commit = math.ceil((self.commit - (0 if clock else len(seen.replies[FULL]))) / left)
-        each = 0.0 if poor else max(0.0, budget - commit * whole) / len(self.draft)
-        for below, quality in zip(("", *self.draft), self.draft, strict=False):
-            count = int(each / self._price(problem, quality))
+        spent = 0.0 if poor else max(0.0, budget - commit * whole)
+        parts = [self.taper**i for i in range(len(self.draft))]
+        for below, quality, part in zip(("", *self.draft), self.draft, parts, strict=False):
+            count = int(spent * part / sum(parts) / self._price(problem, quality))
             noises = seen.waiting(problem, below, quality)[:count] if below else seen.fresh(
                 problem, count
             )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, PrivateAttr, field_validator
@@ -19,6 +19,9 @@ from ..records import RunRecords
 from ..screen import FOLDS, Examples, features, fit, unseen
 from .problem import Problem, Search
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..parts import Parts
 
 UNDER_A_CLOCK = 32  # candidates before the first fit, and half as many a round, under a clock
 
@@ -63,11 +66,11 @@ class Screening(Settings):
         known = self._known
         return {} if known is None else {f"screening run {self.run}": digest(list(known.values))}
 
-    def fitted(self, model: Any) -> Self:
+    def fitted(self, parts: Parts) -> Self:
         """With the candidates of its ``run``; ConfigError for one of another model."""
         if not self.run or self._known is not None:
             return self
-        records = RunRecords(Path(self.run))
+        model, records = parts.model, RunRecords(Path(self.run))
         mine = f"model {records.spec.model}"
         if records.spec.fingerprints.get(mine) != model.fingerprint:
             raise ConfigError(

@@ -1,0 +1,106 @@
+"""auto: the algorithm and its parameters by what a search may spend and what the model offers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from pydantic import Field, PrivateAttr
+
+from ..trajectory import FULL
+from .draft import DraftThenCommit
+from .initial_noise import RandomSearch, ZeroOrder
+from .problem import Algorithm, Problem, Search
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..parts import Parts
+
+# Of candidates' worth, by benchmarks/results/efficiency-*.json and algorithms.json: below the
+# first figure a draft has nothing to choose from; above the second a climb beats chance.
+FEWEST = {"fast": 3, "quarter": 6}
+CLIMB = 48
+NEXT = "fast2"  # a drafter's second look at what its first liked
+DEAR = 0.5  # share of a candidate at which a look at a draft, verified, is no bargain
+
+
+class Auto(Settings):
+    """What fits the budget, the model and its verifiers, by this project's own measurements.
+
+    With a drafter of few steps that shares the noise's mapping (a model's draft ``fast``): many
+    drafts, a second look at the best where there is a ``fast2``, and the best of those in full
+    (:class:`DraftThenCommit`); the more candidates' worth there are, the smaller the share that is
+    made in full. With fewer steps alone (``quarter``) the same from a larger budget on. Where
+    neither is there or a look is dear (a person, a paid service, or ``look`` says so): Random
+    Search, and from 48 candidates' worth on Zero-Order Search, whose climb needs that many
+    to overtake chance. It says what it took, and why.
+
+    Price: that of what it takes; never above the budget.
+    """
+
+    name: ClassVar[str] = "auto"
+    needs: ClassVar[str] = "samples; drafts where the model has names for some"
+    price: ClassVar[str] = "the budget"
+
+    draft: tuple[str, ...] = Field(
+        default=(), description="drafts by text, from cheap to dear; default: the model's"
+    )
+    look: float | None = Field(
+        default=None, ge=0, description="NFE that a look of the verifiers is worth; default: 0, "
+        "and without end for people and paid services",
+    )  # fmt: skip
+
+    _kind: str = PrivateAttr(default="")
+
+    @property
+    def extendable(self) -> bool:
+        return False
+
+    @property
+    def drafts(self) -> tuple[str, ...]:
+        return self.draft
+
+    def with_names(self, named: Mapping[str, str]) -> Self:
+        if self.draft:
+            return self
+        kind = next((name for name in FEWEST if name in named), "")
+        names = [kind, NEXT] if kind == "fast" and NEXT in named else [kind] if kind else []
+        return self.model_copy(update={"draft": tuple(named[name] for name in names)})
+
+    def fitted(self, parts: Parts) -> Self:
+        """With what a look of the run's verifiers is worth."""
+        if self.look is not None:
+            return self
+        dear = any(getattr(verifier, "paid", False) for verifier in parts.verifiers)
+        return self.model_copy(update={"look": math.inf if dear else 0.0})
+
+    def __call__(self, problem: Problem) -> Search:
+        chosen, why = self.pick(problem)
+        problem.note(f"auto took {chosen.name}: {why}")
+        winners = yield from chosen(problem)
+        return winners
+
+    def pick(self, problem: Problem) -> tuple[Algorithm, str]:
+        """What a problem is searched by, and the reason in words."""
+        candidate = problem.price(problem.sample(problem.noise(0)))
+        worth = problem.budget / candidate
+        much = "a clock" if math.isinf(worth) else f"{worth:.3g} candidates' worth"
+        drafts = [q for q in self.draft if q in problem.space.qualities]
+        if drafts and problem.quality == FULL:
+            prices = [problem.price(problem.sample(problem.noise(1), quality=q)) for q in drafts]
+            cheap = prices[0] + (self.look or 0.0) <= DEAR * candidate
+            least = FEWEST["fast" if prices[0] <= candidate / 6 else "quarter"]
+            if cheap and worth >= least:
+                share = 0.3 if math.isinf(worth) else min(0.5, self._committed(worth) / worth)
+                chosen = DraftThenCommit(draft=tuple(drafts), share=share, probes=0.0, taper=0.25)
+                return chosen, (
+                    f"{much}, and a draft ({drafts[0]}) counts {prices[0] / candidate:.2g} of one"
+                )
+        if worth >= CLIMB and not math.isinf(worth):
+            return ZeroOrder(), f"{much}, enough for a climb, and no draft that pays"
+        return RandomSearch(), f"{much}, and no draft that pays"
+
+    def _committed(self, worth: float) -> float:
+        """How many of so many candidates' worth are best made in full."""
+        return 1 + worth / 4
