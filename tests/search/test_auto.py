@@ -1,0 +1,120 @@
+"""auto: what it takes under which circumstances, and that it says so."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import noisesearch as ns
+from noisesearch.algorithms.auto import Auto
+from noisesearch.algorithms.draft import DraftThenCommit
+from noisesearch.algorithms.problem import Problem, Space
+from noisesearch.ledger import Cost, Ledger, Rates
+from noisesearch.objectives import Weighted
+from noisesearch.tables import warnings
+from noisesearch.testing import MixtureModel
+from noisesearch.trajectory import FULL, Condition, Grid
+
+STEPS = 12
+ONE, TWO, THREE = "model:quick", "steps:2+model:quick", "steps:3"
+
+
+def problem(candidates: float, quality: str = FULL, **drafts: int) -> Problem:
+    """With so many candidates' worth, and drafts of so many steps, an evaluation of which costs
+    as much as a full one."""
+    named = {"one": ONE, "two": TWO, "three": THREE}
+    steps = {named[name]: count for name, count in drafts.items()}
+    rates = Rates(1, 1, 100, {"v": ("s",)}, drafts={text: Cost(1, 100) for text in steps})
+    space = Space((3, 8, 8), Grid.uniform, qualities={FULL: STEPS, **steps})
+    return Problem(Condition(text="one"), space, Weighted({"s": 1.0}), STEPS, "auto", 0,
+                   Ledger(rates), STEPS * candidates, quality=quality)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("candidates", "drafts", "taken"),
+    [
+        (2, {"one": 1}, "random"),  # nothing to choose from
+        (3, {"one": 1}, "draft"),
+        (16, {"one": 1, "two": 2}, "draft"),
+        (4, {"three": 3}, "random"),
+        (8, {"three": 3}, "draft"),
+        (8, {"three": 7}, "random"),  # a draft at more than half of a candidate
+        (16, {}, "random"),
+        (64, {}, "zero-order"),
+        (math.inf, {}, "random"),
+        (math.inf, {"one": 1}, "draft"),
+    ],
+)
+def test_what_is_taken(candidates: float, drafts: dict[str, int], taken: str) -> None:
+    texts = tuple({"one": ONE, "two": TWO, "three": THREE}[name] for name in drafts)
+    chosen, why = Auto(draft=texts, look=0.0).pick(problem(candidates, **drafts))
+    assert chosen.name == taken
+    assert ("clock" if math.isinf(candidates) else f"{candidates:g} candidates' worth") in why
+
+
+def test_a_cascade_where_there_are_two_drafts_and_fewer_full_ones_the_larger_the_budget() -> None:
+    auto = Auto(draft=(ONE, TWO), look=0.0)
+    small, _ = auto.pick(problem(6, one=1, two=2))
+    large, _ = auto.pick(problem(40, one=1, two=2))
+    assert isinstance(small, DraftThenCommit) and isinstance(large, DraftThenCommit)
+    assert small.draft == large.draft == (ONE, TWO)
+    assert small.share > large.share
+
+
+def test_a_dear_look_leaves_no_room_for_drafts() -> None:
+    """It would catch a hundred questions to a person where ten were enough."""
+    for look in (6.0, math.inf):
+        assert Auto(draft=(ONE,), look=look).pick(problem(16, one=1))[0].name == "random"
+    assert Auto(draft=(ONE,), look=2.0).pick(problem(16, one=1))[0].name == "draft"
+
+
+def test_a_run_at_a_draft_has_no_drafts_of_its_own() -> None:
+    assert Auto(draft=(ONE,), look=0.0).pick(problem(16, ONE, one=1))[0].name == "random"
+
+
+def test_names_are_the_models() -> None:
+    named = {"half": "steps:6", "quarter": "steps:3", "fast": ONE, "fast2": TWO}
+    assert Auto().with_names(named).draft == (ONE, TWO)
+    assert Auto().with_names({"quarter": "steps:3"}).draft == ("steps:3",)
+    assert Auto().with_names({}).draft == ()
+    assert Auto(draft=("steps:6",)).with_names(named).draft == ("steps:6",)
+
+
+class Paid:
+    """A verifier that costs money."""
+
+    name, parts, scale = "paid", ("paid",), {"paid": 1.0}
+    differentiable, batch, fingerprint, paid = False, None, "1", True
+
+    def __call__(self, views: Any) -> Any:
+        return {"paid": views.images.mean((1, 2, 3))}
+
+
+def test_it_is_said_and_kept(tmp_path: Path) -> None:
+    found = ns.search(["two blue squares", "a red circle"], algorithm="auto", rows=4,
+                      model="shapes-small", budget="7candidates",
+                      out=tmp_path / "run")  # fmt: skip
+    for result in found:
+        (note,) = result.notes
+        assert note.startswith("auto took draft: 7 candidates' worth, and a draft (steps:3)")
+        assert result.ledger["counted"] <= 7 * 12
+    assert warnings(found.json()).count(found[0].notes[0]) == 1, "once, not for every prompt"
+    again = ns.resume(tmp_path / "run")
+    assert [r.winner.trajectory for r in again] == [r.winner.trajectory for r in found]
+    assert [r.notes for r in again] == [r.notes for r in found]
+
+
+def test_a_verifier_that_costs_money_is_asked_about_candidates_alone(tmp_path: Path) -> None:
+    found = ns.search("two blue squares", algorithm="auto", model="shapes-small",
+                      verifier=[Paid()], rows=4, budget="7candidates",
+                      out=tmp_path / "run")  # fmt: skip
+    assert found.notes[0].startswith("auto took random") and len(found.candidates) == 7
+
+
+def test_a_model_without_drafts(tmp_path: Path) -> None:
+    found = ns.search("one", algorithm="auto", model=MixtureModel(), verifier="brightness", rows=4,
+                      budget="50candidates", out=tmp_path / "run")  # fmt: skip
+    assert found.notes[0].startswith("auto took zero-order: 50 candidates' worth")
