@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from . import build, memory, registry, set_forms
 from .algorithms.problem import Algorithm
+from .allocation import EVEN, GAIN
 from .budget import MAX_MISSING, Budget
 from .build import Given
 from .drafts import parse
@@ -55,6 +56,7 @@ class Request:
     algorithm: str | Algorithm = "zero-order"
     parameters: dict[str, Any] = field(default_factory=dict)
     budget: str | int | float | Budget = 640
+    allocate: str = EVEN  # of a budget for the whole run: where it is expected to gain most
     target: str | float = ""  # end a search at this score (7.5), or a part's: imagereward=1.2
     patience: int | None = None  # end it when so many candidates' worth brought no better one
     seed: int = 0
@@ -198,6 +200,7 @@ class Request:
             else algorithm.name,
             parameters=dump(),
             budget=str(budget),
+            allocate=self.allocate,
             target=str(self.target),
             patience=self.patience,
             seed=self.seed,
@@ -234,6 +237,8 @@ class Request:
             raise ConfigError(f"guidance is {self.guidance}, but must be a number such as 2.5")
         if not 0 <= self.max_missing <= 1:
             raise ConfigError(f"max-missing is {self.max_missing}, but must be from 0 to 1")
+        if self.allocate not in (EVEN, GAIN):
+            raise ConfigError(f"allocate is {self.allocate!r}, but must be {EVEN} or {GAIN}")
         if self.keep not in ("all", "winners"):
             raise ConfigError(f"keep is {self.keep!r}, but must be all or winners")
 

@@ -93,7 +93,7 @@ class Driver:
         self._wanted: dict[str, list[Live]] = {}
         self._best: dict[int, float] = {}
         self._began = clock()
-        self._expired = False
+        self.expired = False
 
     @property
     def elapsed(self) -> float:
@@ -153,7 +153,7 @@ class Driver:
         known = self.store.seen(ask.trajectory, parts)
         if known is not None and ask.answered_by(known, live.problem.parts):
             self._tell(live, known.only(parts))
-        elif not self._expired or ask.tag.get("role") in LAST:
+        elif not self.expired or ask.tag.get("role") in LAST:
             wanted = self._wanted.setdefault(ask.key, [])
             if not wanted:
                 self.executor.submit(ask)
@@ -211,11 +211,11 @@ class Driver:
 
     def _check_clock(self, live: list[Live]) -> None:
         """Stop the searches whose time is over; what they know by then is what counts."""
-        if not self._expired and self._over():
-            self._expired = True
+        if not self.expired and self._over():
+            self.expired = True
             self.store.event("cut", seconds=round(self.clock() - self._began, 4))
         for search in live:
-            over = self._expired or self._own_time_over(search) or self._own_money_over(search)
+            over = self.expired or self._own_time_over(search) or self._own_money_over(search)
             if search.stage == "searching" and over:
                 self._stop(search)
 

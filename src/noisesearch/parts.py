@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from . import memory, objective_forms, refusals, set_forms
+from . import allocation, memory, objective_forms, refusals, set_forms
 from .algorithms.problem import Algorithm, Problem, Space
 from .budget import Budget
 from .build import Given, algorithm_of, fitted, model_of, place, verifier_of
@@ -255,8 +255,8 @@ class Parts:
         reserve = self._reserve(whole)
         limit = whole - reserve
         if limit < candidate:
-            conditions, searches = len(self.conditions), self._count
-            smallest = (candidate + reserve) / self._worth[budget.unit]
+            conditions, searches = len(self.conditions), self.count
+            smallest = (candidate + reserve) / self.worth[budget.unit]
             smallest *= searches if budget.per == "run" else searches / conditions
             raise ConfigError(
                 f"budget {budget.amount:g}{budget.unit} is too small for one image: the smallest "
@@ -271,21 +271,22 @@ class Parts:
         whole = self._whole(budget)
         if self.drafted:
             whole += self._reserve(whole + self.price(self.spec.final_steps) * self.finalists)
-        return Budget(whole * self._count / len(self.conditions))
+        return Budget(whole * self.count / len(self.conditions))
 
     @property
-    def _count(self) -> int:
+    def count(self) -> int:
+        """Of searches."""
         return 1 if self.joint else len(self.conditions)
 
     @property
-    def _worth(self) -> Mapping[str, float]:
+    def worth(self) -> Mapping[str, float]:
         """NFE of one of each unit that budgets are counted in."""
         return {"nfe": 1.0, "forwards": 1 / self.denoiser.forwards, "candidates": self.candidate}
 
     def _whole(self, budget: Budget) -> float:
         """NFE of one search by a counted budget, its final generation included."""
         conditions = len(self.conditions)
-        return budget.share(conditions) * conditions / self._count * self._worth[budget.unit]
+        return budget.share(conditions) * conditions / self.count * self.worth[budget.unit]
 
     def _reserve(self, whole: float) -> float:
         """NFE set aside for the final generation; nothing where the winners are there already."""
@@ -371,6 +372,7 @@ class Parts:
         refusals.check_together(self)
         refusals.check_verifiers(self)
         refusals.check_budget(self, budget)
+        refusals.check_allocation(self, budget)
         limit = self.limit(budget)
         first = self._search(0, limit)
         # What an algorithm refuses it refuses at its first yield.
@@ -378,7 +380,12 @@ class Parts:
         refusals.check_asks(self, asks)
         if self.space.black_box:  # what it asks later is refused before there is a folder too
             usual_widths(self._search(0, limit), self.algorithm)
-        return [self._search(i, limit) for i in range(len(self._searched()))]
+        shared = allocation.of(self, budget)
+        return self.allotted(shared.amounts if shared else [limit] * self.count)
+
+    def allotted(self, limits: Sequence[float]) -> list[Live]:
+        """The searches with so many NFE each."""
+        return [self._search(i, limit) for i, limit in enumerate(limits)]
 
     def worker(
         self,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .allocation import GAIN
 from .ask import Ask, Gradient
 from .budget import Budget
 from .errors import ConfigError
@@ -50,6 +51,29 @@ def check_budget(parts: Parts, budget: Budget) -> None:
         raise ConfigError(
             "a budget in usd needs a verifier that costs money, and none of these does; give the "
             "budget in nfe, candidates or seconds"
+        )
+
+
+def check_allocation(parts: Parts, budget: Budget) -> None:
+    """Of a budget that is given out while the run goes."""
+    if parts.spec.allocate != GAIN:
+        return
+    name = parts.algorithm.name
+    if not (budget.counted and budget.per == "run"):
+        raise ConfigError(
+            f"budget {budget} is no count for the whole run, so there is nothing to allocate; "
+            "write for example 6400nfe/run, or leave out --allocate"
+        )
+    if parts.joint or not parts.algorithm.extendable:
+        raise ConfigError(
+            f"algorithm {name!r} asks differently under another budget, so it cannot be given "
+            "more as it goes; choose random or zero-order, or leave out --allocate"
+        )
+    if parts.drafted:
+        raise ConfigError(
+            "allocate gives out a budget by the scores of finished samples, and this run finishes "
+            "its winners otherwise than it searches; leave out --draft and --final-steps, or "
+            "--allocate"
         )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import pictures
+from . import allocation, pictures
 from .ask import Ask, Score
 from .budget import Budget
 from .build import Given, check_objects
@@ -151,6 +151,13 @@ class Run:
         )
         try:
             self.driver.run()
+            shared = allocation.of(self.parts, self.budget)
+            while shared and not self.driver.expired and shared.more(self.searches):
+                # The same searches with more to spend: what they asked before is answered.
+                self.searches = self.driver.searches = self.parts.allotted(shared.amounts)
+                for live in self.searches:
+                    live.select = self.select
+                self.driver.run()
         finally:
             worker.close()
             self.swaps = getattr(worker, "swaps", 0)

@@ -41,6 +41,7 @@ class RunSpec(BaseModel):
     algorithm: str
     parameters: dict[str, Any] = Field(default_factory=dict)
     budget: str
+    allocate: str = "even"  # how a run's budget is shared by its searches: even, or gain
     target: str = ""  # what ends a search before its budget does
     patience: int | None = None  # candidates' worth without a better one, likewise
     seed: int

@@ -51,6 +51,10 @@ def generate(
     budget: Annotated[
         str, typer.Option(help="640 (NFE per condition), 20candidates, 640nfe/run, 30s, 5m.")
     ] = "640",
+    allocate: Annotated[
+        str,
+        typer.Option(help="Of a budget a run: even, or gain: where a candidate gains most."),
+    ] = "even",
     target: Annotated[
         str, typer.Option(metavar="SCORE|PART=X", help="End a search that reaches it.")
     ] = "",
@@ -117,6 +121,7 @@ def generate(
         algorithm=algorithm,
         parameters=parameters_of(set_ or [], "set", "cosine=0.95"),
         budget=budget,
+        allocate=allocate,
         target=target,
         patience=patience,
         seed=seed,
