@@ -78,7 +78,8 @@ class Allocation:
             return False
         given = self._shared(values, open_, -(-units // self.left))
         self.left -= 1
-        self.amounts = [s + g * self.candidate for s, g in zip(spent, given, strict=True)]
+        for i in open_:  # the others end again where they ended
+            self.amounts[i] = spent[i] + given[i] * self.candidate
         return True
 
     def _shared(self, values: Sequence[Values], open_: Sequence[int], units: int) -> list[int]:

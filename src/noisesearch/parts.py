@@ -274,8 +274,7 @@ class Parts:
         return Budget(whole * self.count / len(self.conditions))
 
     @property
-    def count(self) -> int:
-        """Of searches."""
+    def count(self) -> int:  # of searches
         return 1 if self.joint else len(self.conditions)
 
     @property
