@@ -112,13 +112,13 @@ def test_drafts_that_rank_as_their_samples_find_the_best_of_all() -> None:
         assert len(winners) == 10 and of.budget == 0
 
 
-def test_drafts_that_tell_nothing_are_given_up() -> None:
+def test_drafts_that_are_surely_poor_are_given_up() -> None:
     """In the second round all goes into full samples, of the drafts that are left and of new
     noises. Catches a correlation that is not looked at, or of the wrong two rows."""
     of = problem(40 * STEPS, {"d": 3})
     winners, asked = searched(
-        ns.DraftThenCommit(draft="d"), of, lambda t: normal(t.noise.key, t.quality) * (
-            -1 if t.quality == FULL else 1)
+        ns.DraftThenCommit(draft="d"), of,
+        lambda t: normal(t.noise.key) * (-1 if t.quality == FULL else 1),
     )  # fmt: skip
     counts = [Counter(a.trajectory.quality for a in asks) for asks in asked]
     assert counts == [{"d": 40}, {FULL: 10}, {FULL: 20}]
@@ -247,7 +247,7 @@ def test_a_search_that_is_stopped_returns_no_draft(tmp_path: Path) -> None:
     algorithm = ns.DraftThenCommit(draft="steps:2", poor=-1)
     parts = Bench(tmp_path, algorithm).parts(budget="100s")
     live = parts.search(Budget.parse("100s"))
-    rehearse(live, parts.algorithm, itertools.count(1.0), Counter(), 3)
+    rehearse(live, parts.algorithm, itertools.count(1.0), most=3)
     assert live.replies[-1].trajectory.quality == "steps:2"
     assert live.winners and all(t.quality == FULL for t in live.winners)
 

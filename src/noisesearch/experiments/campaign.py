@@ -352,7 +352,7 @@ def stored(folder: Path) -> dict[str, Any]:
     path = folder / SPEC
     try:
         content: dict[str, Any] = json.loads(path.read_text())
-        whole = isinstance(content, dict) and {"key", "versions", "experiment", "prompts"}
+        whole = isinstance(content, dict) and {"versions", "experiment", "prompts"}
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{folder} holds no experiment ({SPEC} cannot be read); make one with: noisesearch "
