@@ -142,7 +142,7 @@ class Driver:
             if live.enough():
                 self._stop(live)
                 return
-            if live.waiting or not live.based:
+            if not (live.complete and live.based):
                 return
             asks = live.advance()
 

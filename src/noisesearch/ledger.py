@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .ask import GRADIENT, Ask, Gradient, Reply
@@ -71,7 +72,7 @@ class Rates:
         """NFE of a whole sample of so many steps, begun at its noise."""
         return steps * self.stages if self.whole is None else self.whole(steps)
 
-    @property
+    @cached_property
     def parts(self) -> tuple[str, ...]:
         return tuple(part for of in self.verifiers.values() for part in of)
 

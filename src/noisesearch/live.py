@@ -157,6 +157,11 @@ class Live:
         return [a for a in self.pending if not self.knows(a)]
 
     @property
+    def complete(self) -> bool:
+        """True where nothing is waited for; looked at from the end, which is answered last."""
+        return all(self.knows(a) for a in reversed(self.pending))
+
+    @property
     def based(self) -> bool:
         """True where the baseline is there; a search goes on only then."""
         return not self._unbased
@@ -171,7 +176,7 @@ class Live:
             if self.limits.baseline(self.answers[self.baseline.key], self.objective):
                 self._yielded = []
                 return True
-        if self._cascade()[0] is not None and (self.waiting or self._more_stages):
+        if self._cascade()[0] is not None and not (self.complete and not self._more_stages):
             return False
         for ask in self._yielded[self._followed :]:
             if not self.knows(ask):

@@ -139,7 +139,7 @@ def reused(live: Live, algorithm: Algorithm, store: RunStore) -> tuple[int, int]
                 live.answer(reply.only(parts))
         made += len(live.pending)
         known += len(live.pending) - len(live.waiting)
-        if live.waiting or not live.based:
+        if not (live.complete and live.based):
             break
         asks = live.advance()
     return known, made

@@ -99,6 +99,11 @@ class Worker:
         return self._slots / max(1, self._ticks * self.rows)
 
     @property
+    def fullness(self) -> float:
+        """The share of a batch that what is asked would fill."""
+        return min(1.0, (len(self._asked) + len(self._pulls)) / self.rows)
+
+    @property
     def evaluations(self) -> int:
         """Of the network that ran, those made again for gradients among them."""
         return self.counted.nfe

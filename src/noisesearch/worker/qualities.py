@@ -85,10 +85,11 @@ class Qualities:
         self._of(ask).cancel(ask)
 
     def wait(self) -> list[tuple[Ask, Reply]]:
-        """What one of the workers has to say; they take turns, so that their times compare on a
-        machine whose speed drifts."""
-        for name in tuple(self._turns):
-            self._turns.rotate(-1)
+        """What one of the workers has to say: the one that has the most of a batch to do, so that
+        searches which come to their next stage one by one wait for each other; of equals they take
+        turns, so that their times compare on a machine whose speed drifts."""
+        self._turns.rotate(-1)
+        for name in sorted(self._turns, key=lambda name: -self.workers[name].fullness):
             started = time.perf_counter()
             if answers := self.workers[name].wait():
                 self.timings[name].add(time.perf_counter() - started, len(answers))
