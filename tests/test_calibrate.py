@@ -116,7 +116,8 @@ def test_nothing_to_rank(tmp_path: Path) -> None:
 
 
 def test_drafts_of_a_model() -> None:
-    assert drafts_of("shapes", []) == ["steps:6", "steps:3", "cache:0.1"]
+    assert drafts_of("shapes-small", []) == ["steps:6", "steps:3", "cache:0.1"]
+    assert drafts_of("shapes", [])[:2] == ["model:shapes-fast", "steps:2+model:shapes-fast"]
     assert drafts_of("shapes", ["steps:2"]) == ["steps:2"]
     with pytest.raises(ConfigError, match="mixture has no drafts of its own"):
         drafts_of(MixtureModel(), [])

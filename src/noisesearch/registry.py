@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .errors import ConfigError, unknown
 TABLES: dict[str, dict[str, str]] = {
     "model": {
         "shapes": "noisesearch.worlds.shapes.model:shapes",
+        "shapes-fast": "noisesearch.worlds.shapes.model:shapes_fast",
         "shapes-small": "noisesearch.worlds.shapes.model:shapes_small",
         "fashion": "noisesearch.worlds.fashion.model:fashion",
         "fashion-medium": "noisesearch.worlds.fashion.model:fashion_medium",
@@ -70,8 +72,13 @@ def names(kind: str) -> dict[str, str]:
 
     A third party registers under the group ``noisesearch.models`` (verifiers, algorithms).
     """
-    plugins = {e.name: e.value for e in entry_points(group=f"noisesearch.{kind}s")}
-    return {**plugins, **TABLES[kind]}
+    return {**_plugins(f"noisesearch.{kind}s"), **TABLES[kind]}
+
+
+@cache
+def _plugins(group: str) -> dict[str, str]:
+    """Third parties' names; kept, since to find them all installed packages are looked through."""
+    return {e.name: e.value for e in entry_points(group=group)}
 
 
 def load(kind: str, name: str, own: Mapping[str, str] | None = None) -> Any:

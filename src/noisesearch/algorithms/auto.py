@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import Field, PrivateAttr
 
 from ..trajectory import FULL
-from .draft import DraftThenCommit
+from .draft import ROUND, DraftThenCommit
 from .initial_noise import RandomSearch, ZeroOrder
 from .problem import Algorithm, Problem, Search
 from .settings import Settings
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # first figure a draft has nothing to choose from; above the second a climb beats chance.
 FEWEST = {"fast": 3, "quarter": 6}
 CLIMB = 48
+# So much of the budget beyond two candidates is best made in full, and a second look at the drafts
+# is worth so much of the first; found on prompts that no benchmark has (training/README.md).
+FULL_SHARE, TAPER = {"fast": 0.1, "quarter": 0.25}, 0.25
 NEXT = "fast2"  # a drafter's second look at what its first liked
 DEAR = 0.5  # share of a candidate at which a look at a draft, verified, is no bargain
 
@@ -90,17 +93,13 @@ class Auto(Settings):
         if drafts and problem.quality == FULL:
             prices = [problem.price(problem.sample(problem.noise(1), quality=q)) for q in drafts]
             cheap = prices[0] + (self.look or 0.0) <= DEAR * candidate
-            least = FEWEST["fast" if prices[0] <= candidate / 6 else "quarter"]
-            if cheap and worth >= least:
-                share = 0.3 if math.isinf(worth) else min(0.5, self._committed(worth) / worth)
-                chosen = DraftThenCommit(draft=tuple(drafts), share=share, probes=0.0, taper=0.25)
+            kind = "fast" if prices[0] <= candidate / 6 else "quarter"
+            if cheap and worth >= FEWEST[kind]:
+                full = round(2 + FULL_SHARE[kind] * (ROUND if math.isinf(worth) else worth))
+                chosen = DraftThenCommit(draft=tuple(drafts), commit=full, probes=0.0, taper=TAPER)
                 return chosen, (
                     f"{much}, and a draft ({drafts[0]}) counts {prices[0] / candidate:.2g} of one"
                 )
         if worth >= CLIMB and not math.isinf(worth):
             return ZeroOrder(), f"{much}, enough for a climb, and no draft that pays"
         return RandomSearch(), f"{much}, and no draft that pays"
-
-    def _committed(self, worth: float) -> float:
-        """How many of so many candidates' worth are best made in full."""
-        return 1 + worth / 4

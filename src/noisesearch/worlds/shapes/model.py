@@ -35,6 +35,8 @@ class ShapesModel:
     solver: str = "euler"
     size: tuple[int, int] = (32, 32)
     ensemble: tuple[str, ...] = ("clipscore", "aesthetic", "imagereward")
+    drafter: str = ""  # the model that was distilled from this one
+    teacher: str = ""  # the model that this one was distilled from, and adds to
 
     @property
     def verifiers(self) -> Mapping[str, str]:
@@ -43,11 +45,15 @@ class ShapesModel:
 
     @property
     def drafts(self) -> Mapping[str, str]:
-        return usual(self.steps, cached=True)
+        own = f"model:{self.drafter}"
+        fast = {"fast": own, "fast2": f"steps:2+{own}"} if self.drafter else {}
+        return {**fast, **usual(self.steps, cached=True)}
 
     @property
     def fingerprint(self) -> str:
-        return of_file(WEIGHTS / f"{self.name}.safetensors")
+        """Of all files that the weights are made of."""
+        names = filter(None, (self.name, self.teacher))
+        return "+".join(of_file(WEIGHTS / f"{name}.safetensors") for name in names)
 
     def condition(self, text: str | None, negative: str | None = None) -> Condition:
         for prompt in (text, negative):
@@ -92,7 +98,13 @@ class ShapesModel:
 
 
 def shapes() -> ShapesModel:
-    return ShapesModel("shapes", "text to image at 32×32, the default size", 12, 1.0)
+    summary = "text to image at 32×32, the default size"
+    return ShapesModel("shapes", summary, 12, 1.0, drafter="shapes-fast")
+
+
+def shapes_fast() -> ShapesModel:
+    summary = "distilled from shapes: one step or two, on the same noises"
+    return ShapesModel("shapes-fast", summary, 1, 1.0, teacher="shapes")
 
 
 def shapes_small() -> ShapesModel:

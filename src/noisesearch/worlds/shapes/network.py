@@ -7,6 +7,7 @@ and keys are normalised (arXiv:2302.05442), and the network predicts the clean i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -265,10 +266,15 @@ def save(network: ShapesTransformer, path: Path) -> None:
 
 
 def load_file(path: Path) -> ShapesTransformer:
-    """A frozen float32 network from a file written by `save`, ready for sampling."""
+    """A frozen float32 network, ready for sampling, from a file written by `save`, or of low-rank
+    additions to such a file, whose metadata say which it `adapts`."""
     with safe_open(str(path), framework="pt") as stored:
         metadata = stored.metadata()
         state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
+    if "adapts" in metadata:
+        network = load(metadata["adapts"])
+        add_adapters(network, state)
+        return network
     sizes = {
         field.name: int(metadata[field.name])
         for field in fields(TransformerConfig)
@@ -281,7 +287,17 @@ def load_file(path: Path) -> ShapesTransformer:
 
 
 def load(name: str = "shapes") -> ShapesTransformer:
-    """The trained generator called `name` ("shapes" or "shapes-small") from the package."""
-    if name not in SIZES:
-        raise ValueError(f"unknown generator {name!r}; known: {', '.join(SIZES)}")
+    """The trained generator called `name` from the package: one of `SIZES`, or "shapes-fast"."""
+    known = sorted(path.stem for path in WEIGHTS.glob("shapes*.safetensors"))
+    if name not in known:
+        raise ValueError(f"unknown generator {name!r}; known: {', '.join(known)}")
     return load_file(WEIGHTS / f"{name}.safetensors")
+
+
+def add_adapters(network: ShapesTransformer, factors: Mapping[str, Tensor]) -> None:
+    """Add to each layer's weight the product of its low-rank factors (arXiv:2106.09685)."""
+    for key, down in factors.items():
+        layer, mark, ending = key.partition(".lora_A.")
+        if mark:
+            weight = network.get_submodule(layer).get_parameter("weight")
+            weight.add_(factors[f"{layer}.lora_B.{ending}"] @ down)
