@@ -53,7 +53,7 @@ class Request:
     verifier: Any = "ensemble"
     watch: Any = ()
     guard: Any = ()
-    algorithm: str | Algorithm = "zero-order"
+    algorithm: str | Algorithm = "auto"
     parameters: dict[str, Any] = field(default_factory=dict)
     budget: str | int | float | Budget = 640
     allocate: str = EVEN  # of a budget for the whole run: where it is expected to gain most

@@ -43,7 +43,7 @@ def generate(
         str, typer.Option(help="Verifiers whose scores must not fall below the baseline's.")
     ] = "",
     objective: Annotated[str, typer.Option(help="Default: mean rank of all parts.")] = "",
-    algorithm: Annotated[str, typer.Option(help="See `list algorithms`.")] = "zero-order",
+    algorithm: Annotated[str, typer.Option(help="See `list algorithms`.")] = "auto",
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the algorithm."),
