@@ -95,7 +95,7 @@ class Request:
         images = Images.of(self.image, self.mask)
         given_model, algorithm = self._model(), self._algorithm()
         model = self._running(given_model, images)
-        algorithm = build.suited(algorithm, model)
+        algorithm = build.suited(algorithm, model, self.steps or model.steps)
         verifiers: dict[str, Verifier] = {}
         names = build.named(self.verifier, model, verifiers)
         if not names:

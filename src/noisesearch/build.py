@@ -58,12 +58,12 @@ def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
     return Plain(name.rpartition(":")[2], built)
 
 
-def suited(algorithm: Algorithm, model: Model) -> Algorithm:
-    """The algorithm for runs of a model, whose names for drafts it may use."""
+def suited(algorithm: Algorithm, model: Model, steps: int) -> Algorithm:
+    """The algorithm for runs of a model at so many steps, whose names for drafts it may use."""
     with_names = getattr(algorithm, "with_names", None)
     if with_names is None:
         return algorithm
-    found: Algorithm = with_names(getattr(model, "drafts", {}))
+    found: Algorithm = with_names(getattr(model, "drafts", {}), steps)
     return found
 
 

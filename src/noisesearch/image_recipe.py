@@ -232,8 +232,10 @@ def _validated(settings: dict[str, Any], trajectory: Trajectory, path: Path) -> 
 def _spec(known: Pictured, model: Any) -> RunSpec:
     """The settings to make it again with; refused where that would be something else."""
     spec = RunSpec.read(known.spec.model_dump(), known.path)
-    plain = {"algorithm": "random", "parameters": {}, "fingerprints": _made(spec)}
     quality = known.trajectory.quality
+    others = {f"draft {text}" for text in spec.drafts if text != quality}
+    made = {name: of for name, of in _made(spec).items() if name not in others}
+    plain = {"algorithm": "random", "parameters": {}, "fingerprints": made}
     spec = spec.model_copy(update={**plain, "drafts": [] if quality == FULL else [quality]})
     drafted = "" if quality == FULL else drafts.parse(quality).model
     if model is not None:

@@ -78,10 +78,21 @@ def test_a_run_at_a_draft_has_no_drafts_of_its_own() -> None:
 
 def test_names_are_the_models() -> None:
     named = {"half": "steps:6", "quarter": "steps:3", "fast": ONE, "fast2": TWO}
-    assert Auto().with_names(named).draft == (ONE, TWO)
-    assert Auto().with_names({"quarter": "steps:3"}).draft == ("steps:3",)
-    assert Auto().with_names({}).draft == ()
-    assert Auto(draft=("steps:6",)).with_names(named).draft == ("steps:6",)
+    assert Auto().with_names(named, 12).draft == (ONE, TWO)
+    assert Auto().with_names({"quarter": "steps:3"}, 12).draft == ("steps:3",)
+    assert Auto().with_names({}, 12).draft == ()
+    assert Auto(draft=("steps:6",)).with_names(named, 12).draft == ("steps:6",)
+
+
+def test_a_run_of_few_steps_has_no_use_for_the_models_drafts(tmp_path: Path) -> None:
+    """It would catch a default that ends with a refusal where the user asked for few steps."""
+    named = {"quarter": "steps:3", "fast": ONE, "fast2": TWO}
+    assert Auto().with_names(named, 3).draft == (ONE,)
+    assert Auto().with_names({"quarter": "steps:3"}, 5).draft == ()
+    for steps in (1, 2):
+        found = ns.search("two blue squares", steps=steps, budget="7candidates", rows=4,
+                          out=tmp_path / str(steps))  # fmt: skip
+        assert found.notes[0].startswith("auto took random" if steps == 1 else "auto took draft")
 
 
 class Paid:

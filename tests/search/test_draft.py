@@ -255,12 +255,12 @@ def test_a_search_that_is_stopped_returns_no_draft(tmp_path: Path) -> None:
 def test_names_of_drafts_become_their_texts() -> None:
     """Catches a name in a spec, which another version of the model may mean otherwise."""
     named = {"quarter": "steps:3", "fast": "lora:/x.safetensors+steps:1"}
-    assert ns.DraftThenCommit().with_names(named).draft == ("steps:1+lora:/x.safetensors",)
-    assert ns.DraftThenCommit().with_names({"quarter": "steps:3"}).draft == ("steps:3",)
-    both = ns.DraftThenCommit(draft="fast > quarter").with_names(named)
+    assert ns.DraftThenCommit().with_names(named, 12).draft == ("steps:1+lora:/x.safetensors",)
+    assert ns.DraftThenCommit().with_names({"quarter": "steps:3"}, 12).draft == ("steps:3",)
+    both = ns.DraftThenCommit(draft="fast > quarter").with_names(named, 12)
     assert both.drafts == ("steps:1+lora:/x.safetensors", "steps:3")
     with pytest.raises(ConfigError, match="has names for none; give one, such as draft=steps:4"):
-        ns.DraftThenCommit().with_names({"half": "steps:6"})
+        ns.DraftThenCommit().with_names({"half": "steps:6"}, 12)
 
 
 def test_what_is_loaded_serves_algorithms_with_other_drafts() -> None:

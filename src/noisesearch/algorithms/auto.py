@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, PrivateAttr
 
+from ..drafts import parse
 from ..trajectory import FULL
 from .draft import ROUND, DraftThenCommit
 from .initial_noise import RandomSearch, ZeroOrder
@@ -64,11 +65,13 @@ class Auto(Settings):
     def drafts(self) -> tuple[str, ...]:
         return self.draft
 
-    def with_names(self, named: Mapping[str, str]) -> Self:
+    def with_names(self, named: Mapping[str, str], steps: int) -> Self:
         if self.draft:
             return self
-        kind = next((name for name in FEWEST if name in named), "")
-        names = [kind, NEXT] if kind == "fast" and NEXT in named else [kind] if kind else []
+        # Those of the model's usual steps may be none of a run that has fewer.
+        cheap = [name for name, text in named.items() if 2 * (parse(text).steps or 1) <= steps]
+        kind = next((name for name in FEWEST if name in cheap), "")
+        names = [kind, NEXT] if kind == "fast" and NEXT in cheap else [kind] if kind else []
         return self.model_copy(update={"draft": tuple(named[name] for name in names)})
 
     def fitted(self, parts: Parts) -> Self:

@@ -101,7 +101,7 @@ class DraftThenCommit(Settings):
     def drafts(self) -> tuple[str, ...]:
         return self.draft
 
-    def with_names(self, named: Mapping[str, str]) -> Self:
+    def with_names(self, named: Mapping[str, str], steps: int) -> Self:
         first = [name for name in PREFERRED if name in named][:1]
         if not self.draft and not first:
             raise ConfigError(

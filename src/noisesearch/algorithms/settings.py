@@ -46,6 +46,7 @@ class Settings(BaseModel):
     def drafts(self) -> tuple[str, ...]:
         return ()
 
-    def with_names(self, named: Mapping[str, str]) -> Self:
-        """For runs of a model with these names for drafts: their texts in place of the names."""
+    def with_names(self, named: Mapping[str, str], steps: int) -> Self:
+        """For runs of so many steps of a model with these names for drafts: their texts in place
+        of the names."""
         return self

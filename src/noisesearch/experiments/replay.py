@@ -48,7 +48,8 @@ def parts_of(parts: Parts, arm: Setting) -> Parts:
         "parameters": dict(arm.parameters),
         "final_steps": arm.final_steps or parts.spec.steps,
     })  # fmt: skip
-    algorithm = build.suited(build.algorithm_of(arm.algorithm, dict(arm.parameters)), parts.model)
+    plain = build.algorithm_of(arm.algorithm, dict(arm.parameters))
+    algorithm = build.suited(plain, parts.model, parts.spec.steps)
     found = replace(parts, spec=spec, verifiers=own, algorithm=algorithm)
     budget = found.with_final(Budget.parse(arm.search_budget))
     found.spec = spec.model_copy(update={"budget": str(budget)})
