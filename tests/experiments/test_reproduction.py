@@ -94,6 +94,19 @@ def test_the_page_is_written_from_folders(tmp_path: Path) -> None:
     assert f"*{claim['verdict']}*" in text and Path(tmp_path / "docs").is_dir()
 
 
+def test_what_may_make_it_differ_is_said_where_it_does(tmp_path: Path) -> None:
+    """It would catch reasons for a difference that was not found."""
+    for verdict in ("holds", "does not hold", "cannot be told"):
+        table = {"question": "", "finding": "", "summary": "", "remark": "", "prompts": 1,
+                 "seeds": 1, "verdict": verdict, "claims": [], "columns": [], "arms": []}  # fmt: skip
+        folder = tmp_path / verdict / "fig14"
+        folder.mkdir(parents=True)
+        (folder / "table.json").write_text(json.dumps(table))
+        page.write(folder.parent, tmp_path / "page.md")
+        said = "What may make it differ" in (tmp_path / "page.md").read_text()
+        assert said == (verdict == "does not hold")
+
+
 def test_pictures_stand_in_rows(tmp_path: Path) -> None:
     campaign = Campaign(small("fig7"))
     campaign.run(tmp_path / "out")

@@ -12,6 +12,7 @@ from typing import Any
 from ..journal import replace
 from ..statistics import Interval
 from . import reproduction
+from .spec import read
 from .verdicts import TEST
 
 HEAD = """# The paper's experiments, made again
@@ -43,7 +44,8 @@ def write(folder: Path, page: Path) -> int:
         text += f"| {link} | {abouts[name]['question']} | {verdict} |\n"
     for name, content in found.items():
         if content is not None:
-            text += "\n" + _section(name, content, _pictures(folder / name, plots, name))
+            pictures = _pictures(folder / name, plots, name)
+            text += "\n" + _section(name, content, pictures, _why(name, content))
     page.parent.mkdir(parents=True, exist_ok=True)
     replace(page, text.encode())
     return sum(content is not None for content in found.values())
@@ -69,7 +71,14 @@ def _pictures(folder: Path, plots: Path, name: str) -> Sequence[str]:
     return made
 
 
-def _section(name: str, content: Mapping[str, Any], pictures: Sequence[str]) -> str:
+def _why(name: str, content: Mapping[str, Any]) -> str:
+    """What the spec says may make it differ, where it does."""
+    spec = read(reproduction.SPECS / f"{name}.toml")
+    said: str = reproduction.at_scale(spec, "embedded").get("why", "")
+    return said if content["verdict"] == "does not hold" else ""
+
+
+def _section(name: str, content: Mapping[str, Any], pictures: Sequence[str], why: str = "") -> str:
     lines = [
         f"## {name}", "",
         f"**Question.** {content['question']}", "",
@@ -79,6 +88,8 @@ def _section(name: str, content: Mapping[str, Any], pictures: Sequence[str]) -> 
     ]  # fmt: skip
     if content["remark"]:
         lines += [content["remark"], ""]
+    if why:
+        lines += [f"**What may make it differ.** {why}", ""]
     lines += ["| claim | figure [95 %] | bound | verdict |", "| --- | --- | --- | --- |"]
     lines += [_claim(claim) for claim in content["claims"]]
     for picture in pictures:

@@ -101,6 +101,7 @@ class Experiment(Closed):
     question: str = ""
     finding: str = ""
     remark: str = ""
+    why: str = ""  # what may make it differ from the finding, where it does
     minutes: float | None = Field(default=None, gt=0)
     most_nfe: int | None = Field(default=None, ge=1)  # that the whole may need
     prompts: Prompts | dict[str, Prompts] = 16
