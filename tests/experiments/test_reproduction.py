@@ -98,7 +98,8 @@ def test_what_may_make_it_differ_is_said_where_it_does(tmp_path: Path) -> None:
     """It would catch reasons for a difference that was not found."""
     for verdict in ("holds", "does not hold", "cannot be told"):
         table = {"question": "", "finding": "", "summary": "", "remark": "", "prompts": 1,
-                 "seeds": 1, "verdict": verdict, "claims": [], "columns": [], "arms": []}  # fmt: skip
+                 "seeds": 1, "verdict": verdict, "claims": [], "columns": [],
+                 "arms": []}  # fmt: skip
         folder = tmp_path / verdict / "fig14"
         folder.mkdir(parents=True)
         (folder / "table.json").write_text(json.dumps(table))
