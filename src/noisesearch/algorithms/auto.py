@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, PrivateAttr
 
+from ..agreement import LEAST
 from ..drafts import parse
 from ..trajectory import FULL
 from .draft import ROUND, DraftThenCommit
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 # first figure a draft has nothing to choose from; above the second a climb beats chance.
 FEWEST = {"fast": 3, "quarter": 6}
 CLIMB = 48
-# So much of the budget beyond two candidates is best made in full, and a second look at the drafts
-# is worth so much of the first; found on prompts that no benchmark has (training/README.md).
-FULL_SHARE, TAPER = {"fast": 0.1, "quarter": 0.25}, 0.25
+# Candidates in full: 1.5 and this share of the budget; and a second look at the drafts is worth
+# the larger of these shares of the first, the latter over the budget. Found on prompts that no
+# benchmark has (training/README.md).
+FULL_SHARE, TAPER = {"fast": 0.125, "quarter": 0.25}, (0.25, 3.0)
 NEXT = "fast2"  # a drafter's second look at what its first liked
 DEAR = 0.5  # share of a candidate at which a look at a draft, verified, is no bargain
 
@@ -98,8 +100,14 @@ class Auto(Settings):
             cheap = prices[0] + (self.look or 0.0) <= DEAR * candidate
             kind = "fast" if prices[0] <= candidate / 6 else "quarter"
             if cheap and worth >= FEWEST[kind]:
-                full = round(2 + FULL_SHARE[kind] * (ROUND if math.isinf(worth) else worth))
-                chosen = DraftThenCommit(draft=tuple(drafts), commit=full, probes=0.0, taper=TAPER)
+                round_ = ROUND if math.isinf(worth) else worth
+                full = round(1.5 + FULL_SHARE[kind] * round_)
+                chosen = DraftThenCommit(
+                    draft=tuple(drafts), commit=full, probes=0.0,
+                    # A first round that is too short to tell whether drafts are poor only parts
+                    # the drafts that the best are chosen among.
+                    taper=max(TAPER[0], TAPER[1] / round_), rounds=2 if full >= 2 * LEAST else 1,
+                )  # fmt: skip
                 return chosen, (
                     f"{much}, and a draft ({drafts[0]}) counts {prices[0] / candidate:.2g} of one"
                 )

@@ -52,10 +52,10 @@ class DraftThenCommit(Settings):
     """Draft, then commit: candidates at a cheaper quality, and the best of them in full.
 
     As the drafts of speculative and cached sampling, with the noise shared by draft and sample
-    ([drafts](drafts.md)). In each of two rounds: 1. fresh noises are looked at as drafts; 2. the
+    ([drafts](drafts.md)). In each of ``rounds``: 1. fresh noises are looked at as drafts; 2. the
     best of all drafts so far are made in full, and some others at random (``probes``), so that 3.
     Spearman's rank correlation of draft and full scores is known. Where all of its interval is
-    below ``poor``, the second round makes no more drafts: all that is left goes into the next best
+    below ``poor``, the next round makes no more drafts: all that is left goes into the next best
     in full. Several
     drafts, the cheapest first (``draft=fast>half``), are a cascade: many as the first, the best of
     them as the next, the best of those in full. The figure is in the results as ``drafts``.
@@ -81,6 +81,7 @@ class DraftThenCommit(Settings):
     poor: float = Field(
         default=0.3, ge=-1, le=1, description="rank correlation below which drafts are not trusted"
     )
+    rounds: int = Field(default=ROUNDS, ge=1, description="in which drafts may be given up")
     taper: float = Field(
         default=1.0, gt=0, description="what each further draft of a cascade gets, over the last"
     )
@@ -115,7 +116,7 @@ class DraftThenCommit(Settings):
         self._check(problem)
         seen = Seen({quality: [] for quality in (*self.draft, FULL)})
         few = problem.budget < SPLIT * self._price(problem, FULL)
-        rounds = 1 if few else min(ROUNDS, self.commit or ROUNDS)
+        rounds = 1 if few else min(self.rounds, self.commit or self.rounds)
         # Under a clock one round after the other, so that there is something whenever it stops.
         clock = math.isinf(problem.budget)
         for number in itertools.count() if clock else range(rounds):
@@ -145,8 +146,13 @@ class DraftThenCommit(Settings):
             yield from self._look(problem, seen, noises, quality, number)
         if left == 1 and self.commit is None and not clock:
             commit = int(problem.budget / whole)  # with what the drafts did not need
-        waiting = seen.waiting(problem, self.draft[-1], FULL)
-        noises = self._committed(problem, waiting, commit, number)
+        # Those that came furthest first; whoever was left behind is still better than a fresh one.
+        waiting = dict.fromkeys(
+            noise
+            for quality in reversed(self.draft)
+            for noise in seen.waiting(problem, quality, FULL)
+        )
+        noises = self._committed(problem, list(waiting), commit, number)
         noises += seen.fresh(problem, commit - len(noises))
         yield from self._look(problem, seen, noises, FULL, number)
 
