@@ -129,6 +129,14 @@ def test_drafts_that_are_surely_poor_are_given_up() -> None:
         {"d": 40}, {FULL: 10}, {"d": 40}, {FULL: 10}]  # fmt: skip
 
 
+def test_a_large_budget_is_not_asked_for_at_once() -> None:
+    """Catches a list of a million drafts before the first is looked at: with a clock beside the
+    budget nothing would come of it."""
+    of = problem(1000 * STEPS, {"d": 3})
+    _, asked = searched(ns.DraftThenCommit(draft="d"), of, lambda t: normal(t.noise.key))
+    assert len(asked) >= 2 * 1000 // 64 and max(map(len, asked)) <= 64 * STEPS
+
+
 def test_probes_are_not_among_the_best() -> None:
     """Catches probes that are the best again, or the same rank of the drafts in every search."""
     places = []

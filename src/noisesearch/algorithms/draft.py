@@ -22,6 +22,7 @@ from .settings import Settings
 
 PREFERRED = ("fast", "quarter")  # names of drafts; the first that the model has is taken
 ROUNDS, SPLIT = 2, 4  # with fewer candidates' worth than the second, one round
+MOST = 64  # candidates' worth of a round
 ROUND = 16  # candidates' worth of a round where only a clock ends the search
 
 Looks = Generator[list[Ask], list[Reply], None]
@@ -117,6 +118,8 @@ class DraftThenCommit(Settings):
         seen = Seen({quality: [] for quality in (*self.draft, FULL)})
         few = problem.budget < SPLIT * self._price(problem, FULL)
         rounds = 1 if few else min(self.rounds, self.commit or self.rounds)
+        if math.isfinite(problem.budget):  # a million NFE are not asked for in one breath
+            rounds = max(rounds, math.ceil(problem.budget / (MOST * self._price(problem, FULL))))
         # Under a clock one round after the other, so that there is something whenever it stops.
         clock = math.isinf(problem.budget)
         for number in itertools.count() if clock else range(rounds):
