@@ -117,3 +117,12 @@ def test_a_run_goes_on_with_its_own_objective_afterwards(tmp_path: Path) -> None
     again(tmp_path / "run", "part(evenness)")
     resumed = ns.resume(tmp_path / "run", model=MixtureModel())
     assert [r.winner.trajectory for r in resumed] == [r.winner.trajectory for r in results]
+
+
+def test_drafts_that_were_looked_at_beside_are_not_ranked(tmp_path: Path) -> None:
+    """It would catch a draft, which is no candidate and has no picture, as a winner."""
+    found = ns.search("a red circle", algorithm="draft", parameters={"draft": "steps:3"}, rows=4,
+                      budget="6candidates", out=tmp_path / "run")  # fmt: skip
+    again = rerank(tmp_path / "run", "part(clipscore)", verifier=["checker"]).results[0]
+    whole = {c.trajectory for c in (*found.candidates, found.baseline)}
+    assert {c.trajectory for c in again.candidates} == whole

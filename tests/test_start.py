@@ -72,9 +72,10 @@ def test_the_folder_is_enough(tmp_path: Path) -> None:
     file, run = tmp_path / "mine.npy", tmp_path / "run"
     mine = normals(5, MixtureModel().shape)
     np.save(file, mine)
-    first = ns.search("x", model=MODEL, budget="5candidates", start_latents=file, out=run)
+    alike = {"model": MODEL, "algorithm": "zero-order"}  # asks alike under every budget
+    first = ns.search("x", **alike, budget="5candidates", start_latents=file, out=run)
     file.unlink()
-    whole = ns.search("x", model=MODEL, budget="9candidates", start_latents=mine)
+    whole = ns.search("x", **alike, budget="9candidates", start_latents=mine)
     (more,) = ns.resume(run, budget="9candidates")
     assert more.baseline == first.baseline
     assert more.winner.trajectory == whole.winner.trajectory

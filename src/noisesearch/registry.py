@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
-from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -72,13 +71,8 @@ def names(kind: str) -> dict[str, str]:
 
     A third party registers under the group ``noisesearch.models`` (verifiers, algorithms).
     """
-    return {**_plugins(f"noisesearch.{kind}s"), **TABLES[kind]}
-
-
-@cache
-def _plugins(group: str) -> dict[str, str]:
-    """Third parties' names; kept, since to find them all installed packages are looked through."""
-    return {e.name: e.value for e in entry_points(group=group)}
+    plugins = {e.name: e.value for e in entry_points(group=f"noisesearch.{kind}s")}
+    return {**plugins, **TABLES[kind]}
 
 
 def load(kind: str, name: str, own: Mapping[str, str] | None = None) -> Any:

@@ -16,6 +16,7 @@ from .objectives import Objective
 from .results import Results
 from .run import Run, loaded
 from .store import RunStore
+from .trajectory import FULL
 
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
@@ -64,7 +65,7 @@ def rerank(
     try:
         ranked = {"objective": objective, "scales": scales}
         run = Run(folder, parts, store, searches, budget, ranked_by=ranked)
-        replies = _scored(run, _stored(store))
+        replies = _scored(run, _stored(store, parts.spec.quality))
         drafts = []
         for live in searches:
             mine = [r for r in replies if r.trajectory.condition == live.problem.condition]
@@ -74,11 +75,14 @@ def rerank(
         store.close()
 
 
-def _stored(store: RunStore) -> list[Reply]:
-    """The replies of all complete candidates, in the order of the journal."""
+def _stored(store: RunStore, quality: str) -> list[Reply]:
+    """The replies of all complete candidates, in the order of the journal; drafts that were looked
+    at beside are none."""
     graph = store.graph()
     found = [store.seen(graph.trajectory(key), ()) for key in store.answered()]
-    replies = [r for r in found if r is not None and r.trajectory.finished]
+    whole = (FULL, quality)
+    replies = [r for r in found
+               if r and r.trajectory.finished and r.trajectory.quality in whole]  # fmt: skip
     if not replies:
         raise ConfigError(
             f"{store.folder} has no complete candidate to rank; go on with: "
