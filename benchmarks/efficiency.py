@@ -47,6 +47,7 @@ from quality import Judge, chosen, pick
 from reach import COSTS, Curve, Point, ratios, rows
 from recording import record
 
+ALIKE = ("random", "zero-order")  # their first candidates are all that a smaller budget asks for
 FULL_BUDGET = 64  # candidates of the Random Search that sets the target
 TIMED_PROMPTS, TIMED_ROUNDS = 8, 3
 
@@ -103,9 +104,8 @@ class Laboratory:
 
     def _run_at(self, preset: Preset) -> Sequence[int]:
         """All budgets, or the largest alone where it answers for the smaller ones."""
-        parts, _ = self.request(preset, max(preset.budgets), self.seeds[0]).resolve()
-        prefix = parts.algorithm.name in ("random", "zero-order")
-        return [max(preset.budgets)] if prefix else list(preset.budgets)
+        alike = preset.algorithm in ALIKE
+        return [max(preset.budgets)] if alike else list(preset.budgets)
 
     def request(self, preset: Preset, budget: int, seed: int) -> Request:
         return Request(

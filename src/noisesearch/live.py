@@ -176,7 +176,7 @@ class Live:
             if self.limits.baseline(self.answers[self.baseline.key], self.objective):
                 self._yielded = []
                 return True
-        if self._cascade()[0] is not None and not (self.complete and not self._more_stages):
+        if self._cascade()[0] is not None and (self._more_stages or not self.complete):
             return False
         for ask in self._yielded[self._followed :]:
             if not self.knows(ask):

@@ -137,8 +137,7 @@ class Run:
     def execute(self, watcher: Watcher | None = None, seconds: float | None = None) -> Results:
         """Run to the end and write winners and pictures; on an interrupt, what there is."""
         worker = self.executor()
-        for live in self.searches:
-            live.select = self.select
+        self._selecting()
         self.driver = Driver(
             self.searches,
             self.parts.algorithm,
@@ -155,8 +154,7 @@ class Run:
             while shared and not self.driver.expired and shared.more(self.searches):
                 # The same searches with more to spend: what they asked before is answered.
                 self.searches = self.driver.searches = self.parts.allotted(shared.amounts)
-                for live in self.searches:
-                    live.select = self.select
+                self._selecting()
                 self.driver.run()
         finally:
             worker.close()
@@ -164,6 +162,10 @@ class Run:
             results = self.write()
         self._sweep(results)
         return results
+
+    def _selecting(self) -> None:
+        for live in self.searches:
+            live.select = self.select
 
     def executor(self) -> Executor:
         """What answers this run's asks; also of verifiers that take their time."""

@@ -301,7 +301,7 @@ def test_a_run_is_judged_stopped_and_resumed(tmp_path: Path) -> None:
     """Two searches by brightness, as the person sees it and as a function does; nothing is asked
     twice, whatever was answered and not journalled."""
     prompts, out = ["a red circle", "two blue squares"], tmp_path / "run"
-    settings: dict[str, Any] = {"steps": 2, "budget": "13candidates"}
+    settings: dict[str, Any] = {"steps": 2, "budget": "13candidates", "algorithm": "zero-order"}
     front = Scripted(brightest)
     with pytest.raises(KeyboardInterrupt):
         ns.search(prompts, verifier=Person(front), out=out, watcher=Interrupting(7), **settings)

@@ -6,21 +6,21 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from ..agreement import LEAST
 from ..drafts import parse
 from ..trajectory import FULL
-from .draft import ROUND, DraftThenCommit
+from .draft import PREFERRED, ROUND, Drafting, DraftThenCommit
 from .initial_noise import RandomSearch, ZeroOrder
 from .problem import Algorithm, Problem, Search
-from .settings import Settings
 
 if TYPE_CHECKING:
     from ..parts import Parts
 
-# Of candidates' worth, by benchmarks/results/efficiency-*.json and algorithms.json: below the
-# first figure a draft has nothing to choose from; above the second a climb beats chance.
+# Of candidates' worth, for each kind of draft, by benchmarks/results/efficiency-*.json and
+# algorithms.json: below the first figure a draft has nothing to choose from; above the second a
+# climb beats chance.
 FEWEST = {"fast": 3, "quarter": 6}
 CLIMB = 48
 # Candidates in full: 1.5 and this share of the budget; and a second look at the drafts is worth
@@ -31,7 +31,7 @@ NEXT = "fast2"  # a drafter's second look at what its first liked
 DEAR = 0.5  # share of a candidate at which a look at a draft, verified, is no bargain
 
 
-class Auto(Settings):
+class Auto(Drafting):
     """What fits the budget, the model and its verifiers, by this project's own measurements.
 
     With a drafter of few steps that shares the noise's mapping (a model's draft ``fast``): many
@@ -49,32 +49,19 @@ class Auto(Settings):
     needs: ClassVar[str] = "samples; drafts where the model has names for some"
     price: ClassVar[str] = "the budget"
 
-    draft: tuple[str, ...] = Field(
-        default=(), description="drafts by text, from cheap to dear; default: the model's"
-    )
     look: float | None = Field(
         default=None, ge=0, description="NFE that a look of the verifiers is worth; default: 0, "
         "and without end for people and paid services",
     )  # fmt: skip
 
-    _kind: str = PrivateAttr(default="")
-
-    @property
-    def extendable(self) -> bool:
-        return False
-
-    @property
-    def drafts(self) -> tuple[str, ...]:
-        return self.draft
-
     def with_names(self, named: Mapping[str, str], steps: int) -> Self:
         if self.draft:
-            return self
+            return self.at(self.draft, named)
         # Those of the model's usual steps may be none of a run that has fewer.
         cheap = [name for name, text in named.items() if 2 * (parse(text).steps or 1) <= steps]
-        kind = next((name for name in FEWEST if name in cheap), "")
-        names = [kind, NEXT] if kind == "fast" and NEXT in cheap else [kind] if kind else []
-        return self.model_copy(update={"draft": tuple(named[name] for name in names)})
+        first = next((name for name in PREFERRED if name in cheap), None)
+        names = [first, NEXT] if first == "fast" and NEXT in cheap else [first] if first else []
+        return self.at(names, named)
 
     def fitted(self, parts: Parts) -> Self:
         """With what a look of the run's verifiers is worth."""
@@ -93,14 +80,14 @@ class Auto(Settings):
 
     def pick(self, problem: Problem) -> tuple[Algorithm, str]:
         """What a problem is searched by, and the reason in words."""
-        candidate = problem.price(problem.sample(problem.noise(0)))
+        candidate = problem.worth()
         worth = problem.budget / candidate
         much = "a clock" if math.isinf(worth) else f"{worth:.3g} candidates' worth"
         drafts = [q for q in self.draft if q in problem.space.qualities]
         if drafts and problem.quality == FULL:
-            prices = [problem.price(problem.sample(problem.noise(1), quality=q)) for q in drafts]
-            cheap = prices[0] + (self.look or 0.0) <= DEAR * candidate
-            kind = "fast" if prices[0] <= candidate / 6 else "quarter"
+            price = problem.worth(drafts[0])
+            cheap = price + (self.look or 0.0) <= DEAR * candidate
+            kind = "fast" if price <= candidate / 6 else "quarter"
             if cheap and worth >= FEWEST[kind]:
                 round_ = ROUND if math.isinf(worth) else worth
                 full = round(1.5 + FULL_SHARE[kind] * round_)
@@ -111,7 +98,7 @@ class Auto(Settings):
                     taper=max(TAPER[0], TAPER[1] / round_), rounds=2 if full >= 2 * LEAST else 1,
                 )  # fmt: skip
                 return chosen, (
-                    f"{much}, and a draft ({drafts[0]}) counts {prices[0] / candidate:.2g} of one"
+                    f"{much}, and a draft ({drafts[0]}) counts {price / candidate:.2g} of one"
                 )
         if worth >= CLIMB and not math.isinf(worth):
             return ZeroOrder(), f"{much}, enough for a climb, and no draft that pays"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -49,43 +49,13 @@ class Seen:
         return [noise for noise in noises if noise not in done]
 
 
-class DraftThenCommit(Settings):
-    """Draft, then commit: candidates at a cheaper quality, and the best of them in full.
-
-    As the drafts of speculative and cached sampling, with the noise shared by draft and sample
-    ([drafts](drafts.md)). In each of ``rounds``: 1. fresh noises are looked at as drafts; 2. the
-    best of all drafts so far are made in full, and some others at random (``probes``), so that 3.
-    Spearman's rank correlation of draft and full scores is known. Where all of its interval is
-    below ``poor``, the next round makes no more drafts: all that is left goes into the next best
-    in full. Several
-    drafts, the cheapest first (``draft=fast>half``), are a cascade: many as the first, the best of
-    them as the next, the best of those in full. The figure is in the results as ``drafts``.
-
-    Price: ``share`` of the budget in full samples, the rest in equal parts for the drafts.
-    """
-
-    name: ClassVar[str] = "draft"
-    needs: ClassVar[str] = "samples, drafts"
-    price: ClassVar[str] = "drafts·(C of the draft) + commit·C"
+class Drafting(Settings):
+    """Of algorithms that look at drafts, from cheap to dear."""
 
     draft: tuple[str, ...] = Field(
         default=(), description="drafts by text or name, from cheap to dear; default: the model's "
         "`fast`, else its `quarter`",
     )  # fmt: skip
-    share: float = Field(default=0.5, gt=0, lt=1, description="of the budget, for full samples")
-    commit: int | None = Field(
-        default=None, ge=1, description="full samples in place of the share, if drafts rank well"
-    )
-    probes: float = Field(
-        default=0.25, ge=0, lt=1, description="share of the full samples that are others at random"
-    )
-    poor: float = Field(
-        default=0.3, ge=-1, le=1, description="rank correlation below which drafts are not trusted"
-    )
-    rounds: int = Field(default=ROUNDS, ge=1, description="in which drafts may be given up")
-    taper: float = Field(
-        default=1.0, gt=0, description="what each further draft of a cascade gets, over the last"
-    )
 
     @field_validator("draft", mode="before")
     @classmethod
@@ -103,6 +73,46 @@ class DraftThenCommit(Settings):
     def drafts(self) -> tuple[str, ...]:
         return self.draft
 
+    def at(self, names: Iterable[str], named: Mapping[str, str]) -> Self:
+        """With drafts by name or text, as their texts."""
+        return self.model_copy(update={"draft": tuple(str(parse(n, named)) for n in names)})
+
+
+class DraftThenCommit(Drafting):
+    """Draft, then commit: candidates at a cheaper quality, and the best of them in full.
+
+    As the drafts of speculative and cached sampling, with the noise shared by draft and sample
+    ([drafts](drafts.md)). In each of ``rounds``: 1. fresh noises are looked at as drafts; 2. the
+    best of all drafts so far are made in full, and some others at random (``probes``), so that 3.
+    Spearman's rank correlation of draft and full scores is known. Where all of its interval is
+    below ``poor``, the next round makes no more drafts: all that is left goes into the next best
+    in full. Several drafts, the cheapest first (``draft=fast>half``), are a cascade: many as the
+    first, the best of them as the next, the best of those in full. The figure is in the results as
+    ``drafts``.
+
+    Price: ``share`` of the budget in full samples, the rest for the drafts, ``taper`` times as
+    much for each as for the one before.
+    """
+
+    name: ClassVar[str] = "draft"
+    needs: ClassVar[str] = "samples, drafts"
+    price: ClassVar[str] = "drafts·(C of the draft) + commit·C"
+
+    share: float = Field(default=0.5, gt=0, lt=1, description="of the budget, for full samples")
+    commit: int | None = Field(
+        default=None, ge=1, description="full samples in place of the share, if drafts rank well"
+    )
+    probes: float = Field(
+        default=0.25, ge=0, lt=1, description="share of the full samples that are others at random"
+    )
+    poor: float = Field(
+        default=0.3, ge=-1, le=1, description="rank correlation below which drafts are not trusted"
+    )
+    rounds: int = Field(default=ROUNDS, ge=1, description="in which drafts may be given up")
+    taper: float = Field(
+        default=1.0, gt=0, description="what each further draft of a cascade gets, over the last"
+    )
+
     def with_names(self, named: Mapping[str, str], steps: int) -> Self:
         first = [name for name in PREFERRED if name in named][:1]
         if not self.draft and not first:
@@ -110,18 +120,16 @@ class DraftThenCommit(Settings):
                 "algorithm 'draft' needs a draft to look at, and this model has names for none; "
                 "give one, such as draft=steps:4"
             )
-        texts = tuple(str(parse(each, named)) for each in self.draft or first)
-        return self.model_copy(update={"draft": texts})
+        return self.at(self.draft or first, named)
 
     def __call__(self, problem: Problem) -> Search:
         self._check(problem)
         seen = Seen({quality: [] for quality in (*self.draft, FULL)})
-        few = problem.budget < SPLIT * self._price(problem, FULL)
-        rounds = 1 if few else min(self.rounds, self.commit or self.rounds)
-        if math.isfinite(problem.budget):  # a million NFE are not asked for in one breath
-            rounds = max(rounds, math.ceil(problem.budget / (MOST * self._price(problem, FULL))))
-        # Under a clock one round after the other, so that there is something whenever it stops.
-        clock = math.isinf(problem.budget)
+        whole, clock = problem.budget / problem.worth(FULL), math.isinf(problem.budget)
+        rounds = 1 if whole < SPLIT else min(self.rounds, self.commit or self.rounds)
+        # A million NFE are not asked for in one breath; and under a clock one round comes after
+        # the other, so that there is something whenever it stops.
+        rounds = 1 if clock else max(rounds, math.ceil(whole / MOST))
         for number in itertools.count() if clock else range(rounds):
             yield from self._round(problem, seen, number, 1 if clock else rounds - number)
         full = seen.replies[FULL]
@@ -129,7 +137,7 @@ class DraftThenCommit(Settings):
 
     def _round(self, problem: Problem, seen: Seen, number: int, left: int) -> Looks:
         """Drafts, quality by quality, and then full samples: one of so many rounds left."""
-        whole, clock = self._price(problem, FULL), math.isinf(problem.budget)
+        whole, clock = problem.worth(FULL), math.isinf(problem.budget)
         budget = ROUND * whole if clock else problem.budget / left
         told = agreement(problem.objective, seen.replies[self.draft[-1]], seen.replies[FULL])
         poor = told.high is not None and told.high < self.poor
@@ -142,7 +150,7 @@ class DraftThenCommit(Settings):
         spent = 0.0 if poor else max(0.0, budget - commit * whole)
         parts = [self.taper**i for i in range(len(self.draft))]
         for below, quality, part in zip(("", *self.draft), self.draft, parts, strict=False):
-            count = int(spent * part / sum(parts) / self._price(problem, quality))
+            count = int(spent * part / sum(parts) / problem.worth(quality))
             noises = seen.waiting(problem, below, quality)[:count] if below else seen.fresh(
                 problem, count
             )  # fmt: skip
@@ -179,24 +187,20 @@ class DraftThenCommit(Settings):
             best.append(others.pop(problem.seed("probe", number, i) % len(others)))
         return best
 
-    def _price(self, problem: Problem, quality: str) -> float:
-        """NFE that a fresh candidate of a quality counts."""
-        return problem.price(problem.sample(problem.noise(0), quality=quality))
-
     def _check(self, problem: Problem) -> None:
         if problem.quality != FULL:
             raise ConfigError(
                 f"algorithm 'draft' looks at drafts of its own, but this run searches at the "
                 f"draft {problem.quality!r}; leave that out, or give it as draft={problem.quality}"
             )
-        least = (self.commit or 1) * self._price(problem, FULL)
+        least = (self.commit or 1) * problem.worth(FULL)
         if least > problem.budget:
             raise ConfigError(
                 f"budget leaves {problem.budget:g} NFE for the search, which with "
                 f"commit={self.commit} needs at least {least:g}; give a larger budget or a "
                 "smaller commit"
             )
-        prices = [(quality, self._price(problem, quality)) for quality in (*self.draft, FULL)]
+        prices = [(quality, problem.worth(quality)) for quality in (*self.draft, FULL)]
         for (first, cheap), (second, dear) in itertools.pairwise(prices):
             if cheap > dear:
                 raise ConfigError(

@@ -13,7 +13,7 @@ from ..noise import Noise, cross, neighbour
 from ..objectives import ranking
 from ..trajectory import Denoise, Renoise, Trajectory
 from .problem import Problem, Search
-from .settings import Settings
+from .settings import Settings, check_elites
 
 NOISE = 1.0  # the time of start noises, the first that evolve
 UNDER_A_CLOCK = 48  # candidates' worth of a turn where only a clock ends the search
@@ -70,11 +70,7 @@ class Evolution(Settings):
                 f"times begin at {self.times[0]:g} and rise is {self.rise:g}, which leads above "
                 "time 1, pure noise; make their sum at most 1"
             )
-        if self.elites and self.population and self.elites >= self.population:
-            raise ValueError(
-                f"elites is {self.elites} and population {self.population}, so nobody would be "
-                "left out; make elites the smaller"
-            )
+        check_elites(self.elites, self.population)
         return self
 
     @property
@@ -84,7 +80,7 @@ class Evolution(Settings):
     def __call__(self, problem: Problem) -> Search:
         seen: list[Reply] = []
         clock = math.isinf(problem.budget)
-        whole = _whole(problem)
+        whole = problem.worth()
         budget = UNDER_A_CLOCK * whole if clock else problem.budget
         size = self.population or max(4, math.isqrt(int(budget / whole)))
         plan = self.counts(problem, budget, size)
@@ -110,7 +106,7 @@ class Evolution(Settings):
 
         The ways to the parents' states are counted as those of the first noises, the longest.
         """
-        whole = _whole(problem)
+        whole = problem.worth()
         step = problem.stages * problem.weight
         times = () if problem.space.black_box else self.times
         for first in range(len(times) + 1):
@@ -186,11 +182,6 @@ def stopped(problem: Problem, trajectory: Trajectory, time: float) -> Trajectory
     else:
         leg = problem.begin(leg.noise, time)
     return leg.denoise(seed=last.seed)
-
-
-def _whole(problem: Problem) -> float:
-    """NFE that a candidate counts."""
-    return problem.ledger.rates.sample(problem.steps) * problem.weight
 
 
 def _steps(problem: Problem, span: float) -> int:

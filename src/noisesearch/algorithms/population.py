@@ -140,7 +140,7 @@ class Population(Settings):
         """Batches to choose from: as many as given, or as the budget allows."""
         if math.isinf(problem.budget):
             return self.candidates or UNDER_A_CLOCK
-        price = problem.price(problem.sample(problem.noise(0)))
+        price = problem.worth()
         width = self.candidates or int((problem.budget / price - initial) // (size - initial))
         least = (initial + (size - initial) * (self.candidates or 1)) * price
         if width < 1 or least > problem.budget:

@@ -211,6 +211,11 @@ class Problem:
         their weight."""
         return self.ledger.price(trajectories)
 
+    def worth(self, quality: str | None = None) -> float:
+        """NFE that a whole candidate of a quality counts, whatever has been asked before."""
+        sample = self.sample(self.noise(0), quality=quality)
+        return Ledger(self.ledger.rates).price([sample])
+
     def cost(self, ask: Ask) -> float:
         """NFE that an ask would count against the budget; a gradient counts several times."""
         return self.ledger.price_of(ask)

@@ -15,8 +15,7 @@ class Settings(BaseModel):
     compared there, where those differ from the search's. ``needs`` and ``price`` are for the
     documentation: what an algorithm asks of the model, and its NFE in terms of its parameters and
     C, the NFE of a candidate. ``drafts``: the qualities that it asks for beside the search's own,
-    which its run then loads.
-    C, the NFE of a candidate. ``stochastic``: it looks for the noise that a solver injects on the
+    which its run then loads. ``stochastic``: it looks for the noise that a solver injects on the
     way, so a run whose user named no solver takes one that injects some.
     """
 
@@ -50,3 +49,12 @@ class Settings(BaseModel):
         """For runs of so many steps of a model with these names for drafts: their texts in place
         of the names."""
         return self
+
+
+def check_elites(elites: int | None, population: int | None) -> None:
+    """ValueError where all of a population would lead it."""
+    if elites and population and elites >= population:
+        raise ValueError(
+            f"elites is {elites} and population {population}, so nobody would be left out; make "
+            "elites the smaller"
+        )

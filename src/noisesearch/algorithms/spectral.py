@@ -14,7 +14,7 @@ from ..noise import Noise, band
 from ..objectives import best, ranking
 from ..spectrum import ring
 from .problem import Problem, Search
-from .settings import Settings
+from .settings import Settings, check_elites
 
 UNDER_A_CLOCK = 64  # candidates of one climb where only a clock ends the search
 
@@ -57,11 +57,7 @@ class Spectral(Settings):
                 f"bands are {', '.join(f'{x:g}' for x in self.bands) or 'none'}, but must rise "
                 "from above 0 to at most 1, each a share of the frequencies, such as 0.125, 0.25"
             )
-        if self.elites and self.population and self.elites >= self.population:
-            raise ValueError(
-                f"elites is {self.elites} and population {self.population}, so nobody would be "
-                "left out; make elites the smaller"
-            )
+        check_elites(self.elites, self.population)
         return self
 
     @property
