@@ -248,15 +248,29 @@ def sample(
     tokens = torch.from_numpy(np.stack([tokenize(prompt) for prompt in prompts]))
     empty = torch.from_numpy(unconditional())[None].expand(len(prompts), -1)
     x = torch.randn(len(prompts), 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+    x = integrate(network, x, tokens, steps, guidance, empty)
+    return (x * 0.5 + 0.5).clamp(0, 1)
+
+
+def integrate(
+    network: ShapesTransformer,
+    x: Tensor,
+    context: Tensor,
+    steps: int,
+    guidance: float = 1.0,
+    empty: Tensor | None = None,
+) -> Tensor:
+    """Samples [B, 3, 32, 32] in [-1, 1] of noises alike; ``empty`` is the context that guidance
+    moves away from."""
     times = torch.linspace(1.0, 0.0, steps + 1)
     with torch.autocast("cpu", torch.bfloat16):
         for now, after in itertools.pairwise(times):
-            clean = network(x, now.expand(len(prompts)), tokens)
-            if guidance != 1:
-                without = network(x, now.expand(len(prompts)), empty)
+            clean = network(x, now.expand(len(x)), context)
+            if guidance != 1 and empty is not None:
+                without = network(x, now.expand(len(x)), empty)
                 clean = without + guidance * (clean - without)
             x = clean + (after / now) * (x - clean)
-    return (x * 0.5 + 0.5).clamp(0, 1)
+    return x
 
 
 def write_grid(images: Tensor, columns: int, path: Path) -> None:

@@ -31,7 +31,7 @@ from noisesearch.journal import replace
 from noisesearch.worker.memory import keep_buffers
 from noisesearch.worlds.shapes import scorers
 from noisesearch.worlds.shapes.network import WEIGHTS, ShapesTransformer, load
-from shapes_data import open_pool, sample, write_grid
+from shapes_data import integrate, open_pool, sample, write_grid
 
 FOLDER = RUNS / "drafter-pairs"
 TEACHER_STEPS = 12
@@ -89,11 +89,7 @@ def make_pairs(count: int, threads: int) -> None:
         pairs.noises[at], pairs.tokens[at] = noise, tokens
         x = torch.from_numpy(noise.astype(np.float32))
         context = network.encode(torch.from_numpy(tokens.astype(np.int64)))
-        for step in range(TEACHER_STEPS):
-            now = 1 - step / TEACHER_STEPS
-            with torch.autocast("cpu", torch.bfloat16):
-                clean = network(x, torch.full((CHUNK,), now), context)
-            x = clean + (1 - 1 / (TEACHER_STEPS - step)) * (x - clean)
+        x = integrate(network, x, context, TEACHER_STEPS)
         pairs.samples[at] = x.numpy().astype(np.float16)
         replace(FOLDER / "done", str(start + CHUNK).encode())  # whole at any time
     made = pairs.done - first

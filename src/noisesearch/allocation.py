@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .budget import Budget
+from .budget import GAIN, Budget
 from .live import Live
 
 if TYPE_CHECKING:
     from .parts import Parts
 
-EVEN, GAIN = "even", "gain"  # how a run's budget is shared
 FIRST = 0.25  # of an even share: what every search has before any is compared
 ROUNDS = 6  # in which the rest is given out
 POOLED = 3  # candidates' worth that the other searches' spread counts in one's own

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from . import build, memory, registry, set_forms
 from .algorithms.problem import Algorithm
-from .allocation import EVEN, GAIN
-from .budget import MAX_MISSING, Budget
+from .budget import EVEN, GAIN, MAX_MISSING, Budget
 from .build import Given
 from .drafts import parse
 from .driver import Watcher

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .errors import ConfigError
 
+EVEN, GAIN = "even", "gain"  # how a run's budget is shared by its searches
 MAX_MISSING = 0.2  # of the replies: more without a number for a part end the run
 
 CLOCKS = {"s": 1.0, "m": 60.0, "h": 3600.0}

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .allocation import GAIN
 from .ask import Ask, Gradient
-from .budget import Budget
+from .budget import GAIN, Budget
 from .errors import ConfigError
 
 if TYPE_CHECKING:

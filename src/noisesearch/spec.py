@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from . import __version__
-from .budget import MAX_MISSING
+from .budget import EVEN, MAX_MISSING
 from .errors import ConfigError, StoreError, unknown
 from .trajectory import FULL
 
@@ -41,7 +41,7 @@ class RunSpec(BaseModel):
     algorithm: str
     parameters: dict[str, Any] = Field(default_factory=dict)
     budget: str
-    allocate: str = "even"  # how a run's budget is shared by its searches: even, or gain
+    allocate: str = EVEN  # how a run's budget is shared by its searches
     target: str = ""  # what ends a search before its budget does
     patience: int | None = None  # candidates' worth without a better one, likewise
     seed: int

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..budget import MAX_MISSING
+from ..budget import EVEN, MAX_MISSING
 from .common import (
     Json,
     Seconds,
@@ -54,7 +54,7 @@ def generate(
     allocate: Annotated[
         str,
         typer.Option(help="Of a budget a run: even, or gain: where a candidate gains most."),
-    ] = "even",
+    ] = EVEN,
     target: Annotated[
         str, typer.Option(metavar="SCORE|PART=X", help="End a search that reaches it.")
     ] = "",
