@@ -26,7 +26,7 @@ from .models.choice import as_model, furnished, placement, running, sized
 from .models.pipeline_call import plain
 from .models.protocol import Model
 from .parts import Parts
-from .plan import Plan, plan, usual_widths
+from .plan import Plan, Width, plan, usual_widths
 from .results import Result, Results
 from .run import Run
 from .spec import RunSpec
@@ -243,15 +243,19 @@ class Request:
 
     def _rows(self, parts: Parts, budget: Budget) -> dict[str, Any]:
         """As wide as the algorithm's usual yield over all conditions, within reason, and for the
-        drafts that it looks at beside as those are; a black box promises no bits, and says what is
-        usual for it."""
+        drafts that it looks at beside as those are; equal parts where one yield has all that there
+        is. A black box promises no bits, and says what is usual for it."""
         if parts.sampler is not None:
             return {"rows": self.rows or parts.sampler.rows}
         searches = 1 if parts.joint else len(parts.conditions)
         widths = {} if self.rows else usual_widths(parts.search(budget), parts.algorithm)
 
         def of(quality: str) -> int:
-            wide = self.rows or min(ROWS[1], max(ROWS[0], widths.get(quality, 1) * searches))
+            width = widths.get(quality, Width(1))
+            wide = (width.whole or width.usual) * searches
+            if width.whole:
+                wide = math.ceil(wide / math.ceil(wide / ROWS[1]))
+            wide = self.rows or min(ROWS[1], max(ROWS[0], wide))
             return -(-wide // ROWS_STEP) * ROWS_STEP
 
         own = parts.spec.quality

@@ -142,7 +142,7 @@ class Driver:
             if live.enough():
                 self._stop(live)
                 return
-            if not (live.complete and live.based):
+            if not live.ready:
                 return
             asks = live.advance()
 

@@ -163,8 +163,17 @@ class Live:
 
     @property
     def based(self) -> bool:
-        """True where the baseline is there; a search goes on only then."""
+        """True where the baseline is there; a search ends only then."""
         return not self._unbased
+
+    @property
+    def ready(self) -> bool:
+        """True where it can go on: what it asked is answered, and so is the baseline where
+        anything hangs on that. Elsewhere it waits for company: a batch of its own is dear."""
+        if not self.complete or self.based:
+            return self.complete
+        hangs = self.guards or self.watch or self.limits or self.problem.sets
+        return self.stage == "searching" and not hangs
 
     def enough(self) -> bool:
         """True where a reply, in the order of the asks, ends the search; what was asked after it
@@ -197,8 +206,8 @@ class Live:
         """Remember a reply beside what is known of the trajectory; returns both together, or None
         where it is the watch's.
 
-        A search goes on only when its baseline is there, so the guards' bounds, which are the
-        baseline's parts, are set before anything is compared.
+        A search with guards goes on only when its baseline is there, so their bounds, which are
+        the baseline's parts, are set before anything is compared.
         """
         key, named = reply.trajectory.key, {*reply.parts, *reply.missing}
         book = self.held if named and named <= set(self.watch) else self.answers

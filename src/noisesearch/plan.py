@@ -20,6 +20,15 @@ WIDTH_YIELDS = 64  # enough to see how wide the asks are, whatever the budget
 
 
 @dataclass(frozen=True)
+class Width:
+    """How many asks of a quality a yield mostly has, and all that there are of it, its baseline
+    among them, where one yield has them all."""
+
+    usual: int
+    whole: int | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """One search's ledger, least and most over the made-up replies, and the NFE of its baseline.
 
@@ -86,19 +95,27 @@ def final_price(live: Live, algorithm: Algorithm) -> int:
     return live.final_price
 
 
-def usual_widths(live: Live, algorithm: Algorithm) -> dict[str, int]:
-    """How many asks of a quality a yield with such mostly has, by the quality; soon known,
-    however large the budget is."""
-    found: dict[str, Counter[int]] = {}
+def usual_widths(live: Live, algorithm: Algorithm) -> dict[str, Width]:
+    """What yields ask of each quality; soon known, however large the budget is."""
+    yields: dict[str, list[set[str]]] = {}
 
     def looked(asks: Sequence[Ask]) -> None:
-        for quality, width in Counter(ask.trajectory.quality for ask in asks).items():
-            found.setdefault(quality, Counter())[width] += 1
+        found: dict[str, set[str]] = {}
+        for ask in asks:
+            found.setdefault(ask.trajectory.quality, set()).add(ask.trajectory.key)
+        for quality, keys in found.items():
+            yields.setdefault(quality, []).append(keys)
 
     rehearse(live, algorithm, _made_up(3), looked, WIDTH_YIELDS)
-    return {
-        quality: max(widths, key=lambda w: (widths[w], w)) for quality, widths in found.items()
-    }
+    beside = {live.baseline.quality: {ask.trajectory.key for ask in live.baselines}}
+
+    def width(quality: str, asked: list[set[str]]) -> Width:
+        times = Counter(map(len, asked))
+        once = len(asked) == 1
+        whole = len(asked[0] | beside.get(quality, set())) if once else None
+        return Width(max(times, key=lambda w: (times[w], w)), whole)
+
+    return {quality: width(quality, asked) for quality, asked in yields.items()}
 
 
 def rehearse(
@@ -139,7 +156,7 @@ def reused(live: Live, algorithm: Algorithm, store: RunStore) -> tuple[int, int]
                 live.answer(reply.only(parts))
         made += len(live.pending)
         known += len(live.pending) - len(live.waiting)
-        if not (live.complete and live.based):
+        if not live.ready:
             break
         asks = live.advance()
     return known, made

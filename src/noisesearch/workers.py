@@ -61,4 +61,5 @@ def of(
                    kept=name == spec.quality)
         for name, of in parts.drafts.items()
     }  # fmt: skip
-    return Qualities({FULL: whole, **drafted})
+    prices = {FULL: parts.price(spec.final_steps), **{n: parts.price_of(n) for n in parts.drafts}}
+    return Qualities({FULL: whole, **drafted}, prices)

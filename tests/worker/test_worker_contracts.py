@@ -34,7 +34,8 @@ class TestQualities(ExecutorContract):
 
     @pytest.fixture
     def executor(self, parts: Any) -> Any:
-        return Qualities({name: parts.worker(None) for name in (FULL, "other")})
+        prices = {FULL: 1.0, "other": 0.5}
+        return Qualities({name: parts.worker(None) for name in prices}, prices)
 
     def asks(self, count: int, text: str = "any") -> list[Ask]:
         of = Condition(text=text)

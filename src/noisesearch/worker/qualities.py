@@ -47,8 +47,9 @@ class Sums(Mapping[str, Mapping[str, int]]):
 class Qualities:
     """Answers an ask by the worker of its trajectory's quality; see the contract of Executor."""
 
-    def __init__(self, workers: Mapping[str, Worker]) -> None:
-        self.workers = dict(workers)
+    def __init__(self, workers: Mapping[str, Worker], prices: Mapping[str, float]) -> None:
+        """``prices``: NFE of a sample of each quality."""
+        self.workers, self.prices = dict(workers), prices
         self._turns = deque(workers)
         self.timings = {name: Timing() for name in workers}
 
@@ -85,16 +86,21 @@ class Qualities:
         self._of(ask).cancel(ask)
 
     def wait(self) -> list[tuple[Ask, Reply]]:
-        """What one of the workers has to say: the one that has the most of a batch to do, so that
-        searches which come to their next stage one by one wait for each other; of equals they take
-        turns, so that their times compare on a machine whose speed drifts."""
+        """What one of the workers has to say: the one that would waste the least on rows with
+        nothing in them, so that searches which come to their next stage one by one wait for each
+        other; of equals they take turns, so that their times compare on a machine whose speed
+        drifts."""
         self._turns.rotate(-1)
-        for name in sorted(self._turns, key=lambda name: -self.workers[name].fullness):
+        for name in sorted(self._turns, key=self._waste):
             started = time.perf_counter()
             if answers := self.workers[name].wait():
                 self.timings[name].add(time.perf_counter() - started, len(answers))
                 return answers
         return []
+
+    def _waste(self, name: str) -> float:
+        worker = self.workers[name]
+        return (1 - worker.fullness) * worker.rows * self.prices[name]
 
     def close(self) -> None:
         for worker in self.workers.values():
