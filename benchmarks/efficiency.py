@@ -1,6 +1,7 @@
 """Compute to reach a score: every algorithm against Random Search with 64 candidates.
 
-    python benchmarks/efficiency.py [--quick] [--json] [--stage 1|2] [--out DIR] [--record DIR]
+    python benchmarks/efficiency.py [--quick] [--json] [--stage 1|2|ablation] [--out DIR]
+                                    [--record DIR]
 
 The target is the mean value of Random Search's winners among 64 full candidates, by the ensemble
 and, separately, by the preference verifier alone. For every algorithm, under growing budgets: what
@@ -10,9 +11,10 @@ Random Search's own it needs to reach the target, and what the exact checker, wh
 sees, says there. What an algorithm returns is measured: no baseline takes its place.
 
 Stage 1: every algorithm, one preset each, on the small model. Stage 2: Random, Zero-Order, auto
-and what else is named, on the default model. ``--quick`` is a small sample of stage 2: Random and
-auto alone. Runs are kept under ``--out`` and gone on with when they were stopped; one run of an
-algorithm that asks alike under every budget serves all of them.
+and what else is named, on the default model. Stage ablation: what auto is made of, one ingredient
+at a time. ``--quick`` is a small sample of stage 2: Random and auto alone. Runs are kept under
+``--out`` and gone on with when they were stopped; one run of an algorithm that asks alike under
+every budget serves all of them.
 
 Seconds of the table are of whole runs, and mean little where a run was stopped or the machine
 shared. ``seconds_ratio`` is therefore timed anew: Random Search with 64 candidates and auto at the
@@ -79,7 +81,25 @@ STAGE2 = [
     Preset("zero-order", (4, 8, 16, 32, 64)),
     Preset("auto", DENSE),
 ]
+LOOKS = (8, 16, 32)
+ABLATION = [
+    Preset("random", (4, 8, 16, 32, 64)), Preset("auto", (8, 12, 16, 24)),
+    *(
+        Preset("draft", LOOKS, {"draft": draft, "share": 0.2, "probes": 0.0, "rounds": 1}, label)
+        for label, draft in (
+            ("one step and two", "fast>fast2"), ("one step", "fast"), ("two steps", "fast2"),
+            ("a quarter of the steps", "quarter"), ("half of the steps", "half"),
+        )
+    ),
+    Preset("halving", LOOKS), Preset("screening", LOOKS),
+]  # fmt: skip
 QUICK = [Preset("random", (4, 8, 16, 32, 64)), Preset("auto", (6, 8, 10, 12, 14, 16, 20))]
+# Model, prompts, seeds and what is compared.
+STAGES = {
+    "1": ("shapes-small", 32, 2, STAGE1),
+    "2": ("shapes", 64, 3, STAGE2),
+    "ablation": ("shapes", 64, 1, ABLATION),
+}
 
 
 @dataclass(frozen=True)
@@ -223,23 +243,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="20 prompts, Random and auto alone")
     parser.add_argument("--json", action="store_true", help="one object on stdout, no more")
-    parser.add_argument("--stage", type=int, choices=(1, 2), default=2)
-    parser.add_argument("--prompts", type=int, help="default: 32 in stage 1, 64 in stage 2")
-    parser.add_argument("--seeds", type=int, help="default: 2 in stage 1, 3 in stage 2")
+    parser.add_argument("--stage", choices=[*STAGES], default="2")
+    parser.add_argument("--prompts", type=int, help="default: 32 in stage 1, otherwise 64")
+    parser.add_argument("--seeds", type=int, help="default: 2 in stage 1, 3 in stage 2, else 1")
     parser.add_argument("--also", action="append", default=[], metavar="ALGORITHM")
     parser.add_argument("--verifier", default="ensemble", help="or imagereward, the preference")
     parser.add_argument("--out", type=Path, default=Path("runs/efficiency"))
     parser.add_argument("--record", type=Path, help="folder for figures and plots")
     asked = parser.parse_args()
-    first = asked.stage == 1 and not asked.quick
-    prompts = asked.prompts or (20 if asked.quick else 32 if first else 64)
-    seeds = asked.seeds or (1 if asked.quick else 2 if first else 3)
-    presets = QUICK if asked.quick else STAGE1 if first else STAGE2
-    presets = [*presets, *(Preset(name, (4, 8, 16, 32, 64)) for name in asked.also)]
-    model = "shapes-small" if first else "shapes"
-    texts = [each.prompt for each in chosen(prompts)]
-    out = asked.out / ("quick" if asked.quick else f"stage{asked.stage}")
-    lab = Laboratory(model, asked.verifier, texts, range(seeds), out)
+    name = "quick" if asked.quick else asked.stage
+    model, prompts, seeds, presets = STAGES.get(name, ("shapes", 20, 1, QUICK))
+    presets = [*presets, *(Preset(also, (4, 8, 16, 32, 64)) for also in asked.also)]
+    texts = [each.prompt for each in chosen(asked.prompts or prompts)]
+    out = asked.out / (f"stage{name}" if name.isdigit() else name)
+    lab = Laboratory(model, asked.verifier, texts, range(asked.seeds or seeds), out)
     began = time.monotonic()
     found = measured(lab, presets)
     found |= headline(lab, found, presets) if "auto" in found["reach"] else {}
