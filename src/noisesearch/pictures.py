@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +38,7 @@ def png(picture: Picture, **text: str) -> bytes:
     return data.getvalue()
 
 
-def read(path: Path) -> Picture:
+def read(path: Path | BinaryIO) -> Picture:
     """uint8 [H, W, 3] of a file, [F, H, W, 3] of a video's."""
     with Image.open(path) as image:
         count = image.info.get(f"{OURS}frames")
