@@ -125,6 +125,8 @@ class Reply:
 
     def only(self, parts: Collection[str]) -> Reply:
         """What it says of some parts, and its arrays."""
+        if self.parts.keys() <= set(parts) and not self.missing:
+            return self
         return replace(
             self,
             parts={k: v for k, v in self.parts.items() if k in parts},

@@ -87,6 +87,7 @@ class Driver:
         # the first one's.
         own_time = budget.unit == "s" and budget.per == "condition"
         self.seconds, self.window, self.clock = seconds, 1 if own_time else window, clock
+        self._own_limits = budget.unit in ("s", "usd") and budget.per == "condition"
         self.max_missing = max_missing
         self.failed: dict[str, list[str]] = {}
         self.answered = 0
@@ -197,6 +198,8 @@ class Driver:
 
     def _check_failures(self, last: bool = False) -> None:
         """A verifier that fails for more of the replies than the run allows ends it."""
+        if not self.failed:
+            return
         searched = {part for live in self.searches[:1] for part in live.problem.parts}
         for part in searched & self.failed.keys():
             reasons = self.failed[part]
@@ -214,6 +217,8 @@ class Driver:
         if not self.expired and self._over():
             self.expired = True
             self.store.event("cut", seconds=round(self.clock() - self._began, 4))
+        if not (self.expired or self._own_limits):
+            return  # nothing to look for in hundreds of searches after every answer
         for search in live:
             over = self.expired or self._own_time_over(search) or self._own_money_over(search)
             if search.stage == "searching" and over:

@@ -6,14 +6,15 @@ import hashlib
 import json
 from typing import Any
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
 
 def digest(*parts: Any) -> str:
     """32 hexadecimal digits of BLAKE2b over the canonical JSON of ``parts``.
 
     Floats enter by their shortest round-trip form, so equal numbers give equal keys.
     """
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(_canonical(parts).encode(), digest_size=16).hexdigest()
 
 
 def seed_of(*parts: Any) -> int:

@@ -120,9 +120,8 @@ class Ledger:
         """What is held against a budget in NFE: a draft's evaluations count by their weight, a
         gradient's several times."""
         extra = self.rates.gradient_cost - 1
-        return self.worth + sum(
-            extra * of.backward * self.rates.weight(q) for q, of in self._by.items()
-        )
+        return sum((of.nfe + extra * of.backward) * self.rates.weight(q)
+                   for q, of in self._by.items())  # fmt: skip
 
     def price_of(self, ask: Ask) -> float:
         """NFE that an ask adds to what is counted."""

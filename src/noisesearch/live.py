@@ -149,7 +149,8 @@ class Live:
 
     def knows(self, ask: Ask) -> bool:
         """True where an ask of this search has been answered."""
-        book = self.held if ask.want == Score(self.watch) else self.answers
+        held = self.watch and ask.want == Score(self.watch)
+        book = self.held if held else self.answers
         return ask.answered_by(book.get(ask.trajectory.key), self.problem.parts)
 
     @property

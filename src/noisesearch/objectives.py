@@ -70,9 +70,9 @@ class Weighted:
 
 def mid_ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Ranks [n] from 1 (smallest), equal values sharing the mean of their ranks."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    middle: npt.NDArray[np.float64] = (ends - (counts - 1) / 2.0)[inverse]
+    ordered = np.sort(values)  # np.unique takes several times as long for a few
+    below, up_to = (ordered.searchsorted(values, side) for side in ("left", "right"))
+    middle: npt.NDArray[np.float64] = (below + up_to + 1) / 2.0
     return middle
 
 
@@ -91,16 +91,16 @@ class MeanRank:
         return tuple(self.scales)
 
     def order(self, replies: Sequence[Reply]) -> npt.NDArray[np.float64]:
-        columns = np.full((len(self.scales), len(replies)), np.nan)
-        for row, part in zip(columns, self.scales, strict=True):
+        total, have = np.zeros(len(replies)), np.zeros(len(replies))
+        for part in self.scales:
             there = [i for i, r in enumerate(replies) if part in r.parts]
             if there:
                 ranks = mid_ranks(np.array([replies[i].parts[part] for i in there]))
                 # As a fraction of those that have it: a rank among 3 is no rank among 30.
-                row[there] = (ranks - 0.5) / len(there)
-        present = np.isfinite(columns)
-        mean = np.where(present, columns, 0.0).sum(0) / np.maximum(present.sum(0), 1)
-        return np.where(2 * present.sum(0) >= len(self.scales), mean, -np.inf)
+                total[there] += (ranks - 0.5) / len(there)
+                have[there] += 1
+        mean = total / np.maximum(have, 1)
+        return np.where(2 * have >= len(self.scales), mean, -np.inf)
 
     def value(self, reply: Reply) -> float:
         have = [p for p in self.scales if p in reply.parts]

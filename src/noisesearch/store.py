@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -49,7 +51,8 @@ class RunStore:
         self._dropped: set[str] = set()  # replies whose arrays nobody needs any more
         self._holders: Counter[str] = Counter()  # how many replies need an array
         try:
-            self._load(repair)
+            with uncollected():
+                self._load(repair)
             if write:
                 (folder / "samples").mkdir(exist_ok=True)
                 self.journal.append({"event": "open"})
@@ -87,7 +90,7 @@ class RunStore:
     def _load(self, repair: bool) -> None:
         session: Physical = {}
         latest = 0.0
-        for record in self.journal.read(repair):
+        for record in self.journal.read(repair, skim=True):
             if "node" in record:
                 self.known.add(record["node"])
             elif "reply" in record:
@@ -295,6 +298,19 @@ class RunStore:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No search for garbage: hundreds of thousands of records are read to be kept, and to look
+    through them again and again takes half of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def read_spec(folder: Path) -> dict[str, Any]:
