@@ -43,14 +43,11 @@ class Images:
         image = None if self.image is None else Image.fromarray(self.image)
         return image, None if self.mask is None else Image.fromarray(self.mask).convert("L")
 
-    def save(self, folder: Path) -> None:
-        """Into a run folder, so that it can go on without the user's files."""
-        from .journal import replace
+    def files(self) -> dict[str, bytes]:
+        """What a run folder keeps of them, so that it can go on without the user's files."""
         from .pictures import png
 
-        for name in self.keys:
-            (folder / FOLDER).mkdir(exist_ok=True)
-            replace(folder / FOLDER / f"{name}.png", png(getattr(self, name)))
+        return {f"{FOLDER}/{name}.png": png(getattr(self, name)) for name in self.keys}
 
     @classmethod
     def read(cls, folder: Path) -> Images:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import time
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import get_ident
 from typing import Any, BinaryIO
@@ -18,6 +20,7 @@ from .errors import StoreError
 SYNC_SECONDS = 1.0
 NODE = b'{"node":"'  # how the line of a recipe's node begins; its key follows
 _written = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+BESIDE = re.compile(r"\..+\.(\d+)\.\d+")  # of the files that are being written
 
 
 def seal(record: Mapping[str, Any]) -> bytes:
@@ -48,6 +51,7 @@ class Journal:
         self.torn = 0  # bytes of a torn last line that read() cut off
         self.left_out = 0  # corrupted lines that a repair left out
         self._file: BinaryIO | None = None
+        self._end: int | None = None  # of the last whole line, where half of one is after it
         self._synced = 0.0
 
     def read(self, repair: bool = False, skim: bool = False) -> list[dict[str, Any]]:
@@ -84,10 +88,12 @@ class Journal:
 
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write and flush; fsync at most once a second. A line that did not fit is taken back."""
-        if self._file is None:
-            self._file = self.path.open("ab", buffering=0)
-        start = self._file.seek(0, os.SEEK_END)
         try:
+            if self._file is None:
+                self._file = self.path.open("ab", buffering=0)
+            if self._end is not None:
+                self._file.truncate(self._end)
+            self._end = self._file.seek(0, os.SEEK_END)
             data = b"".join(map(seal, records))
             while data:
                 data = data[self._file.write(data) :]
@@ -95,10 +101,19 @@ class Journal:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()
         except BaseException as error:  # an interrupt too must not leave half a line
-            self._file.truncate(start)
+            self._take_back()
             if isinstance(error, OSError):
                 raise disk_error(error, self.path) from error
             raise
+        self._end = None
+
+    def _take_back(self) -> None:
+        """Cut off what was written since the last whole line. Where the disk does not let us, the
+        next line does it, or the next reader."""
+        if self._file is not None and self._end is not None:
+            with suppress(OSError):
+                self._file.truncate(self._end)
+                self._end = None
 
     def close(self) -> None:
         if self._file is None:
@@ -136,6 +151,32 @@ def replace(path: Path, data: bytes) -> None:
     try:
         beside.write_bytes(data)
         os.replace(beside, path)
-    except OSError as error:
+    except BaseException as error:  # an interrupt too must not leave half a file
         beside.unlink(missing_ok=True)
-        raise disk_error(error, path) from error
+        if isinstance(error, OSError):
+            raise disk_error(error, path) from error
+        raise
+
+
+def leftover(path: Path) -> re.Match[str] | None:
+    """What :func:`replace` was writing when its process was killed: a match, whose first group is
+    the process's number."""
+    return BESIDE.fullmatch(path.name)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed processes left half written in a folder, where there is one."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if (half := leftover(path)) and not _writing(int(half[1])):
+            path.unlink(missing_ok=True)
+
+
+def _writing(process: int) -> bool:
+    """True where another process with this number lives: it may be writing that file."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is somebody else's
+    return process != os.getpid()

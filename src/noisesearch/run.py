@@ -30,7 +30,7 @@ from .plan import plan, predicted, reused
 from .results import Results, results_of
 from .selection import unlike
 from .spec import RunSpec
-from .store import RunStore, read_spec
+from .store import RunStore, as_json, read_spec
 from .together import Together
 from .trajectory import Condition, Trajectory
 
@@ -60,13 +60,15 @@ class Run:
         """A new run; the searches are made first, since a budget may turn out too small."""
         budget = Budget.parse(parts.spec.budget)
         searches = parts.searches(budget)
-        store = RunStore.create(folder, parts.spec.model_dump())
-        for array in parts.start.noises if parts.start else ():
-            store.put(array)
-        parts.images.save(folder)
-        run = cls(folder, parts, store, searches, budget, owner=owner)
-        run._predict()
-        return run
+        cost = prediction(parts, budget, len(searches))
+        files = {} if cost is None else {"plan.json": as_json(cost)}
+        store = RunStore.create(
+            folder,
+            parts.spec.model_dump(),
+            arrays=parts.start.noises if parts.start else (),
+            files={**parts.images.files(), **files},
+        )
+        return cls(folder, parts, store, searches, budget, owner=owner)
 
     @classmethod
     def open(
@@ -119,20 +121,11 @@ class Run:
             self.store.want_again()
         self.parts.spec = self.parts.spec.model_copy(update={"budget": str(self.budget)})
         self.store.write_json("spec.json", self.parts.spec.model_dump())
-        self._predict()
-
-    def _predict(self) -> None:
-        """plan.json: what the run is to cost, so that it can be compared with what it did.
-
-        Only where to rehearse it takes about a second: a clock may end a search of a million NFE
-        after a minute.
-        """
-        limit = self.parts.limit(self.budget)
-        if math.isfinite(limit) and limit > PREDICTED * self.parts.candidate:
+        cost = prediction(self.parts, self.budget, len(self.searches))
+        if cost is None:
             (self.folder / "plan.json").unlink(missing_ok=True)  # of a smaller budget
-            return
-        found = plan(lambda: self.parts.search(self.budget), self.parts.algorithm)
-        self.store.write_json("plan.json", predicted(found, len(self.searches)))
+        else:
+            self.store.write_json("plan.json", cost)
 
     def execute(self, watcher: Watcher | None = None, seconds: float | None = None) -> Results:
         """Run to the end and write winners and pictures; on an interrupt, what there is."""
@@ -261,6 +254,19 @@ class Run:
 
     def close(self) -> None:
         self.store.close()
+
+
+def prediction(parts: Parts, budget: Budget, count: int) -> dict[str, Any] | None:
+    """What a run of so many searches is to cost, so that it can be compared with what it did.
+
+    Only where to rehearse it takes about a second: a clock may end a search of a million NFE
+    after a minute.
+    """
+    limit = parts.limit(budget)
+    if math.isfinite(limit) and limit > PREDICTED * parts.candidate:
+        return None
+    found = plan(lambda: parts.search(budget), parts.algorithm)
+    return predicted(found, count)
 
 
 def draw(results: Results, folder: Path) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import gc
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,13 +18,16 @@ import numpy.typing as npt
 
 from .ask import Reply
 from .errors import StoreError
-from .journal import Journal, disk_error, replace
+from .given_images import FOLDER
+from .journal import Journal, disk_error, leftover, replace, sweep
 from .noise import packed
 from .trajectory import Graph, Trajectory, nodes
 
 Physical = dict[str, dict[str, float]]
 Spent = dict[str, dict[str, dict[str, float]]]  # by search, verifier and unit
 Picture = npt.NDArray[np.uint8]
+
+BEGUN = ".spec.json"  # of a run that is being made: all but what belongs to it is there
 
 
 class RunStore:
@@ -45,7 +49,8 @@ class RunStore:
         self.choices: dict[str, list[int]] = {}  # indices, by what was chosen from
         self.physical_before: Physical = {}
         self.spent: Spent = {}
-        self.asking: dict[str, set[str]] = {}  # paid looks without an answer so far, by verifier
+        self.lost: Counter[str] = Counter()  # paid looks of processes before, never answered
+        self._asking: dict[str, set[str]] = {}  # those of the present process, by verifier
         self._replies: dict[str, dict[str, Any]] = {}
         self.keep_arrays = False  # of replies that nobody chose, for whoever reads the run again
         self._dropped: set[str] = set()  # replies whose arrays nobody needs any more
@@ -55,36 +60,46 @@ class RunStore:
                 self._load(repair)
             if write:
                 (folder / "samples").mkdir(exist_ok=True)
+                for place in (folder, folder / "samples", folder / "blobs"):
+                    sweep(place)
                 self.journal.append({"event": "open"})
         except BaseException:
             self.close()
             raise
 
     @classmethod
-    def create(cls, folder: Path, spec: Mapping[str, Any]) -> RunStore:
-        """A new run in an empty or new folder; the spec is there before anything else."""
+    def create(
+        cls,
+        folder: Path,
+        spec: Mapping[str, Any],
+        *,
+        arrays: Iterable[npt.NDArray[np.float32]] = (),
+        files: Mapping[str, bytes] | None = None,
+    ) -> RunStore:
+        """A new run in an empty or new folder, with the arrays and files that belong to it.
+
+        The spec gets its name last: a folder with a ``spec.json`` is whole, and one that a killed
+        process left without is made anew.
+        """
         if folder.exists() and not folder.is_dir():
             raise StoreError(f"{folder} is a file; choose a new or empty folder with --out")
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            names = {p.name for p in folder.iterdir() if not leftover(p)} - {"lock"}
+            if names and names.isdisjoint(("spec.json", BEGUN)):
+                # Said before the lock is made: nothing is left in a folder that is another's.
+                raise StoreError(
+                    f"{folder} is not empty and not a run; choose a new or empty folder with --out"
+                )
+            with acquire(folder):
+                if (folder / "spec.json").exists():
+                    raise StoreError(
+                        f"{folder} holds a run already; go on with it: noisesearch resume "
+                        f"{folder}, or choose another folder with --out"
+                    )
+                _make(folder, spec, arrays, files or {})
         except OSError as error:
             raise disk_error(error, folder) from error
-        foreign = any(p.name != "lock" for p in folder.iterdir())
-        if foreign and not (folder / "spec.json").exists():
-            # Said before the lock is made: nothing is left in a folder that is somebody else's.
-            raise StoreError(
-                f"{folder} is not empty and not a run; choose a new or empty folder with --out"
-            )
-        held = acquire(folder)
-        try:
-            if (folder / "spec.json").exists():
-                raise StoreError(
-                    f"{folder} holds a run already; go on with it: noisesearch resume {folder}, "
-                    "or choose another folder with --out"
-                )
-            replace(folder / "spec.json", json.dumps(spec, indent=2).encode())
-        finally:
-            held.close()
         return cls(folder)
 
     def _load(self, repair: bool) -> None:
@@ -95,7 +110,7 @@ class RunStore:
                 self.known.add(record["node"])
             elif "reply" in record:
                 self._remember(record)
-                self._pay(record["search"], record.get("spent", {}), record["reply"])
+                self._pay(record)
                 session[record["search"]] = record["physical"]
                 latest = record["seconds"]
             elif record.get("event") == "choice":
@@ -105,7 +120,7 @@ class RunStore:
             elif record.get("event") == "wanted again":
                 self._want_again()
             elif record.get("event") == "asking":
-                self.asking.setdefault(record["verifier"], set()).update(record["of"])
+                self._asking.setdefault(record["verifier"], set()).update(record["of"])
             elif record.get("event") == "rows":
                 self.rows = record["rows"]
             elif record.get("event") == "cut":
@@ -118,7 +133,10 @@ class RunStore:
         self._close_session(session, latest)
 
     def _close_session(self, session: Physical, seconds: float) -> None:
-        """What a process spent is in its last lines; the sum over processes is the physical."""
+        """What a process spent is in its last lines; the sum over processes is the physical. What
+        it had asked and paid for, and did not hear, is lost."""
+        self.lost.update({verifier: len(of) for verifier, of in self._asking.items() if of})
+        self._asking.clear()
         self.seconds_before += seconds
         for search, units in session.items():
             sums = self.physical_before.setdefault(search, {})
@@ -141,17 +159,19 @@ class RunStore:
             for name in ("cost", "blobs"):
                 old[name] = {**old[name], **record.get(name, {})}
 
-    def _pay(self, search: str, spent: Mapping[str, Mapping[str, float]], key: str) -> None:
-        for verifier, units in spent.items():
-            self.asking.get(verifier, set()).discard(key)
-            sums = self.spent.setdefault(search, {}).setdefault(verifier, {})
+    def _pay(self, record: Mapping[str, Any]) -> None:
+        """Enter what a reply's verifiers took and cost."""
+        for verifier in record["cost"]:
+            self._asking.get(verifier, set()).discard(record["reply"])
+        for verifier, units in record.get("spent", {}).items():
+            sums = self.spent.setdefault(record["search"], {}).setdefault(verifier, {})
             for unit, count in units.items():
                 sums[unit] = sums.get(unit, 0) + count
 
     def asks(self, verifier: str, keys: Sequence[str]) -> None:
         """Journal that a verifier is about to be asked, and paid: what a crash then loses is known
         to be lost."""
-        self.asking.setdefault(verifier, set()).update(keys)
+        self._asking.setdefault(verifier, set()).update(keys)
         self.event("asking", verifier=verifier, of=list(keys))
 
     def money(self, searches: Iterable[str]) -> float:
@@ -161,7 +181,7 @@ class RunStore:
 
     def spent_on(self, verifier: str) -> dict[str, float]:
         """What a verifier cost so far, by unit; ``unanswered`` counts looks that were lost."""
-        sums: dict[str, float] = {"unanswered": len(self.asking.get(verifier, ()))}
+        sums: dict[str, float] = {"unanswered": self.lost[verifier]}
         for of in self.spent.values():
             for unit, count in of.get(verifier, {}).items():
                 sums[unit] = sums.get(unit, 0) + count
@@ -203,7 +223,7 @@ class RunStore:
         self.journal.append(*({"node": n.key, **n.line()} for n in fresh), record)
         self.known.update(n.key for n in fresh)
         self._remember(record)
-        self._pay(search, reply.spent, reply.trajectory.key)
+        self._pay(record)
 
     def event(self, name: str, **what: Any) -> None:
         self.journal.append({"event": name, **what})
@@ -237,12 +257,7 @@ class RunStore:
 
     def put(self, array: npt.NDArray[np.float32]) -> str:
         """Store an array; the key is the hash of its content."""
-        key, data = packed(array)
-        path = self._blob(key)
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            replace(path, data)
-        return key
+        return put(self.folder, array)
 
     def get(self, key: str) -> npt.NDArray[np.float32]:
         path = self._blob(key)
@@ -291,7 +306,7 @@ class RunStore:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Replace a JSON file of the run."""
-        replace(self.folder / name, json.dumps(content, indent=1).encode())
+        replace(self.folder / name, as_json(content))
 
     def close(self) -> None:
         self.journal.close()
@@ -311,6 +326,42 @@ def uncollected() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
+
+
+def as_json(content: Mapping[str, Any]) -> bytes:
+    """As the JSON files of a run hold it."""
+    return json.dumps(content, indent=1).encode()
+
+
+def _make(
+    folder: Path,
+    spec: Mapping[str, Any],
+    arrays: Iterable[npt.NDArray[np.float32]],
+    files: Mapping[str, bytes],
+) -> None:
+    """All that a new run begins with; the spec gets its name last."""
+    if (folder / BEGUN).exists():
+        # Begun and never finished: what is there may belong to another request.
+        for name in ("blobs", FOLDER):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / "plan.json").unlink(missing_ok=True)
+    replace(folder / BEGUN, json.dumps(spec, indent=2).encode())
+    for array in arrays:
+        put(folder, array)
+    for name, data in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        replace(folder / name, data)
+    (folder / BEGUN).rename(folder / "spec.json")
+
+
+def put(folder: Path, array: npt.NDArray[np.float32]) -> str:
+    """Store an array in a run folder; the key is the hash of its content."""
+    key, data = packed(array)
+    path = folder / "blobs" / f"{key}.npy"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        replace(path, data)
+    return key
 
 
 def read_spec(folder: Path) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def whole_replies(folder: Path) -> list[str]:
     return [line for line in lines if '"reply":' in line and line.endswith("\n")]
 
 
+@pytest.mark.slow
 def test_kills(tool: Tool, whole: dict[str, dict[str, Any]]) -> None:
     assert kill_and_resume(tool, "zero-order", 5, random.Random(1)) >= 3
     done = tool.run("resume", "run", "--json")
