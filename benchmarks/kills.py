@@ -5,8 +5,8 @@
 Each run is killed ten times by ``kill -9``: before a file of its folder is opened, renamed or
 deleted, or at any byte of a write, at changes drawn from the seed; then it goes on to its end, and
 the writing of its report is killed in the same way. ``lost``: journalled replies that were gone
-afterwards; ``again``: answers that were journalled twice; ``differing``: runs whose winners or
-logical ledgers are not those of one that nothing befell; ``struck``: what the kills met.
+afterwards; ``again``: those that a later process computed again; ``differing``: runs whose winners
+or logical ledgers are not those of one that nothing befell; ``struck``: what the kills met.
 """
 
 from __future__ import annotations

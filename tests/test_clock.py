@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +124,45 @@ def test_killed_under_a_clock(algorithm: Any, tmp_path: Path) -> None:
     rest = lab.run("run", "10s")
     assert sum(len(k) for k in known(rest)) <= 10
     assert rest.winners == lab.run("run", "10s").winners
+
+
+def test_a_clock_that_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of day goes where it likes, the other clock on by leaps, and begins anywhere."""
+    lab = Lab(tmp_path, ZeroOrder())
+    whole = lab.run("whole", "13candidates")
+    dice, plain = random.Random(0), time.monotonic
+
+    class Leaping:
+        def __init__(self) -> None:
+            self.ahead = dice.uniform(0, 1e9)
+
+        def __call__(self) -> float:
+            self.ahead += dice.choice([0.0, 0.0, 3600.0])
+            return plain() + self.ahead
+
+    monkeypatch.setattr("time.time", lambda: dice.uniform(-1e9, 1e10))
+    parts = lab.bench.parts(budget="13candidates")
+    for killed in (True, True, False):
+        clock = Leaping()
+        monkeypatch.setattr("time.monotonic", clock)
+        if killed:
+            lab.bench.killed("run", 7, parts=parts, clock=clock)
+        else:
+            rest = lab.bench.run("run", parts, clock=clock)
+    assert (rest.winners, rest.logical) == (whole.winners, whole.logical)
+
+
+def test_a_leap_beyond_the_budget_ends_a_search_well(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, RandomSearch())
+    clock = Clock()
+
+    class Leap(Ticking):
+        def wait(self) -> Any:
+            clock.now += 1e9 * (self.given == 5)
+            return super().wait()
+
+    parts = lab.bench.parts(budget="1000s")
+    first = lab.bench.run("run", parts, wrap=lambda e: Leap(e, clock), clock=clock)
+    assert all(live.outcomes()[0].winners for live in first.searches)
+    again = lab.run("run", "1000s")
+    assert again.asked == [] and (again.winners, again.logical) == (first.winners, first.logical)

@@ -24,6 +24,14 @@ def main() -> None:
 
         print(f"noisesearch: {disk_error(error, Path(error.filename))}", file=sys.stderr)
         sys.exit(2)
+    except MemoryError as error:
+        why = f" ({error})" if str(error) else ""
+        print(
+            f"noisesearch: this machine has not enough memory{why}; all that a run had journalled "
+            "is kept, and noisesearch resume goes on with it",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         print("noisesearch: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from .keys import digest
@@ -13,6 +13,11 @@ from .noise import Array
 from .trajectory import Trajectory
 
 GRADIENT = "gradient:"  # how the key of an ask for one begins
+NOTHING: Mapping[str, Any] = MappingProxyType({})  # one for all: there are many replies
+
+
+def nothing() -> Mapping[str, Any]:
+    return NOTHING
 
 
 @dataclass(frozen=True)
@@ -39,21 +44,22 @@ class Features:
     verifier: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ask:
-    """A question about one trajectory; ``tag`` is for reports and not part of the key."""
+    """A question about one trajectory; ``tag`` is for reports and not part of the key.
+
+    ``key``: of the question; that of a score of everything is its trajectory's.
+    """
 
     trajectories: tuple[Trajectory, ...]
     want: Score | Gradient | Features = Score()
-    tag: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
+    tag: Mapping[str, Any] = field(default_factory=nothing, hash=False, compare=False)
+    key: str = field(init=False, repr=False)
 
-    @property
-    def trajectory(self) -> Trajectory:
-        return self.trajectories[0]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self._key())
 
-    @cached_property
-    def key(self) -> str:
-        """Of the question: that of a score of everything is its trajectory's."""
+    def _key(self) -> str:
         match self.want:
             case Gradient(weights):
                 return GRADIENT + digest(self.trajectory.key, sorted(weights))
@@ -62,6 +68,10 @@ class Ask:
             case Score(parts) if parts is not None:
                 return digest("score", self.trajectory.key, sorted(parts))
         return self.trajectory.key
+
+    @property
+    def trajectory(self) -> Trajectory:
+        return self.trajectories[0]
 
     @property
     def stored(self) -> bool:
@@ -85,7 +95,7 @@ def score(trajectory: Trajectory, **tag: Any) -> Ask:
     return Ask((trajectory,), tag=tag)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reply:
     """Named numbers, and for those that could not be had the reason.
 
@@ -97,11 +107,11 @@ class Reply:
 
     trajectory: Trajectory
     parts: Mapping[str, float]
-    missing: Mapping[str, str] = field(default_factory=dict)
-    cost: Mapping[str, float] = field(default_factory=dict, compare=False)
-    blobs: Mapping[str, str] = field(default_factory=dict)
-    arrays: Mapping[str, Array] = field(default_factory=dict, compare=False, repr=False)
-    spent: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
+    missing: Mapping[str, str] = field(default_factory=nothing)
+    cost: Mapping[str, float] = field(default_factory=nothing, compare=False)
+    blobs: Mapping[str, str] = field(default_factory=nothing)
+    arrays: Mapping[str, Array] = field(default_factory=nothing, compare=False, repr=False)
+    spent: Mapping[str, Mapping[str, float]] = field(default_factory=nothing, compare=False)
 
     @classmethod
     def of(
@@ -121,7 +131,7 @@ class Reply:
                 missing[name] = f"the verifier gave {value}"
             else:
                 parts[name] = float(value)
-        return cls(trajectory, parts, missing, cost or {}, spent=spent or {})
+        return cls(trajectory, parts, missing or NOTHING, cost or NOTHING, spent=spent or NOTHING)
 
     def only(self, parts: Collection[str]) -> Reply:
         """What it says of some parts, and its arrays."""
@@ -130,7 +140,7 @@ class Reply:
         return replace(
             self,
             parts={k: v for k, v in self.parts.items() if k in parts},
-            missing={k: v for k, v in self.missing.items() if k in parts},
+            missing={k: v for k, v in self.missing.items() if k in parts} or NOTHING,
         )
 
     def joined(self, other: Reply) -> Reply:

@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import get_ident
@@ -54,37 +54,44 @@ class Journal:
         self._end: int | None = None  # of the last whole line, where half of one is after it
         self._synced = 0.0
 
-    def read(self, repair: bool = False, skim: bool = False) -> list[dict[str, Any]]:
-        """All records, ``skim`` as :func:`unseal` has it. A torn last line is cut off; a corrupted
-        one is refused.
+    def read(self, repair: bool = False, skim: bool = False) -> Iterator[dict[str, Any]]:
+        """All records, one by one, ``skim`` as :func:`unseal` has it. A torn last line is cut off;
+        a corrupted one is refused.
 
         With ``repair`` lines that are not whole are left out and the old file is kept beside it.
         A reader leaves the file as it is: its last line may be in the middle of being written.
         """
         if not self.path.exists():
-            return []
-        data = self.path.read_bytes()
-        lines = data.splitlines(keepends=True)
-        records = [unseal(line, skim) for line in lines]
-        # Torn even where only the newline is not there: the next record would join its line.
-        if lines and not lines[-1].endswith(b"\n"):
-            self.torn = len(lines[-1])
-            if self.write:
-                os.truncate(self.path, len(data) - self.torn)
-            lines, records = lines[:-1], records[:-1]
-        bad = [i for i, r in enumerate(records) if r is None]
-        if bad and not repair:
-            raise StoreError(
-                f"line {bad[0] + 1} of {self.path} is corrupted ({len(bad)} of {len(lines)} lines "
-                f"are); nothing was changed. To go on from the good lines (the old file stays as "
-                f"{self.path.name}.damaged): noisesearch resume {self.path.parent} --repair"
-            )
-        self.left_out = len(bad)
-        if bad and self.write:
+            return
+        self.torn = self.left_out = 0
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                record = unseal(line, skim)
+                # Torn even where only the newline is not there: the next record would join it.
+                if not line.endswith(b"\n"):
+                    self.torn = len(line)
+                elif record is not None:
+                    yield record
+                elif repair:
+                    self.left_out += 1
+                else:
+                    raise self._corrupted(number, file)
+        if self.torn and self.write:
+            os.truncate(self.path, self.path.stat().st_size - self.torn)
+        if self.left_out and self.write:
             shutil.copy2(self.path, self.path.with_name(self.path.name + ".damaged"))
-            good = b"".join(x for x, r in zip(lines, records, strict=True) if r is not None)
-            replace(self.path, good)
-        return [r for r in records if r is not None]
+            with self.path.open("rb") as file:
+                replace(self.path, b"".join(line for line in file if unseal(line) is not None))
+
+    def _corrupted(self, first: int, rest: BinaryIO) -> StoreError:
+        """The error for a file whose ``first`` line that is not whole has just been read."""
+        later = [unseal(line) is None for line in rest if line.endswith(b"\n")]
+        return StoreError(
+            f"line {first} of {self.path} is corrupted ({1 + sum(later)} of "
+            f"{first + len(later)} lines are); nothing was changed. To go on from the good lines "
+            f"(the old file stays as {self.path.name}.damaged): "
+            f"noisesearch resume {self.path.parent} --repair"
+        )
 
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write and flush; fsync at most once a second. A line that did not fit is taken back."""

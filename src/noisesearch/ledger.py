@@ -99,7 +99,7 @@ class Ledger:
     _by: dict[str, Evaluations] = field(default_factory=dict, repr=False)
     _masks: dict[str, int] = field(default_factory=dict, repr=False)
     _decoded: set[str] = field(default_factory=set, repr=False)
-    _judged: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    _judged: dict[str, set[str]] = field(default_factory=dict, repr=False)  # by verifier
     _pulled: set[str] = field(default_factory=set, repr=False)
 
     @property
@@ -182,8 +182,9 @@ class Ledger:
         """Enter verifiers that look at a sample which is there, or paid for elsewhere."""
         wanted = set(self.rates.parts if parts is None else parts)
         for name, of in (*self.rates.verifiers.items(), *self.rates.watched.items()):
-            if not wanted.isdisjoint(of) and (name, trajectory.key) not in self._judged:
-                self._judged.add((name, trajectory.key))
+            judged = self._judged.setdefault(name, set())
+            if not wanted.isdisjoint(of) and trajectory.key not in judged:
+                judged.add(trajectory.key)
                 self.samples[name] = self.samples.get(name, 0) + 1
                 for time in self.rates.previews.get(name, ()):
                     back = f"{trajectory.key} {time}"

@@ -26,7 +26,7 @@ from .spectrum import redrawn
 Array = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Noise:
     """A node of the noise graph; build it with the functions below, compare it by ``key``."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from .agreement import Agreement, agreements
-from .ask import Reply
+from .ask import Reply, nothing
 from .errors import ConfigError
 from .live import Live
 from .trajectory import Condition
@@ -23,19 +23,25 @@ if TYPE_CHECKING:
     from .store import Picture
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A complete candidate: ``score`` is the objective's value, ``parts`` the verifiers' numbers.
 
     ``search_score`` is what the search saw, where the image was then finished at other steps.
+    ``folder``: where its picture is; None of one that has none.
     """
 
     trajectory: str
     score: float
     parts: Mapping[str, float]
-    missing: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=nothing)
     search_score: float | None = None
-    path: Path | None = None
+    folder: Path | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file of its picture, there or swept since."""
+        return None if self.folder is None else self.folder / f"{self.trajectory}.png"
 
     @property
     def image(self) -> Image:
@@ -206,13 +212,13 @@ def results_of(
     """A result for each condition of a search, as far as it has come; none before its first
     complete reply. ``physical``: what ran for a condition; ``spent``: what its verifiers cost,
     by name and unit."""
-    value = live.objective.value
+    value, samples = live.objective.value, run / "samples"
 
     def candidate(reply: Reply, search: Reply | None = None) -> Candidate:
         key = reply.trajectory.key
         seen = None if search is None else value(search)
-        path = run / "samples" / f"{key}.png" if reply.trajectory.finished else None
-        return Candidate(key, value(reply), reply.parts, reply.missing, seen, path)
+        folder = samples if reply.trajectory.finished else None
+        return Candidate(key, value(reply), reply.parts, reply.missing, seen, folder)
 
     results = []
     for outcome, (ledger, base) in zip(live.outcomes(), live.ledgers(), strict=True):

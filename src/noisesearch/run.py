@@ -25,12 +25,13 @@ from .journal import replace
 from .keys import digest
 from .ledger import UNITS
 from .live import Live
+from .making import as_json
 from .parts import Parts
 from .plan import plan, predicted, reused
 from .results import Results, results_of
 from .selection import unlike
 from .spec import RunSpec
-from .store import RunStore, as_json, read_spec
+from .store import RunStore, read_spec
 from .together import Together
 from .trajectory import Condition, Trajectory
 

@@ -6,28 +6,37 @@ import fcntl
 import gc
 import json
 import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from sys import intern
+from typing import Any, TextIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from .ask import Reply
+from .ask import NOTHING, Reply
 from .errors import StoreError
-from .given_images import FOLDER
-from .journal import Journal, disk_error, leftover, replace, sweep
-from .noise import packed
+from .journal import Journal, disk_error, replace, sweep
+from .making import as_json, make, put, taken
 from .trajectory import Graph, Trajectory, nodes
 
 Physical = dict[str, dict[str, float]]
 Spent = dict[str, dict[str, dict[str, float]]]  # by search, verifier and unit
 Picture = npt.NDArray[np.uint8]
+Value = TypeVar("Value")
 
-BEGUN = ".spec.json"  # of a run that is being made: all but what belongs to it is there
+
+@dataclass(slots=True)
+class _Known:
+    """What the journal says of a trajectory, all its replies together; shared with them."""
+
+    parts: Mapping[str, float]
+    missing: Mapping[str, str]
+    cost: Mapping[str, float]
+    blobs: Mapping[str, str]
 
 
 class RunStore:
@@ -51,7 +60,7 @@ class RunStore:
         self.spent: Spent = {}
         self.lost: Counter[str] = Counter()  # paid looks of processes before, never answered
         self._asking: dict[str, set[str]] = {}  # those of the present process, by verifier
-        self._replies: dict[str, dict[str, Any]] = {}
+        self._replies: dict[str, _Known] = {}
         self.keep_arrays = False  # of replies that nobody chose, for whoever reads the run again
         self._dropped: set[str] = set()  # replies whose arrays nobody needs any more
         self._holders: Counter[str] = Counter()  # how many replies need an array
@@ -85,8 +94,7 @@ class RunStore:
             raise StoreError(f"{folder} is a file; choose a new or empty folder with --out")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            names = {p.name for p in folder.iterdir() if not leftover(p)} - {"lock"}
-            if names and names.isdisjoint(("spec.json", BEGUN)):
+            if taken(folder):
                 # Said before the lock is made: nothing is left in a folder that is another's.
                 raise StoreError(
                     f"{folder} is not empty and not a run; choose a new or empty folder with --out"
@@ -97,7 +105,7 @@ class RunStore:
                         f"{folder} holds a run already; go on with it: noisesearch resume "
                         f"{folder}, or choose another folder with --out"
                     )
-                _make(folder, spec, arrays, files or {})
+                make(folder, spec, arrays, files or {})
         except OSError as error:
             raise disk_error(error, folder) from error
         return cls(folder)
@@ -109,7 +117,11 @@ class RunStore:
             if "node" in record:
                 self.known.add(record["node"])
             elif "reply" in record:
-                self._remember(record)
+                # The names are those of all other lines.
+                parts, cost = ({intern(k): v for k, v in record[name].items()}
+                               for name in ("parts", "cost"))  # fmt: skip
+                missing, blobs = record["missing"] or NOTHING, record.get("blobs") or NOTHING
+                self._remember(record["reply"], _Known(parts, missing, cost, blobs))
                 self._pay(record)
                 session[record["search"]] = record["physical"]
                 latest = record["seconds"]
@@ -143,21 +155,19 @@ class RunStore:
             for unit, count in units.items():
                 sums[unit] = sums.get(unit, 0) + count
 
-    def _remember(self, record: Mapping[str, Any]) -> None:
-        old = self._replies.get(record["reply"])
-        held = set() if old is None else set(old["blobs"].values())
-        self._holders.update(set(record.get("blobs", {}).values()) - held)
+    def _remember(self, key: str, new: _Known) -> None:
+        old = self._replies.get(key)
+        if new.blobs:
+            held = set() if old is None else set(old.blobs.values())
+            self._holders.update(set(new.blobs.values()) - held)
         if old is None:
-            kept = {k: record[k] for k in ("parts", "missing", "cost")}
-            self._replies[record["reply"]] = {**kept, "blobs": record.get("blobs", {})}
-        else:
-            for name in ("parts", "missing"):
-                # What was missing and came later, or the other way round, is in one of the two.
-                kept = {p: v for p, v in old[name].items()
-                        if p not in record["parts"] and p not in record["missing"]}  # fmt: skip
-                old[name] = {**kept, **record[name]}
-            for name in ("cost", "blobs"):
-                old[name] = {**old[name], **record.get(name, {})}
+            self._replies[key] = new
+            return
+        # What was missing and came later, or the other way round, is in one of the two.
+        fresh = new.parts.keys() | new.missing.keys()
+        old.parts = {**_without(old.parts, fresh), **new.parts}
+        old.missing = {**_without(old.missing, fresh), **new.missing}
+        old.cost, old.blobs = {**old.cost, **new.cost}, {**old.blobs, **new.blobs}
 
     def _pay(self, record: Mapping[str, Any]) -> None:
         """Enter what a reply's verifiers took and cost."""
@@ -196,13 +206,10 @@ class RunStore:
 
     def seen(self, trajectory: Trajectory, parts: tuple[str, ...]) -> Reply | None:
         """The journalled reply if it has an answer or a reason for every part."""
-        record = self._replies.get(trajectory.key)
-        if record is None or any(
-            p not in record["parts"] and p not in record["missing"] for p in parts
-        ):
+        known = self._replies.get(trajectory.key)
+        if known is None or any(p not in known.parts and p not in known.missing for p in parts):
             return None
-        return Reply(trajectory, record["parts"], record["missing"], record["cost"],
-                     record["blobs"])  # fmt: skip
+        return Reply(trajectory, known.parts, known.missing, known.cost, known.blobs)
 
     def record(self, reply: Reply, search: str, physical: Mapping[str, int], at: float) -> None:
         """Journal a reply with the recipe nodes that are new; it is never computed again."""
@@ -222,7 +229,8 @@ class RunStore:
             record["spent"] = {name: dict(units) for name, units in reply.spent.items()}
         self.journal.append(*({"node": n.key, **n.line()} for n in fresh), record)
         self.known.update(n.key for n in fresh)
-        self._remember(record)
+        known = _Known(reply.parts, reply.missing, reply.cost, reply.blobs)
+        self._remember(reply.trajectory.key, known)
         self._pay(record)
 
     def event(self, name: str, **what: Any) -> None:
@@ -238,9 +246,9 @@ class RunStore:
 
     def forget_failed(self) -> int:
         """Take replies with missing parts as not given, so that they are asked again."""
-        failed = [k for k, r in self._replies.items() if r["missing"]]
+        failed = [k for k, r in self._replies.items() if r.missing]
         self._holders.subtract(b for key in failed if key not in self._dropped
-                               for b in set(self._replies[key]["blobs"].values()))  # fmt: skip
+                               for b in set(self._replies[key].blobs.values()))  # fmt: skip
         self._dropped.difference_update(failed)
         for key in failed:
             del self._replies[key]
@@ -286,7 +294,7 @@ class RunStore:
     def _drop(self, replies: Iterable[str]) -> list[str]:
         """Returns the arrays that are no longer held."""
         self._dropped.update(replies)
-        blobs = [b for key in replies for b in set(self._replies[key]["blobs"].values())]
+        blobs = [b for key in replies for b in set(self._replies[key].blobs.values())]
         self._holders.subtract(blobs)
         return [blob for blob in blobs if not self._holders[blob]]
 
@@ -298,7 +306,7 @@ class RunStore:
 
     def _want_again(self) -> None:
         for key in self._dropped:
-            self._replies[key]["blobs"] = {}
+            self._replies[key].blobs = NOTHING
         self._dropped.clear()
 
     def sample_path(self, key: str) -> Path:
@@ -328,40 +336,8 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def as_json(content: Mapping[str, Any]) -> bytes:
-    """As the JSON files of a run hold it."""
-    return json.dumps(content, indent=1).encode()
-
-
-def _make(
-    folder: Path,
-    spec: Mapping[str, Any],
-    arrays: Iterable[npt.NDArray[np.float32]],
-    files: Mapping[str, bytes],
-) -> None:
-    """All that a new run begins with; the spec gets its name last."""
-    if (folder / BEGUN).exists():
-        # Begun and never finished: what is there may belong to another request.
-        for name in ("blobs", FOLDER):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / "plan.json").unlink(missing_ok=True)
-    replace(folder / BEGUN, json.dumps(spec, indent=2).encode())
-    for array in arrays:
-        put(folder, array)
-    for name, data in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        replace(folder / name, data)
-    (folder / BEGUN).rename(folder / "spec.json")
-
-
-def put(folder: Path, array: npt.NDArray[np.float32]) -> str:
-    """Store an array in a run folder; the key is the hash of its content."""
-    key, data = packed(array)
-    path = folder / "blobs" / f"{key}.npy"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        replace(path, data)
-    return key
+def _without(names: Mapping[str, Value], left_out: Collection[str]) -> dict[str, Value]:
+    return {name: value for name, value in names.items() if name not in left_out}
 
 
 def read_spec(folder: Path) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Condition:
         return "unconditional" if self.label is None else f"class:{self.label}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Grid:
     """``steps`` intervals from time ``start`` down to time ``end``."""
 
@@ -72,7 +72,7 @@ class Grid:
 Turns = tuple[tuple[int, float], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Denoise:
     """Integrate on the current grid down to level ``to``.
 
@@ -86,7 +86,7 @@ class Denoise:
     turns: Turns = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Renoise:
     """Diffuse up to ``grid.start`` with the fresh noise of ``seed``; then ``grid`` is current."""
 
@@ -97,7 +97,7 @@ class Renoise:
 Move = Denoise | Renoise
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Trajectory:
     """Where a sample comes from; begin with :meth:`begin`, go on with the two moves."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,47 @@ def test_a_verifier_that_runs_out_of_memory_is_not_a_missing_score() -> None:
 def test_one_sample_that_does_not_fit_is_said() -> None:
     with pytest.raises(BackendError, match=r"not enough memory for one sample .*--memory lean"):
         run(worker(Narrow(DENOISE, 0), 8))
+
+
+class Crowded(Narrow):
+    """On a host whose memory runs out at some of the network's calls, whatever their width."""
+
+    def __init__(self, calls: Collection[int]) -> None:
+        super().__init__(DENOISE, 100)
+        self._calls, self.count = calls, 0
+
+    def __call__(self, x: Tensor, t: Tensor, encoded: Any) -> Any:
+        self.count += 1
+        if self.count in self._calls:
+            raise MemoryError
+        return super().__call__(x, t, encoded)
+
+
+# Previews of all, and then on from there: what is kept is needed again.
+PREFIXES = [Trajectory.begin(Condition(), gaussian(i), 6).denoise(3) for i in range(20)]
+
+
+@pytest.mark.parametrize("calls", [[1], [9], [3, 8, 21]])
+def test_a_host_without_memory_gives_up_what_is_kept(calls: Collection[int]) -> None:
+    """The batch keeps its width, so all bits are those of a run with room."""
+    roomy, crowded = worker(Crowded(()), 8), worker(Crowded(calls), 8)
+    for of in (roomy, crowded):
+        run(of, PREFIXES)
+    assert run(crowded) == run(roomy)
+    assert crowded.rows == 8 and crowded.evictions > 0
+    made = crowded.usage[Condition().key]["nfe"]
+    assert made == crowded.counted.nfe >= roomy.counted.nfe == 240, "and what is made again counts"
+
+
+def test_a_host_without_memory_for_a_batch_halves_it() -> None:
+    class Small(Narrow):
+        def _room(self, phase: str, rows: int) -> None:
+            if phase == DENOISE and rows > 4:
+                raise MemoryError
+
+    told: list[int] = []
+    of = worker(Small(DENOISE, 4), 16, narrowed=told.append)
+    assert len(run(of)) == 20 and told == [8, 4]
 
 
 @pytest.mark.parametrize(

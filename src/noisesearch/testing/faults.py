@@ -75,7 +75,7 @@ class Trap:
         self._lock = threading.RLock()
         self._plain = io.open
         sys.addaudithook(self._audit)
-        io.open = builtins.open = self._open  # type: ignore[assignment]
+        io.open = builtins.open = self._open
 
     def _inside(self, path: Any) -> bool:
         if not isinstance(path, str | os.PathLike):
@@ -178,14 +178,31 @@ def command(*arguments: str) -> None:
 
 def answered(journal: Path) -> list[str]:
     """The keys of the replies of whole lines, as often as they are journalled."""
-    records = Journal(journal, write=False).read()
-    return [record["reply"] for record in records if "reply" in record]
+    read = Journal(journal, write=False).read()
+    return [record["reply"] for record in read if "reply" in record]
+
+
+def repeated(journal: Path) -> int:
+    """Replies that say nothing which a process before had not journalled already."""
+    before: dict[str, set[str]] = {}
+    now: dict[str, set[str]] = {}
+    count = 0
+    for record in Journal(journal, write=False).read():
+        if record.get("event") == "open":
+            for key, names in now.items():
+                before.setdefault(key, set()).update(names)
+            now = {}
+        elif "reply" in record:
+            said = {*record["parts"], *record["missing"], *record.get("blobs", ())}
+            count += said <= before.get(record["reply"], set())
+            now.setdefault(record["reply"], set()).update(said)
+    return count
 
 
 @dataclass
 class Tally:
     """What faults did to runs: how often each struck where, by what was being changed; journalled
-    replies that were ``lost``, and trajectories that were answered ``again``."""
+    replies that were ``lost``, and those that were computed ``again``."""
 
     struck: Counter[str] = field(default_factory=Counter)
     lost: int = 0
@@ -229,8 +246,7 @@ class Ordeal:
         """Go on to the end; the JSON of the results."""
         ended = self._run((*self._on(), "--json"), None)
         assert ended.status == 0, ended.err
-        keys = answered(self.folder / "journal.jsonl")
-        self.tally.again += len(keys) - len(set(keys))
+        self.tally.again = repeated(self.folder / "journal.jsonl")
         return json.loads(ended.out)
 
     def _on(self) -> tuple[str, ...]:

@@ -62,6 +62,14 @@ class EdgeCache:
             self._drop(next(iter(self._places)))
             self.evictions += 1
 
+    def clear(self) -> bool:
+        """Drop everything; False where nothing is here."""
+        there = len(self._places)
+        while self._places:
+            self._drop(next(iter(self._places)))
+        self.evictions += there
+        return there > 0
+
     def grown(self, place: Place) -> None:
         """A place has got a memory: weigh it again wherever it is."""
         for edge, level in tuple(self._keys.get(id(place), ())):

@@ -34,7 +34,8 @@ class Worker:
 
     Denoiser, decoder and verifiers see batches of exactly ``rows`` rows, so that a candidate's
     bits do not depend on its slot, its companions or the order of the asks. Where memory runs out
-    ``rows`` is halved and the work goes on; ``narrowed`` is told. ``beside``: decode and score
+    ``rows`` is halved and the work goes on; ``narrowed`` is told. Where it is the host's, the
+    states that are kept are given up before: they can be made again. ``beside``: decode and score
     while the next batch is denoised; by default on an accelerator that holds all networks at once.
     """
 
@@ -87,6 +88,7 @@ class Worker:
         self._backlog: deque[Trajectory] = deque()
         self._stale = False  # something in flight was cancelled
         self._slots = self._ticks = 0
+        self._spared = -2  # the tick at which the host's memory last ran out
 
     @property
     def scorers(self) -> tuple[Scorer, ...]:
@@ -166,7 +168,13 @@ class Worker:
 
     def wait(self) -> list[tuple[Ask, Reply]]:
         """Work until something is answered; empty when nothing is asked."""
-        return within_memory(self._work, lambda: self.rows, self._narrow)
+        return within_memory(self._work, lambda: self.rows, self._narrow, self._spare)
+
+    def _spare(self) -> bool:
+        """Give up the states that are kept; not twice for one batch."""
+        helped = self._ticks > self._spared + 1
+        self._spared = self._ticks
+        return helped and self.cache.clear()
 
     def _narrow(self, rows: int) -> None:
         """Go on with fewer rows."""
@@ -322,11 +330,12 @@ class Worker:
         after = self.solver.step(denoise, process, state, t0, t1, noise)
         for i in going:
             job = jobs[i]
-            job.level += 1
-            grid = job.trajectory.grid
-            clean = job.level == grid.steps and grid.end == 0.0  # nothing is evaluated there
+            level, grid = job.level + 1, job.trajectory.grid
+            clean = level == grid.steps and grid.end == 0.0  # nothing is evaluated there
             memory = None if clean else live[i]
-            job.place = Place(tuple(s[i : i + 1].clone() for s in after), memory=memory)
+            # Both or neither: there may be no memory for the place, and the step is made again.
+            place = Place(tuple(s[i : i + 1].clone() for s in after), memory=memory)
+            job.level, job.place = level, place
             self._planner.passed(job)
 
     def _grid(self, grid: Grid) -> Tensor:

@@ -51,20 +51,34 @@ def let_go() -> None:
         torch.cuda.empty_cache()
 
 
+def nothing_spare() -> bool:
+    return False
+
+
 def within_memory(
-    work: Callable[[], Answers], rows: Callable[[], int], narrow: Callable[[int], None]
+    work: Callable[[], Answers],
+    rows: Callable[[], int],
+    narrow: Callable[[int], None],
+    spare: Callable[[], bool] = nothing_spare,
 ) -> Answers:
     """What ``work()`` gives; where memory runs out in it, ``narrow`` is told half of the ``rows``
-    and the work is done again. BackendError where one row is too much."""
+    and the work is done again. BackendError where one row is too much.
+
+    Where it is the host's memory, ``spare`` is called first: it gives up what can be made again,
+    and says False where that is nothing, or has not helped.
+    """
     while True:
         try:
             return work()
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-            reason = str(error).strip().partition("\n")[0]
+            reason = str(error).strip().partition("\n")[0] or "the system gave none"
+            host = not isinstance(error, torch.OutOfMemoryError)
         # Out here nothing holds the tensors of the batch that failed.
         let_go()
+        if host and spare():
+            continue
         if rows() == 1:
             raise BackendError(
                 f"there is not enough memory for one sample ({reason}); use --memory lean, "
