@@ -89,10 +89,10 @@ def export_data(
     if form == PREFERENCES:
         pairs, skipped = _pairs(records, _margin(margin), _count(per_prompt))
         rows = (_pair(*pair, file.parent, embedded) for pair in pairs)
-        return Exported(file, _write(file, _pair_columns(embedded), rows), skipped)
+        return Exported(file, write_rows(file, _pair_columns(embedded), rows), skipped)
     columns = _columns(records, embedded)
     rows = (_row(record, records, file.parent, embedded) for record in records)
-    return Exported(file, _write(file, columns, rows))
+    return Exported(file, write_rows(file, columns, rows))
 
 
 def _file(folder: Path, form: str, out: str | Path | None) -> Path:
@@ -220,7 +220,7 @@ def _pair(better: Record, worse: Record, beside: Path, embedded: bool) -> Row:
     return {**row, "margin": margin, "best_image_uid": better.trajectory.key}
 
 
-def _write(file: Path, columns: Sequence[Column], rows: Iterable[Row]) -> int:
+def write_rows(file: Path, columns: Sequence[Column], rows: Iterable[Row]) -> int:
     """The number of rows; the file is there as a whole or not at all."""
     write = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}[file.suffix]
     beside = file.with_name(f".{file.name}.{os.getpid()}")

@@ -81,7 +81,7 @@ class Progress:
         """Replace best.png and winners.json; drawing takes a twentieth of the time at most."""
         self._best[live.index] = live.objective.value(reply)
         started = time.monotonic()
-        if started > self._draw_at:
+        if self.run.sheets and started > self._draw_at:
             self.run.write()
             ended = time.monotonic()
             self._draw_at = ended + max(DRAW_SECONDS, 20 * (ended - started))

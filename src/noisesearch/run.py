@@ -55,6 +55,7 @@ class Run:
     owner: object = None
     swaps: int = 0  # of networks, in lean memory
     ranked_by: dict[str, Any] | None = None  # objective and scales, where not the spec's
+    sheets: bool = True  # whether best.png and grid.png are drawn
 
     @classmethod
     def create(cls, folder: Path, parts: Parts, owner: object = None) -> Run:
@@ -70,6 +71,19 @@ class Run:
             files={**parts.images.files(), **files},
         )
         return cls(folder, parts, store, searches, budget, owner=owner)
+
+    @classmethod
+    def begun(cls, folder: Path, parts: Parts) -> Run:
+        """A new run, or on with that of the same spec which is in the folder; of many that have
+        one set of loaded parts. StoreError where the folder holds another."""
+        if not (folder / "spec.json").exists():
+            return cls.create(folder, parts)
+        if RunSpec.read(read_spec(folder), folder) != parts.spec:
+            raise StoreError(
+                f"{folder} holds a run with other settings; move it away and it is made anew"
+            )
+        budget = Budget.parse(parts.spec.budget)
+        return cls(folder, parts, RunStore(folder), parts.searches(budget), budget)
 
     @classmethod
     def open(
@@ -235,11 +249,11 @@ class Run:
         return self.store.spent.get(condition.key, {})
 
     def write(self) -> Results:
-        """winners.json, best.png and grid.png as of now."""
+        """winners.json and, where they are wanted, best.png and grid.png as of now."""
         results = self.results()
         ranked = {} if self.ranked_by is None else {"ranked_by": self.ranked_by}
         self.store.write_json("winners.json", {**results.json(), **ranked})
-        if len(results):
+        if self.sheets and len(results):
             draw(results, self.folder)
         return results
 

@@ -140,12 +140,14 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-def planned(request: Request, parts: Parts) -> dict[str, Any]:
-    """What a run would cost, in every unit of the ledger."""
+def planned(request: Request, parts: Parts, count: int | None = None) -> dict[str, Any]:
+    """What a run would cost, in every unit of the ledger; ``count``: of conditions, where they are
+    more than are loaded."""
     found = request.plan(parts, Budget.parse(request.budget))
-    searches = 1 if parts.joint else len(parts.conditions)
+    conditions = count or len(parts.conditions)
+    searches = 1 if parts.joint else conditions
     first = {
-        "conditions": len(parts.conditions),
+        "conditions": conditions,
         "flops_per_forward": parts.denoiser.flops,
         "memory": needed(parts),
     }

@@ -1,4 +1,4 @@
-"""`run` and `reproduce`: experiments of one's own and those of the paper."""
+"""`run` and `reproduce`: experiments of one's own and those of the paper; files of prompts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError
+from . import prompt_files
 from .common import Json, app, fresh_folder, interruptible, parameters_of, say, write
 
 if TYPE_CHECKING:
@@ -28,25 +29,48 @@ Limit = Annotated[
 Seeds = Annotated[int | None, typer.Option(help="Fewer or more images of each prompt.")]
 
 
-@app.command()
+# What else is given is an option of `generate`, where the file holds prompts.
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 @interruptible
 def run(
+    ctx: typer.Context,
     file: Annotated[
         Path,
-        typer.Argument(metavar="EXPERIMENT.toml", help="Or a folder's experiment.json."),
+        typer.Argument(
+            metavar="EXPERIMENT.toml|PROMPTS",
+            help="Or a folder's experiment.json; prompts: .txt, .csv, .jsonl, .parquet.",
+        ),
     ],
-    out: Annotated[Path | None, typer.Option(help="The experiment's folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Its folder.")] = None,
     asset: Assets = None,
     limit: Limit = None,
     seeds: Seeds = None,
+    shard: Annotated[
+        int | None, typer.Option(help="Of prompts: how many make a run; 256.", show_default=False)
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="Of prompts: which it is; prompt.", show_default=False)
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="Of their results: parquet, csv or jsonl.")
+    ] = None,
     plan: Planned = False,
     trial: Trial = False,
     json_: Json = False,
 ) -> None:
-    """Run an experiment: prompts × arms; the same command goes on after an interrupt."""
+    """Run an experiment (prompts × arms), or search a file of prompts shard by shard, with the
+    options of `generate`; the same command goes on after an interrupt."""
     from ..experiments.reproduction import smaller
     from ..experiments.spec import experiment, read
 
+    if prompt_files.named(file):
+        prompt_files.refuse({"--asset": asset, "--seeds": seeds, "--trial": trial or None})
+        given = prompt_files.Given(file, out, shard, limit, column, form, plan, json_)
+        prompt_files.run(ctx, given)
+        return
+    prompt_files.refuse_of_experiment(
+        file, ctx.args, {"--shard": shard, "--column": column, "--format": form}
+    )
     content = {**read(file), **_sizes(limit, seeds)}
     _do(experiment(smaller(content) if trial else content, _assets(asset)), out, plan, json_)
 

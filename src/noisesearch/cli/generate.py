@@ -26,6 +26,7 @@ from .common import (
 @app.command()
 @interruptible
 def generate(
+    ctx: typer.Context,
     prompts: Annotated[list[str] | None, typer.Argument(metavar="PROMPT...")] = None,
     file: Annotated[
         Path | None,
@@ -149,6 +150,9 @@ def generate(
         keep=keep,
         max_missing=max_missing,
     )
+    if ctx.obj is not None:  # the options of a file of prompts: see `run`
+        ctx.obj(request, seconds)
+        return
     parts, _ = request.resolve()
     if parts.start is not None and parts.start.remark:
         say(parts.start.remark)

@@ -69,7 +69,7 @@ def drafted(draft: Draft, full: Full, conditions: Sequence[Condition]) -> Drafte
         model = sized(model, draft.size or full.size)
     fold = _fold(draft, model, full)
     if draft.model:
-        _check_read(draft, model, conditions)
+        check_read(draft, model, conditions)
     guidance = draft.guidance
     if guidance is None:
         guidance = model.guidance if draft.model else full.guidance
@@ -86,7 +86,7 @@ def drafted(draft: Draft, full: Full, conditions: Sequence[Condition]) -> Drafte
     return Drafted(draft, steps, model.space(), rewired, fold, "+".join(prints))
 
 
-def _check_read(draft: Draft, model: Model, conditions: Sequence[Condition]) -> None:
+def check_read(draft: Draft, model: Model, conditions: Sequence[Condition]) -> None:
     """Another model must be able to read the run's conditions too."""
     for condition in conditions:
         # Not what to lead away from, which is a matter of its own guidance.

@@ -1,0 +1,1 @@
+"""Large jobs: a file of prompts, searched shard by shard."""
