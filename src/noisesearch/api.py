@@ -21,6 +21,7 @@ from .build import Given
 from .drafts import parse
 from .driver import Watcher
 from .errors import ConfigError, unknown
+from .executors.where import LOCAL, Where
 from .given_images import Images
 from .models.choice import as_model, furnished, placement, running, sized
 from .models.pipeline_call import plain
@@ -298,6 +299,9 @@ def search(
     out: str | Path | None = None,
     seconds: float | None = None,
     watcher: Watcher | None = None,
+    executor: str = LOCAL,
+    address: str | None = None,
+    devices: str | Sequence[str] = (),
     **settings: Any,
 ) -> Result | Results:
     """Search for a better image of each condition; one string gives a Result, a list Results.
@@ -305,14 +309,18 @@ def search(
     ``settings`` are the fields of :class:`Request`: model, verifier (a name, names separated by
     commas, a function ``f(images [B, 3, H, W] in [0, 1], conditions)`` or a list of these),
     algorithm (a name or an object), budget, seed, steps, guidance and so on. The run folder is
-    ``out``; without it a temporary one that lives as long as the results.
+    ``out``; without it a temporary one that lives as long as the results. Candidates are made in
+    this process, on several ``devices`` of this machine, or by the ``executor`` "ray" on all of
+    the cluster at ``address`` (see docs/many-devices.md).
     """
     several = not (conditions is None or isinstance(conditions, str))
     prompts: Sequence[str | None] = list(conditions or ()) if several else [conditions]  # type: ignore[list-item]
     for name in settings:
         if name not in Request.__dataclass_fields__:
             raise unknown("setting", name, Request.__dataclass_fields__)
+    where = Where.of(executor, address, devices)
     request = Request(prompts, **settings)
+    request.device = where.device(request.device)
     parts, _ = request.resolve()
     if parts.start is not None and parts.start.remark:
         warnings.warn(parts.start.remark, stacklevel=2)
@@ -322,7 +330,7 @@ def search(
     if parts.notice:
         LOG.warning(parts.notice)
     try:
-        results = run.execute(watcher, seconds)
+        results = run.execute(watcher, seconds, where)
     finally:
         run.close()
     return results if several else results[0]
@@ -338,8 +346,13 @@ def resume(
     verifier: Any = (),
     seconds: float | None = None,
     watcher: Watcher | None = None,
+    executor: str = LOCAL,
+    address: str | None = None,
+    devices: str | Sequence[str] = (),
 ) -> Results:
-    """Go on with a run folder; Python objects that it was made with are given again."""
+    """Go on with a run folder; Python objects that it was made with are given again. Where its
+    candidates are made may be another place than before."""
+    where = Where.of(executor, address, devices)
     verifiers: Mapping[str, Any] = {
         build.name_of(v): build.as_verifier(v, build.name_of(v)) for v in build.listed(verifier)
     }
@@ -349,6 +362,6 @@ def resume(
     known = None if model is None else as_model(model)
     opened = Run.open(Path(run), Given(known, algorithm, verifiers), budget=wanted, yes=yes)
     try:
-        return opened.execute(watcher, seconds)
+        return opened.execute(watcher, seconds, where)
     finally:
         opened.close()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .worker.memory import Residence
 
 MODES = ("auto", "full", "lean")
+AWAY = "away"  # the phase in which nothing is on the device
 BESIDE = 1.2  # what a run is taken to need, over its weights, before anything is loaded
 
 
@@ -65,21 +66,27 @@ def built(model: Model, spec: RunSpec) -> Denoiser | Sampler:
 
 def residence(parts: Parts) -> Residence:
     """Which networks are on the device in which phase of the work."""
-    from .denoiser import LOOK, PHASES, READ
+    from .denoiser import PHASES, READ
     from .worker.memory import Residence
 
-    denoisers = [parts.denoiser, *(draft.denoiser for draft in parts.drafts.values())]
-    networks = {
-        phase: [network for of in denoisers for network in _networks(of).get(phase, ())]
-        for phase in PHASES
-    }
-    networks[LOOK] += _judges((*parts.verifiers, *parts.watch))
+    networks = _by_phase(parts)
     if parts.spec.memory == "lean":
         return Residence(networks, parts.spec.device, PHASES)
     # Text encoders leave an accelerator once prompts are read, but those of a model in memory stay
     # where they are unless they are asked to move.
     stays = parts.spec.device == "cpu" or _in_memory(parts.model)
     return Residence(networks, parts.spec.device, () if stays else (READ,))
+
+
+def put_away(parts: Parts) -> None:
+    """Networks to the host, since workers elsewhere have theirs. Those that are the user's own
+    objects stay where they are."""
+    if parts.spec.device != "cpu" and not _in_memory(parts.model):
+        from .denoiser import PHASES
+        from .worker.memory import Residence
+
+        networks = _by_phase(parts)
+        Residence(networks, parts.spec.device, PHASES).enter(AWAY)
 
 
 def needed(parts: Parts) -> dict[str, Any]:
@@ -105,6 +112,19 @@ def needed(parts: Parts) -> dict[str, Any]:
         "peak": {"phase": most, "bytes": phases[most]},
         "swaps_per_yield": 2 if of.lean else 0,
     }
+
+
+def _by_phase(parts: Parts) -> dict[str, list[nn.Module]]:
+    """All networks of a run."""
+    from .denoiser import LOOK, PHASES
+
+    denoisers = [parts.denoiser, *(draft.denoiser for draft in parts.drafts.values())]
+    networks = {
+        phase: [network for of in denoisers for network in _networks(of).get(phase, ())]
+        for phase in PHASES
+    }
+    networks[LOOK] += _judges((*parts.verifiers, *parts.watch))
+    return networks
 
 
 def _networks(denoiser: Denoiser | Sampler) -> dict[str, Sequence[nn.Module]]:

@@ -19,6 +19,7 @@ from .budget import Budget
 from .build import Given, check_objects
 from .driver import Driver, Executor, Watcher
 from .errors import ConfigError, StoreError
+from .executors.where import Where
 from .given_images import Images
 from .image_recipe import fields_of
 from .journal import replace
@@ -142,9 +143,17 @@ class Run:
         else:
             self.store.write_json("plan.json", cost)
 
-    def execute(self, watcher: Watcher | None = None, seconds: float | None = None) -> Results:
-        """Run to the end and write winners and pictures; on an interrupt, what there is."""
-        worker = self.executor()
+    def execute(
+        self,
+        watcher: Watcher | None = None,
+        seconds: float | None = None,
+        where: Where = Where(),
+    ) -> Results:
+        """Run to the end and write winners and pictures; on an interrupt, what there is.
+
+        ``where`` candidates are made is no part of the run: the next time it may be elsewhere.
+        """
+        worker = self.executor(where)
         self._selecting()
         self.driver = Driver(
             self.searches,
@@ -175,14 +184,14 @@ class Run:
         for live in self.searches:
             live.select = self.select
 
-    def executor(self) -> Executor:
+    def executor(self, where: Where = Where()) -> Executor:
         """What answers this run's asks; also of verifiers that take their time."""
         from .verifiers.away import Away
-        from .worker.elsewhere import Elsewhere
+        from .worker.elsewhere import Elsewhere, Scoring
 
-        worker = self.parts.worker(
+        worker: Scoring = where.open(self) if not where.here else self.parts.worker(
             self.save, self.store.get, self.picture, self.store.rows, self.narrowed
-        )
+        )  # fmt: skip
         away = [v for v in (*self.parts.verifiers, *self.parts.watch) if isinstance(v, Away)]
         if not away:
             return worker
@@ -200,17 +209,25 @@ class Run:
         self.store.rows = rows
 
     def save(self, trajectory: Trajectory, picture: pictures.Picture) -> None:
-        path = self.store.sample_path(trajectory.key)
-        replace(path, pictures.png(picture, **fields_of(trajectory, self.parts.spec)))
+        file = pictures.png(picture, **fields_of(trajectory, self.parts.spec))
+        self.keep(trajectory.key, file)
 
-    def picture(self, trajectory: Trajectory) -> pictures.Picture | None:
+    def keep(self, key: str, file: bytes) -> None:
+        """The file of a finished sample."""
+        replace(self.store.sample_path(key), file)
+
+    def sample(self, trajectory: Trajectory) -> Path | None:
         """The stored picture of a complete candidate that was answered; None where there is none.
 
         One that a killed process left behind unanswered is made again, and so is counted.
         """
         path = self.store.sample_path(trajectory.key)
-        there = trajectory.key in self.store.known and path.exists()
-        return pictures.read(path) if there else None
+        return path if trajectory.key in self.store.known and path.exists() else None
+
+    def picture(self, trajectory: Trajectory) -> pictures.Picture | None:
+        """What :meth:`sample` holds."""
+        path = self.sample(trajectory)
+        return None if path is None else pictures.read(path)
 
     def _still(self, trajectory: Trajectory) -> pictures.Picture | None:
         picture = self.picture(trajectory)

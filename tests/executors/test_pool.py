@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 import pytest
-
 from crews import MadeUpCrew, number
+
 from noisesearch.ask import Ask, Reply, Score, score
 from noisesearch.errors import BackendError
 from noisesearch.executors.crew import Joined, Lost

@@ -16,6 +16,7 @@ import typer
 from ..errors import ConfigError, NoisesearchError
 
 if TYPE_CHECKING:
+    from ..executors.where import Where
     from ..parts import Parts
     from ..results import Results
     from ..run import Run
@@ -30,6 +31,11 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")]
+Executor = Annotated[str, typer.Option(help="local, or ray: all devices of a cluster.")]
+Address = Annotated[str | None, typer.Option(help="Of a Ray cluster; without it Ray starts here.")]
+Devices = Annotated[
+    str, typer.Option(metavar="0,1,…", help="A worker on each of several devices.")
+]
 Seconds = Annotated[
     float | None, typer.Option(help="Stop after so many seconds with the best so far.")
 ]
@@ -131,7 +137,7 @@ def fresh_folder() -> Path:
             raise disk_error(error, folder) from error
 
 
-def execute(run: Run, seconds: float | None, json_: bool) -> None:
+def execute(run: Run, seconds: float | None, json_: bool, where: Where) -> None:
     from ..progress import Progress
     from ..tables import warnings
 
@@ -140,7 +146,7 @@ def execute(run: Run, seconds: float | None, json_: bool) -> None:
         # A bar would be drawn over what a person is asked, and over what is typed.
         verifiers = (*run.parts.verifiers, *run.parts.watch)
         with Progress(run, any(getattr(v, "terminal", False) for v in verifiers)) as progress:
-            results = run.execute(progress, seconds)
+            results = run.execute(progress, seconds, where)
     except KeyboardInterrupt:
         results = run.results()
         saved = "the best so far is saved in" if len(results) else "nothing was finished yet in"

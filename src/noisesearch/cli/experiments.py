@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError
+from ..executors.where import LOCAL, Where
 from . import prompt_files
-from .common import Json, app, fresh_folder, interruptible, parameters_of, say, write
+from .common import (
+    Address,
+    Devices,
+    Executor,
+    Json,
+    app,
+    fresh_folder,
+    interruptible,
+    parameters_of,
+    say,
+    write,
+)
 
 if TYPE_CHECKING:
     from ..experiments.spec import Experiment
@@ -56,6 +68,9 @@ def run(
     ] = None,
     plan: Planned = False,
     trial: Trial = False,
+    executor: Executor = LOCAL,
+    address: Address = None,
+    devices: Devices = "",
     json_: Json = False,
 ) -> None:
     """Run an experiment (prompts × arms), or search a file of prompts shard by shard, with the
@@ -63,16 +78,18 @@ def run(
     from ..experiments.reproduction import smaller
     from ..experiments.spec import experiment, read
 
+    where = Where.of(executor, address, devices)
     if prompt_files.named(file):
         prompt_files.refuse({"--asset": asset, "--seeds": seeds, "--trial": trial or None})
-        given = prompt_files.Given(file, out, shard, limit, column, form, plan, json_)
+        given = prompt_files.Given(file, out, shard, limit, column, form, plan, json_, where)
         prompt_files.run(ctx, given)
         return
     prompt_files.refuse_of_experiment(
         file, ctx.args, {"--shard": shard, "--column": column, "--format": form}
     )
     content = {**read(file), **_sizes(limit, seeds)}
-    _do(experiment(smaller(content) if trial else content, _assets(asset)), out, plan, json_)
+    found = experiment(smaller(content) if trial else content, _assets(asset))
+    _do(found, out, plan, json_, where)
 
 
 @app.command()
@@ -94,6 +111,9 @@ def reproduce(
     seeds: Seeds = None,
     plan: Planned = False,
     trial: Trial = False,
+    executor: Executor = LOCAL,
+    address: Address = None,
+    devices: Devices = "",
     json_: Json = False,
 ) -> None:
     """Make an experiment of the paper again, or (--page) the page on all that are done."""
@@ -108,7 +128,7 @@ def reproduce(
         raise ConfigError("no experiment was named; choose one of `noisesearch list experiments`")
     found = reproduction(name, scale, _assets(asset), trial, _sizes(limit, seeds))
     ours = Path("reproduction") / (f"{scale}-trial" if trial else scale) / name
-    _do(found, out or ours, plan, json_)
+    _do(found, out or ours, plan, json_, Where.of(executor, address, devices))
 
 
 def _assets(pairs: list[str] | None) -> dict[str, str]:
@@ -121,7 +141,7 @@ def _sizes(limit: int | None, seeds: int | None) -> dict[str, int]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool) -> None:
+def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool, where: Where) -> None:
     from ..experiments.campaign import Campaign
 
     campaign = Campaign(experiment)
@@ -136,7 +156,7 @@ def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool) -> No
     from ..experiments import outcome
     from ..progress import Progress
 
-    campaign.run(folder, say, Progress)
+    campaign.run(folder, say, Progress, where)
     found = outcome.outcome(campaign, folder)
     outcome.write(found, folder)
     content = found.json()

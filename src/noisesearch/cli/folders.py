@@ -8,7 +8,11 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError
+from ..executors.where import LOCAL, Where
 from .common import (
+    Address,
+    Devices,
+    Executor,
     Json,
     Seconds,
     app,
@@ -32,12 +36,16 @@ def resume(
         bool, typer.Option("--retry-failed", help="Ask again where a score is missing.")
     ] = False,
     seconds: Seconds = None,
+    executor: Executor = LOCAL,
+    address: Address = None,
+    devices: Devices = "",
     json_: Json = False,
 ) -> None:
     """Go on with a run that was stopped, or extend a finished one."""
     from ..run import Run
 
     check_seconds(seconds)
+    where = Where.of(executor, address, devices)
     run = Run.open(folder, budget=budget, yes=yes, repair=repair, retry_failed=retry_failed)
     if run.store.journal.torn:
         say(f"the last line of the journal was torn ({run.store.journal.torn} bytes): cut off")
@@ -49,7 +57,7 @@ def resume(
         say(f"verifier {name!r} was asked {count} times without its answer being kept: what that "
             "cost is in no ledger, and what is still wanted is asked again")  # fmt: skip
     say(f"{len(run.store)} answered candidates are kept")
-    execute(run, seconds, json_)
+    execute(run, seconds, json_, where)
 
 
 @app.command()

@@ -8,7 +8,11 @@ from typing import Annotated
 import typer
 
 from ..budget import EVEN, MAX_MISSING
+from ..executors.where import LOCAL, Where
 from .common import (
+    Address,
+    Devices,
+    Executor,
     Json,
     Seconds,
     app,
@@ -106,6 +110,9 @@ def generate(
         float, typer.Option(help="Share of candidates without a score that ends the run.")
     ] = MAX_MISSING,
     seconds: Seconds = None,
+    executor: Executor = LOCAL,
+    address: Address = None,
+    devices: Devices = "",
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would cost.")] = False,
     json_: Json = False,
 ) -> None:
@@ -113,6 +120,7 @@ def generate(
     from ..api import Request
 
     check_seconds(seconds)
+    where = Where.of(executor, address, devices)
     request = Request(
         prompts_of(prompts or [], file, unconditional),
         model=model,
@@ -140,7 +148,7 @@ def generate(
         mask=mask,
         strength=strength,
         call=parameters_of(call or [], "call", "num_frames=9"),
-        device=device,
+        device=where.device(device),
         dtype=dtype,
         rows=batch,
         memory=memory,
@@ -164,4 +172,4 @@ def generate(
         write(planned(request, parts), json_)
         return
     run = created(out, parts)
-    execute(run, seconds, json_)
+    execute(run, seconds, json_, where)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..errors import ConfigError
+from ..executors.where import Where
 from .common import app, fresh_folder, say, write
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Given:
     form: str | None
     plan: bool
     json: bool
+    where: Where
 
 
 def named(file: Path) -> bool:
@@ -84,6 +86,7 @@ def _search(request: Request, given: Given) -> None:
     from ..shards.sharded import SIZE, Sharded
 
     file = PromptFile(given.file, given.column or PROMPT)
+    request.device = given.where.device(request.device)
     size = SIZE if given.shard is None else given.shard
     whole = Sharded(file, request, size, given.limit, given.form or "")
     if given.plan:
@@ -96,7 +99,7 @@ def _search(request: Request, given: Given) -> None:
                                   f"with --out {folder} goes on")):  # fmt: skip
         say(sentence)
     try:
-        found = whole.run(folder, say, Progress)
+        found = whole.run(folder, say, Progress, given.where)
     except KeyboardInterrupt:
         found = whole.summary(folder)
         say(f"noisesearch: interrupted; {found['shards']} of {whole.shards} shards are done; go "

@@ -12,6 +12,7 @@ from ..errors import BackendError
 from ..noise import Array
 from ..trajectory import Trajectory
 from .crew import Crew, Event, Joined, Lost, Told
+from .desk import Desk
 from .members import Homes, Member, Times, family
 from .wire import Broken, Heard, Reader, Sender
 
@@ -31,7 +32,7 @@ class Pool:
     well, and the first answer counts; a candidate's bits are the same anywhere. A worker whose
     report breaks the schema is put out of service. BackendError where no worker is left.
 
-    ``receive`` is told what comes with answers before they are given: pictures to keep or to show.
+    ``desk`` is told what comes with answers before they are given: pictures to keep or to show.
     ``fetch`` and ``stored``: see :class:`Sender`. ``narrowed`` is told where a worker's memory ran
     out. With ``patience`` set, :meth:`wait` gives nothing after so many seconds without an answer.
     """
@@ -41,7 +42,7 @@ class Pool:
         crew: Crew,
         reader: Reader,
         *,
-        receive: Callable[[Heard], None] | None = None,
+        desk: Desk | None = None,
         fetch: Callable[[str], Array] | None = None,
         stored: Callable[[Trajectory], bytes | None] | None = None,
         narrowed: Callable[[int], None] | None = None,
@@ -51,7 +52,8 @@ class Pool:
         self.usage: dict[str, dict[str, int]] = {}
         self.patience: float | None = None
         self.remarks: list[str] = []  # on what went wrong and was mended
-        self._receive, self._narrowed, self._clock = receive, narrowed, clock
+        self.desk = desk or Desk(reader.parts)
+        self._narrowed, self._clock = narrowed, clock
         self._fetch, self._stored = fetch, stored
         self._open: dict[str, Ask] = {}
         self._new: OrderedDict[str, Ask] = OrderedDict()
@@ -61,6 +63,11 @@ class Pool:
         self._rows: int | None = None  # the fewest that memory had room for
         self._looked = -TURN  # when nobody was late
         self._why = "none has joined"
+
+    @property
+    def scorers(self) -> tuple[Desk, ...]:
+        """Where pictures come in that verifiers elsewhere are to look at."""
+        return (self.desk,)
 
     @property
     def swaps(self) -> int:
@@ -122,6 +129,8 @@ class Pool:
                 self._most = max(self._most, len(self._members))
             case Lost(name, why) if name in self._members:
                 self._remove(name, f"worker {name} was lost ({why})")
+            case Lost(name, why):
+                self._gone(f"worker {name} could not begin ({why})")
             case Told(name, report) if name in self._members:
                 member = self._members[name]
                 member.working = False
@@ -133,17 +142,20 @@ class Pool:
         return []
 
     def _remove(self, name: str, why: str) -> None:
-        """A worker is there no more; what it had is asked anew, unless another has it too."""
+        """A worker is there no more; what it had is asked of others, unless one has it too."""
         member = self._members.pop(name)
         self._swaps += member.swaps
-        self._lost += 1
-        self._why = why
-        self.remarks.append(why)
-        LOG.warning("%s; what it had is asked of others", why)
+        self._gone(why)
         elsewhere = {key for other in self._members.values() for key in other.held}
         again = [ask for ask in (*member.wanted, *member.queue.values())
                  if ask.key not in elsewhere]  # fmt: skip
         self._new = OrderedDict([(ask.key, ask) for ask in again] + list(self._new.items()))
+
+    def _gone(self, why: str) -> None:
+        self._lost += 1
+        self._why = why
+        self.remarks.append(why)
+        LOG.warning(why)
 
     def _taken(self, member: Member, heard: Heard) -> Answers:
         """What a worker has said, counted; of answers those that somebody waits for."""
@@ -154,9 +166,7 @@ class Pool:
             for unit, count in units.items():
                 of[unit] = of.get(unit, 0) + count
         self._narrow(member, heard.rows)
-        if self._receive is not None:
-            self._receive(heard)
-        answers = []
+        answers: Answers = []
         for ask, reply in heard.answers:
             self._times.add(now - member.since[ask.key])
             member.drop(ask.key)
@@ -165,8 +175,9 @@ class Pool:
             answers.append((ask, reply))
             for other in self._members.values():
                 other.cancel(ask.key)
-        if heard.answers:
+        if answers:
             self._lost = 0
+            self.desk.receive(heard.only(answers))
         return answers
 
     def _narrow(self, member: Member, rows: int) -> None:

@@ -13,7 +13,7 @@ import binascii
 import io
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -185,6 +185,13 @@ class Heard:
     usage: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     rows: int = 1
     swaps: int = 0
+
+    def only(self, answers: list[tuple[Ask, Reply]]) -> Heard:
+        """Some of its answers, and the pictures that belong to them."""
+        of = {ask.trajectory.key for ask, _ in answers}
+        pictures = {key: file for key, file in self.pictures.items() if key in of}
+        shown = [one for one in self.shown if one.of.key in of]
+        return replace(self, answers=answers, pictures=pictures, shown=shown)
 
 
 @dataclass(frozen=True)

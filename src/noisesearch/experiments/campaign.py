@@ -18,6 +18,7 @@ from .. import __version__, build
 from ..budget import Budget
 from ..errors import ConfigError, StoreError, unknown
 from ..evaluation.images import EXPERIMENT
+from ..executors.where import Where
 from ..journal import disk_error
 from ..journal import replace as written
 from ..parts import Parts
@@ -263,6 +264,7 @@ class Campaign:
         folder: Path,
         say: Callable[[str], None] = lambda text: None,
         watching: Watching = lambda run: nullcontext(),
+        where: Where = Where(),
     ) -> None:
         """Every run that is not done yet; a killed one goes on from its journal."""
         self.begin(folder)
@@ -282,7 +284,7 @@ class Campaign:
                 parts, _ = request.resolve(like=parts if unit.group is last else None)
                 last = unit.group
                 eyes = eyes or self._eyes(parts)
-                _done(folder / "runs" / unit.name, unit.group, parts, eyes, watching)
+                _done(folder / "runs" / unit.name, unit.group, parts, eyes, watching, where)
         finally:
             if eyes is not None:
                 eyes.close()
@@ -292,12 +294,14 @@ def _joint(arm: Setting) -> bool:
     return bool(getattr(build.algorithm_of(arm.algorithm, dict(arm.parameters)), "joint", False))
 
 
-def _done(folder: Path, group: Group, parts: Parts, eyes: Eyes, watching: Watching) -> None:
+def _done(
+    folder: Path, group: Group, parts: Parts, eyes: Eyes, watching: Watching, where: Where
+) -> None:
     """One run, its arms, and what is seen in their winners; the last file says it is done."""
     run = _opened(folder, parts)
     try:
         with watching(run) as watcher:
-            run.execute(watcher)
+            run.execute(watcher, where=where)
         rows = {arm.name: replayed(run, arm) for arm in group.arms}
         found = {row.key: row.condition for of in rows.values() for row in of}
         paths = [run.store.sample_path(key) for key in found]

@@ -18,6 +18,7 @@ from ..api import Request
 from ..budget import EVEN, Budget
 from ..data_out import write_rows
 from ..errors import ConfigError, StoreError, unknown
+from ..executors.where import Where
 from ..fingerprint import of_content
 from ..journal import disk_error
 from ..journal import replace as written
@@ -142,7 +143,13 @@ class Sharded:
                 raise ConfigError(f"{self.file.at(row.number)}: {error}") from error
         return found
 
-    def run(self, folder: Path, say: Callable[[str], None], watching: Watching) -> dict[str, Any]:
+    def run(
+        self,
+        folder: Path,
+        say: Callable[[str], None],
+        watching: Watching,
+        where: Where = Where(),
+    ) -> dict[str, Any]:
         """Search all shards that are not done; returns :meth:`summary`.
 
         ``say`` is told of each shard, ``watching`` gives a watcher of its run. Every shard has the
@@ -158,7 +165,7 @@ class Sharded:
                 if (self.shard(folder, number) / DONE).exists():
                     before += len(shard)
                     continue
-                done = self._search(folder, number, shard, watching)
+                done = self._search(folder, number, shard, watching, where)
                 searched += len(shard)
                 pace = (time.monotonic() - began) / searched
                 left = pace * (self.count - before - searched)
@@ -171,7 +178,7 @@ class Sharded:
         return folder / "shards" / f"{number:05d}"
 
     def _search(
-        self, folder: Path, number: int, shard: Sequence[Row], watching: Watching
+        self, folder: Path, number: int, shard: Sequence[Row], watching: Watching, where: Where
     ) -> dict[str, Any]:
         """One shard from its journal or from nothing to its rows, and what is kept of it."""
         place = self.shard(folder, number)
@@ -179,7 +186,7 @@ class Sharded:
         run.sheets = False
         try:
             with watching(run) as watcher:
-                results = run.execute(watcher)
+                results = run.execute(watcher, where=where)
         finally:
             run.close()
         file, wanted = folder / "results" / f"{number:05d}.{self.form}", columns(run.parts)

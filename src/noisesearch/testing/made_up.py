@@ -9,6 +9,7 @@ from typing import Any
 
 from ..api import Request
 from ..ask import Ask, Reply
+from ..executors.where import Where
 from ..run import Run
 
 
@@ -44,7 +45,7 @@ class Chance:
 
 
 class _MadeUp(Run):
-    def executor(self) -> Chance:
+    def executor(self, where: Where = Where()) -> Chance:
         return Chance(self.parts.parts)
 
 

@@ -36,6 +36,7 @@ class Chat:
     no: Sequence[int]
     fingerprint: str
     differentiable: bool = False
+    heavy: bool = True  # of several billion weights
     known: dict[tuple[str, tuple[int, ...]], Tensors] = field(default_factory=dict, repr=False)
 
     @property

@@ -42,6 +42,10 @@ class Child:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def send(self, message: Mapping[str, Any]) -> None:
         self._letters.put(json.dumps(message).encode() + b"\n")
 

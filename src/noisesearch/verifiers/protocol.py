@@ -53,10 +53,11 @@ class Verifier(Protocol):
     class, for the Inception Score; ``previews``, the times (of the linear interpolant, as
     every σ of arXiv 2501.09732) at which it looks back on what the sample was predicted to be;
     ``whole_only = True``, which says that the preview of an unfinished sample means nothing to it;
-    ``video = True``, which says that it looks at whole videos; ``networks``, its modules, which
-    are then moved to where the images are; ``beside``, those of its parts that are reported, and
-    that no objective wants which does not name them; and ``check(conditions)``, which raises
-    ConfigError where they are none that it can score, before anything is sampled.
+    ``video = True``, which says that it looks at whole videos; ``heavy = True``, which says that
+    it is worth a device of its own where a run has many, if it has no gradients; ``networks``,
+    its modules, which are then moved to where the images are; ``beside``, those of its parts that
+    are reported, and that no objective wants which does not name them; and ``check(conditions)``,
+    which raises ConfigError where they are none that it can score, before anything is sampled.
     """
 
     @property

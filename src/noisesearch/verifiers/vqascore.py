@@ -43,6 +43,10 @@ class VqaScoreVerifier(OnePart):
         return self.answerer.differentiable
 
     @property
+    def heavy(self) -> bool:
+        return bool(getattr(self.answerer, "heavy", False))
+
+    @property
     def fingerprint(self) -> str:
         return self.answerer.fingerprint
 

@@ -14,16 +14,23 @@ from ..ask import Ask, Reply
 from ..driver import Executor
 from ..trajectory import Trajectory
 from ..verifiers.away import Away, Look, Verdict
-from .scoring import Picture, Scorer
+from .scoring import Hand, Picture
 
 Asking = Callable[[Away, Sequence[Look]], None]
 
 
+class Handing(Protocol):
+    """What scores: ``hand`` is told of pictures that verifiers of ours are to look at."""
+
+    parts: tuple[str, ...]
+    hand: Hand | None
+
+
 class Scoring(Executor, Protocol):
-    """A worker: an executor that decodes and scores."""
+    """A worker, or several: an executor that decodes and scores."""
 
     @property
-    def scorers(self) -> Sequence[Scorer]: ...
+    def scorers(self) -> Sequence[Handing]: ...
 
 
 @dataclass

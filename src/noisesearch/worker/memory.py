@@ -168,10 +168,11 @@ class Residence:
 
 
 def _place(network: nn.Module) -> torch.device | None:
-    """Where a network is; None where it has no weights, where accelerate moves it by itself, and
-    where bitsandbytes has bound it to its device."""
+    """Where a network is; None where it has no weights, where accelerate moves it by itself, where
+    it is spread by a device map, and where bitsandbytes has bound it to its device."""
     bound = getattr(network, "is_loaded_in_8bit", False)
-    if bound or any(hasattr(module, "_hf_hook") for module in network.modules()):
+    spread = getattr(network, "hf_device_map", None) is not None
+    if bound or spread or any(hasattr(module, "_hf_hook") for module in network.modules()):
         return None
     first = next(chain(network.parameters(), network.buffers()), None)
     return None if first is None else first.device

@@ -216,6 +216,8 @@ class Scorer:
                 scored = scores(verifier, shown.views(rows, size))
             return {p: numbers(scored, p, size, verifier.name)[: len(rows)]
                     for p in verifier.parts}  # fmt: skip
+        except BackendError:  # it cannot be reached, which says nothing of these rows
+            raise
         except Exception as error:  # a user's code: anything may come out, and it is only a reply
             if out_of_memory(error):
                 raise
