@@ -1,16 +1,23 @@
-"""A crew of made-up workers under a clock that only this crew moves."""
+"""Crews in this process: made-up workers under a clock of their own, and real ones by turns."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import json
+import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from noisesearch.ask import Ask, Reply
+from noisesearch.build import Given
 from noisesearch.executors.crew import Event, Joined, Lost, Parcel, Report, Told
+from noisesearch.executors.setup import Setup, objects
 from noisesearch.executors.station import Station
+from noisesearch.executors.where import Where
+from noisesearch.run import Run
 
 Spoil = Callable[[Report], Report]
 
@@ -110,3 +117,64 @@ class MadeUpCrew:
 
     def close(self) -> None:
         self._stations.clear()
+
+
+class Beside:
+    """Real stations in this process, each of which works when its turn comes, in a seeded order.
+
+    One in ``deaths`` reports is lost with its worker, and another worker takes its place.
+    """
+
+    def __init__(self, setup: Setup, given: Given, count: int, deaths: int = 10**9) -> None:
+        self._make = lambda: setup.station(given)
+        self._random, self._deaths = random.Random(count), deaths
+        self._stations: dict[str, Station] = {}
+        self._parcels: dict[str, Parcel] = {}
+        self._events: list[Event] = []
+        self._count = itertools.count()
+        self.expecting = True
+        for _ in range(count):
+            self._join()
+
+    def _join(self) -> None:
+        name = str(next(self._count))
+        self._stations[name] = self._make()
+        self._events.append(Joined(name, self._stations[name].worker.rows))
+
+    def give(self, worker: str, parcel: Parcel) -> None:
+        self._parcels[worker] = json.loads(json.dumps(parcel, allow_nan=False))
+
+    def events(self, seconds: float) -> Sequence[Event]:
+        if self._parcels and not self._events:
+            name = self._random.choice(sorted(self._parcels))
+            report = self._stations[name].work(self._parcels.pop(name))
+            if self._random.randrange(self._deaths):
+                self._events.append(Told(name, json.loads(json.dumps(report, allow_nan=False))))
+            else:
+                self._stations.pop(name).close()
+                self._events.append(Lost(name, "killed"))
+                self._join()
+        found, self._events = self._events, []
+        return found
+
+    def dismiss(self, worker: str) -> None:
+        raise AssertionError("our own stations keep the schema")
+
+    def close(self) -> None:
+        for station in self._stations.values():
+            station.close()
+
+
+@dataclass(frozen=True)
+class Here(Where):
+    """Runs with :class:`Beside`."""
+
+    count: int = 2
+    deaths: int = 10**9
+
+    @property
+    def here(self) -> bool:
+        return False
+
+    def _crew(self, run: Run, setup: Setup) -> Beside:
+        return Beside(setup, objects(run.parts), self.count, self.deaths)

@@ -36,10 +36,6 @@ class Devices:
     def expecting(self) -> bool:
         return bool(self._coming) or not self._events.empty()
 
-    def process(self, worker: str) -> int:
-        """The id of a worker's process."""
-        return self._children[worker].pid
-
     def _start(self, device: str) -> None:
         name = f"{len(self._device)} ({device})"
         self._device[name] = device

@@ -40,9 +40,6 @@ class Seat:
     def work(self, parcel: Parcel) -> dict[str, Any]:
         return self._station.work(parcel)
 
-    def process(self) -> int:
-        return os.getpid()
-
 
 @dataclass
 class Cluster:
@@ -107,6 +104,7 @@ class Crew:
     given: Any
     demand: Mapping[str, float]
     judges: Sequence[Any] = ()
+    seat: type = Seat
     clock: Callable[[], float] = time.monotonic
     _actors: dict[str, Any] = field(default_factory=dict)
     _refs: dict[Any, str] = field(default_factory=dict)  # what is waited for, of whom
@@ -122,9 +120,6 @@ class Crew:
     def expecting(self) -> bool:
         return bool(self._coming)
 
-    def actor(self, worker: str) -> Any:
-        return self._actors[worker]
-
     def _fill(self) -> None:
         """As many actors as there is room for; of those that wait for a place none too many."""
         import ray
@@ -135,7 +130,7 @@ class Crew:
         while len(self._actors) < room:
             self._made += 1
             name = str(self._made)
-            seat = ray.remote(Seat).options(**self.demand).remote()
+            seat = ray.remote(self.seat).options(**self.demand).remote()
             self._actors[name] = seat
             self._coming.add(name)
             self._refs[seat.open.remote(self.setup.json(), self.given)] = name

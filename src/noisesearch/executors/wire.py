@@ -144,14 +144,16 @@ def _wanted(ask: Mapping[str, Any]) -> Score | Gradient | Features:
 
 
 def answer(ask: Ask, reply: Reply) -> dict[str, Any]:
-    """One answer of a report."""
+    """One answer of a report; whoever asks for a score is not sent another's gradient."""
     return {
         "ask": ask.key,
         "of": reply.trajectory.key,
         "parts": dict(reply.parts),
         "missing": dict(reply.missing),
         "cost": dict(reply.cost),
-        "arrays": {key: array_text(array) for key, array in reply.arrays.items()},
+        "arrays": {
+            key: array_text(array) for key, array in reply.arrays.items() if key == ask.key
+        },
     }
 
 
