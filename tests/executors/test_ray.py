@@ -28,7 +28,7 @@ def cluster() -> Iterator[Any]:
     torch.set_num_threads(1)
     made = Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": 0, "include_dashboard": False, "node_ip_address": "127.0.0.1"},
+        head_node_args={"num_cpus": 0, "include_dashboard": False},
     )
     ray.init(address=made.address, logging_level="ERROR", log_to_driver=False)
     yield made

@@ -199,9 +199,9 @@ class Crew:
         self.cluster.close()
 
 
-def crew_of(parts: Parts, setup: Setup, address: str | None) -> Crew:
-    """A run's workers on the cluster at an address; ConfigError where there is no room for one,
-    and where Python objects of the run cannot go there."""
+def crew_of(parts: Parts, setup: Setup, address: str | None, seat: type = Seat) -> Crew:
+    """A run's workers, actors of ``seat``, on the cluster at an address; ConfigError where there
+    is no room for one, and where Python objects of the run cannot go there."""
     from .judges import About, Afar, Judge, heavy
 
     given = objects(parts)
@@ -234,7 +234,8 @@ def crew_of(parts: Parts, setup: Setup, address: str | None) -> Crew:
             judges[name] = actor.remote(spec, name, own and _crossing(own))
             verifiers[name] = Afar(About.of(verifier), judges[name])
         crossing = _crossing(Given(given.model, verifiers=verifiers))
-        return Crew(cluster, setup.at(_device(parts)), crossing, demand, list(judges.values()))
+        at = setup.at(_device(parts))
+        return Crew(cluster, at, crossing, demand, list(judges.values()), seat)
     except BaseException:
         cluster.close()
         raise
