@@ -46,12 +46,10 @@ class PromptFile:
                     raise self.broken(number, f"its {self.column} {found}, but must be a text")
                 yield Row(number, value.strip())
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or (
-                "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-            )
+            reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
             raise ConfigError(
-                f"prompts file {self.path} cannot be read ({reason.lower()}); give a file that "
-                f"ends with {', '.join(ENDINGS)}"
+                f"prompts file {self.path} cannot be read ({reason[0].lower()}{reason[1:]}); give "
+                f"a file that ends with {', '.join(ENDINGS)}"
             ) from error
 
     def shards(self, size: int, limit: int | None = None) -> Iterator[list[Row]]:
@@ -82,7 +80,8 @@ class PromptFile:
                 for row in reader:
                     yield reader.line_num, row[self.column]
             except csv.Error as error:
-                raise self.broken(reader.line_num, f"it is no CSV ({error})") from error
+                # The reader has counted what it could read.
+                raise self.broken(reader.line_num + 1, f"it is no CSV ({error})") from error
 
     def _jsonl(self) -> Iterator[tuple[int, Any]]:
         with self.path.open(encoding="utf-8-sig") as file:
@@ -109,7 +108,7 @@ class PromptFile:
                 "or give the prompts as .jsonl, .csv or .txt"
             ) from error
         try:
-            with pq.ParquetFile(self.path) as file:
+            with self.path.open("rb") as raw, pq.ParquetFile(raw) as file:
                 self._check(file.schema_arrow.names)
                 number = 0
                 for batch in file.iter_batches(GROUP, columns=[self.column]):
