@@ -85,7 +85,7 @@ def test_verify_recreates_the_winner(solver: str, tmp_path: Path) -> None:
 
 def test_the_seed_names_everything() -> None:
     one, again, other = search(seed=1), search(seed=1), search(seed=2)
-    assert one.winner == replace(again.winner, path=one.winner.path)
+    assert one.winner == replace(again.winner, folder=one.winner.folder)
     assert one.baseline.trajectory != other.baseline.trajectory
     paired = search(seed=1, algorithm="random")
     assert paired.baseline.trajectory == one.baseline.trajectory, "all begin at the same noise"
