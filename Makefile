@@ -40,9 +40,10 @@ test-slow: setup
 	@$(BIN)/python -m pytest -m slow
 
 soak: setup
-	@echo "==> the long campaigns, about half an hour: 300 prompts, 200 kills; results in benchmarks/results/"
+	@echo "==> the long campaigns, some hours: 300 prompts, 200 kills, 100 schedules of faults on Ray; results in benchmarks/results/"
 	@$(BIN)/python benchmarks/quality.py --out runs/quality --record benchmarks/results
 	@$(BIN)/python benchmarks/kills.py --record benchmarks/results
+	@$(BIN)/python benchmarks/ray_faults.py --record benchmarks/results
 
 clean:
 	rm -rf .venv build demo runs .pytest_cache .mypy_cache .ruff_cache

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from searching import MIXTURE, PROMPTS, opened, same, searched
+from searching import MIXTURE, opened, same, searched
 from torch import nn
 
 import noisesearch as ns
@@ -53,14 +53,29 @@ def test_a_killed_process_changes_nothing(tmp_path: Path) -> None:
     assert "signal SIGKILL" in remark
 
 
-def test_a_finished_run_is_extended_elsewhere_and_looked_at_again(tmp_path: Path) -> None:
-    """Begun here and gone on with there is as made here; what the watch looks at is not made
-    anew."""
-    settings: dict[str, Any] = {"algorithm": "random", "model": MIXTURE, "rows": 4,
-                                "dtype": "float32", "device": "cpu", "seed": 1}  # fmt: skip
-    whole = ns.search(list(PROMPTS), budget="12candidates", out=tmp_path / "whole", **settings)
-    ns.search(list(PROMPTS), budget="5candidates", out=tmp_path / "parts", **settings)
-    same(whole, ns.resume(tmp_path / "parts", budget="12candidates", devices=["cpu"]))
+class Interrupts(KillsOne):
+    """Ctrl-C after so many replies."""
+
+    def replied(self, driver: Driver, live: Any, reply: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_a_run_goes_on_elsewhere_and_its_pictures_are_looked_at_again(tmp_path: Path) -> None:
+    """What the watch looks at is a stored picture, which the worker there does not have."""
+    settings: dict[str, Any] = {"verifier": "evenness", "watch": "brightness"}
+    whole = searched(tmp_path / "whole", "zero-order", **settings)
+    run = opened(tmp_path / "parts", "zero-order", **settings)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run.execute(Interrupts(5))
+    finally:
+        run.close()
+    there = ns.resume(tmp_path / "parts", devices=["cpu"])
+    same(whole, there)
+    for one, other in zip(whole, there, strict=True):
+        assert one.watched is not None and one.watched == other.watched
 
 
 def test_what_cannot_go_to_other_processes_is_refused(tmp_path: Path) -> None:

@@ -239,3 +239,12 @@ def test_patience_lets_the_caller_look_at_its_clock() -> None:
     assert pool.wait() == [] and 5.0 <= crew.now < 7.0
     pool.patience = None
     assert [a.key for a, _ in pool.wait()] == [ask.key]
+
+
+def test_memory_that_ran_out_anywhere_is_told_once() -> None:
+    crew = MadeUpCrew({"a": 1.0, "b": 1.0})
+    crew.spoil["a"] = lambda report: {**report, "rows": 2}
+    told: list[int] = []
+    pool = Pool(crew, Reader(("score",)), clock=crew.clock, narrowed=told.append)
+    answered(pool, asks(64))
+    assert told == [2] and max(n for name, n in crew.given[2:] if name == "a") <= 4

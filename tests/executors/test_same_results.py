@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from crews import Here
 from searching import ALGORITHMS, same, searched
 
 from noisesearch import registry
+from noisesearch.verifiers.away import Away, Look, Verdict
 
 # Noises alone, renoised prefixes, blobs of gradients, previews that go on.
 FAST = ("zero-order", "paths", "first-order", "halving")
@@ -26,3 +28,25 @@ def test_workers_that_die_give_what_one_gives_that_lives(algorithm: str, tmp_pat
     alone = searched(tmp_path / "alone", algorithm)
     several = searched(tmp_path / "several", algorithm, Here(count=3, deaths=4))
     same(alone, several)
+
+
+class Bright(Away):
+    """Takes its time at the driver's side; keeps whom it was asked about."""
+
+    name, parts = "bright", ("bright",)
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def look(self, looks: Sequence[Look]) -> list[Verdict]:
+        self.asked += [look.key for look in looks]
+        return [Verdict({"bright": float(look.picture.mean()) / 255}) for look in looks]
+
+
+def test_verifiers_that_take_their_time_are_asked_at_this_side(tmp_path: Path) -> None:
+    one, other = Bright(), Bright()
+    alone = searched(tmp_path / "alone", "zero-order", verifier=[one, "evenness"])
+    there = Here(count=2, deaths=6)
+    several = searched(tmp_path / "several", "zero-order", there, verifier=[other, "evenness"])
+    same(alone, several)
+    assert sorted(one.asked) == sorted(other.asked), "nobody is asked twice"

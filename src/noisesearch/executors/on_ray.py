@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ..parts import Parts
     from ..verifiers.protocol import Verifier
 
-LOOK = 2.0  # seconds after which it is looked which nodes there are
+# Seconds after which it is looked which nodes there are. What is lost is not replaced at once:
+# of a node that is gone Ray takes a moment to know.
+LOOK = 2.0
 LOOPBACK = "127.0.0.1"
 # Of a Ray that we start: nothing is told to anybody, and devices are left as they are.
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -118,15 +120,20 @@ class Crew:
 
     @property
     def expecting(self) -> bool:
-        return bool(self._coming)
+        return bool(self._coming) or self._room > 0
+
+    @property
+    def _room(self) -> int:
+        """How many workers the cluster has devices for, without those that were of no use."""
+        unit, each = next(iter(_units(self.demand)))
+        return max(0, self.cluster.devices(unit, each) - len(self.judges) - self._out)
 
     def _fill(self) -> None:
         """As many actors as there is room for; of those that wait for a place none too many."""
         import ray
 
         self._looked = self.clock()
-        unit, each = next(iter(_units(self.demand)))
-        room = self.cluster.devices(unit, each) - len(self.judges) - self._out
+        room = self._room
         while len(self._actors) < room:
             self._made += 1
             name = str(self._made)
@@ -134,7 +141,7 @@ class Crew:
             self._actors[name] = seat
             self._coming.add(name)
             self._refs[seat.open.remote(self.setup.json(), self.given)] = name
-        for name in [*self._coming][: max(0, len(self._actors) - max(0, room))]:
+        for name in [*self._coming][: max(0, len(self._actors) - room)]:
             self._end(name)
 
     def give(self, worker: str, parcel: Parcel) -> None:
@@ -151,10 +158,7 @@ class Crew:
         refs = list(self._refs)
         first, _ = ray.wait(refs, num_returns=1, timeout=seconds)
         ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0) if first else ([], [])
-        found = [event for ref in ready if (event := self._event(ref)) is not None]
-        if any(isinstance(event, Lost) for event in found):
-            self._fill()
-        return found
+        return [event for ref in ready if (event := self._event(ref)) is not None]
 
     def _event(self, ref: Any) -> Event | None:
         import ray
