@@ -165,6 +165,9 @@ BROKEN = {
     "no picture": (
         lambda r: {**r, "pictures": {r["answers"][0]["of"]: "AAAA"}}, "a picture that is no PNG"
     ),
+    "two answers": (lambda r: {**r, "answers": r["answers"][:1] * 2}, "two answers to one ask"),
+    "an endless number": (spoiled(cost={"x": 10**400}), "'cost' must be a finite number"),
+    "a list for a name": (lambda r: {**r, "shown": [{"of": []}]}, "a picture of []"),
     "an error of no kind": (lambda r: {"error": "SystemExit", "message": ""}, "unknown kind"),
 }  # fmt: skip
 

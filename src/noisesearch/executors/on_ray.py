@@ -185,8 +185,10 @@ class Crew:
         import ray
 
         self._coming.discard(worker)
-        with suppress(ray.exceptions.RayError):
-            ray.kill(self._actors.pop(worker))
+        actor = self._actors.pop(worker, None)
+        if actor is not None:
+            with suppress(ray.exceptions.RayError):
+                ray.kill(actor)
 
     def dismiss(self, worker: str) -> None:
         self._out += 1

@@ -116,10 +116,12 @@ class Pool:
         left = bool(self._members) or self.crew.expecting
         if left and self._lost <= LOSSES + 2 * self._most:
             return
-        what = "no worker is left" if not left else (
-            f"{self._lost} workers were lost one after the other without an answer"
-        )  # fmt: skip
-        raise BackendError(f"{what} (the last one: {self._why}); all that was answered is kept")
+        what = "no worker is left"
+        if left:
+            what = f"{self._lost} workers were lost one after the other without an answer"
+        raise BackendError(
+            f"{what} (the last: {self._why}); what was answered is kept, so go on with resume"
+        )
 
     def _heard(self, event: Event) -> Answers:
         match event:
@@ -146,7 +148,7 @@ class Pool:
         member = self._members.pop(name)
         self._swaps += member.swaps
         self._gone(why)
-        elsewhere = {key for other in self._members.values() for key in other.held}
+        elsewhere = {ask.key for other in self._members.values() for ask in other.wanted}
         again = [ask for ask in (*member.wanted, *member.queue.values())
                  if ask.key not in elsewhere]  # fmt: skip
         self._new = OrderedDict([(ask.key, ask) for ask in again] + list(self._new.items()))

@@ -78,8 +78,8 @@ class Where:
 
         parts, store = run.parts, run.store
         away: dict[str, Away] = {v.name: v for _, v in named(parts) if isinstance(v, Away)}
-        crew = self._crew(run, Setup.of(parts, store.rows))
         memory.put_away(parts)  # what only the workers need
+        crew = self._crew(run, Setup.of(parts, store.rows))
 
         def stored(trajectory: Trajectory) -> bytes | None:
             path = run.sample(trajectory) if trajectory.finished else None

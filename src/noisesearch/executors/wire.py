@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import math
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,6 +26,7 @@ from .crew import Parcel, Report
 
 NODES = 50_000  # that both sides remember before they begin anew
 BYTES = 256 * 2**20  # of blobs, likewise
+MOST = sys.float_info.max
 PNG = b"\x89PNG\r\n\x1a\n"
 ERRORS = {kind.__name__: kind for kind in (ConfigError, StoreError, BackendError)}
 
@@ -51,8 +52,7 @@ def array_text(array: Array) -> str:
 
 
 def array_of(encoded: str) -> Array:
-    found: Array = np.load(io.BytesIO(data(encoded)), allow_pickle=False)
-    return found
+    return np.asarray(np.load(io.BytesIO(data(encoded)), allow_pickle=False))
 
 
 class Sender:
@@ -209,10 +209,12 @@ class Reader:
         that it met where it met one."""
         content = _mapping(report, "a report")
         if (kind := content.get("error")) is not None:
-            if kind not in ERRORS:
+            if not isinstance(kind, str) or kind not in ERRORS:
                 raise Broken(f"an error of the unknown kind {kind!r:.60}")
             raise ERRORS[kind](str(content.get("message")))
         answers = [self._answer(one, held) for one in _listed(content, "answers")]
+        if len({ask.key for ask, _ in answers}) < len(answers):
+            raise Broken("two answers to one ask")
         of = {ask.trajectory.key: ask.trajectory for ask in held.values()}
         return Heard(
             answers,
@@ -267,7 +269,8 @@ def _listed(content: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # An integer beyond all floats is none of ours either.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST:
         raise Broken(f"{name!r:.60} must be a finite number, got {value!r:.60}")
     return float(value)
 
@@ -279,9 +282,9 @@ def _count(value: Any, name: str) -> int:
 
 
 def _known(key: Any, of: Mapping[str, Trajectory]) -> str:
-    if key not in of:
+    if not isinstance(key, str) or key not in of:
         raise Broken(f"a picture of {key!r:.60}, which it was not asked for")
-    return str(key)
+    return key
 
 
 def _file(encoded: Any) -> bytes:
@@ -297,7 +300,7 @@ def _file(encoded: Any) -> bytes:
 def _array(encoded: Any) -> Array:
     try:
         found = array_of(encoded)
-    except (TypeError, ValueError, EOFError, OSError) as error:
+    except Exception as error:  # whatever a file that is something else makes of the reader
         raise Broken(f"an array that cannot be read ({error})") from error
     if found.dtype != np.float32 or not np.isfinite(found).all():
         raise Broken(f"an array of {found.dtype} where finite float32 was asked for")
