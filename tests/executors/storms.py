@@ -30,6 +30,7 @@ from noisesearch.store import RunStore
 
 BATCH = 1.0  # seconds that a worker takes for a parcel where all is well
 SLOW = 10.0  # times that, of a straggler
+IDLE = 200  # turns without an event, of half a second: longer than anybody takes to come back
 
 
 class Stub(Reckoner):
@@ -85,6 +86,7 @@ class Storm:
         self._pace: dict[str, float] = {}
         self._coming: list[tuple[float, int, Event]] = []
         self._count = itertools.count()
+        self._idle = 0
         for _ in range(dice.randint(1, 4)):
             self._new_node(0.0)
 
@@ -153,6 +155,8 @@ class Storm:
                 continue  # it died before it could say so
             found.append(event)
         self.now = self.now if found else until
+        self._idle = 0 if found else self._idle + 1
+        assert self._idle < IDLE, "the pool waits, and nobody has anything to do"
         return found
 
     def dismiss(self, worker: str) -> None:
