@@ -36,13 +36,13 @@ from typing import Any, TypeVar
 
 import torch
 
+from bare import evaluate, search
 from noisesearch.api import ROWS_STEP, Request
 from noisesearch.budget import Budget
 from noisesearch.build import place, precision, threads
 from noisesearch.noise import Materialiser, gaussian
 from noisesearch.parts import Parts
 from noisesearch.solvers import solver
-from overhead import evaluate, search
 from random_networks import SCALES, RandomModel, flux, sit
 from recording import record
 

@@ -87,7 +87,7 @@ class Worker:
         )  # fmt: skip
         self._backlog: deque[Trajectory] = deque()
         self._stale = False  # something in flight was cancelled
-        self._slots = self._ticks = 0
+        self._slots = self.ticks = 0  # of work, and of solver steps so far
         self._spared = -2  # the tick at which the host's memory last ran out
 
     @property
@@ -98,7 +98,7 @@ class Worker:
     @property
     def occupancy(self) -> float:
         """Mean share of the slots that held work, over all ticks so far."""
-        return self._slots / max(1, self._ticks * self.rows)
+        return self._slots / max(1, self.ticks * self.rows)
 
     @property
     def fullness(self) -> float:
@@ -172,8 +172,8 @@ class Worker:
 
     def _spare(self) -> bool:
         """Give up the states that are kept; not twice for one batch."""
-        helped = self._ticks > self._spared + 1
-        self._spared = self._ticks
+        helped = self.ticks > self._spared + 1
+        self._spared = self.ticks
         return helped and self.cache.clear()
 
     def _narrow(self, rows: int) -> None:
@@ -253,7 +253,7 @@ class Worker:
     def _tick(self) -> None:
         """Evaluate where each job stands, hand out previews, and step those that go on."""
         jobs, size = self._active, self.rows
-        self._ticks += 1
+        self.ticks += 1
         self._slots += len(jobs)
         state = stacked([j.place.state for j in jobs], size)
         t0 = self._filled([j.times.left[j.level] for j in jobs])

@@ -26,7 +26,7 @@ def keep_buffers() -> bool:
 
     By default a buffer above 128 KiB goes back to the system when it is freed, and every layer of
     every batch then pays for fresh zeroed pages: half of the time of a batch on a processor
-    (`benchmarks/overhead.py`).
+    (`benchmarks/engine.py`).
     """
     if not sys.platform.startswith("linux"):
         return False

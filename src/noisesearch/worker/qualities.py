@@ -68,6 +68,13 @@ class Qualities:
         return sum(worker.evaluations for worker in self.workers.values())
 
     @property
+    def occupancy(self) -> float:
+        """Mean share of the slots that held work, over all ticks of all qualities."""
+        workers = self.workers.values()
+        slots = sum(worker.ticks * worker.rows for worker in workers)
+        return sum(w.occupancy * w.ticks * w.rows for w in workers) / max(1, slots)
+
+    @property
     def evictions(self) -> int:
         return sum(worker.evictions for worker in self.workers.values())
 

@@ -1,0 +1,166 @@
+"""A search beside the bare network on the same rows, and beside the loop that others run.
+
+``search_over_bare``: wall time of a zero-order search (recipes, journal, pictures and all) over
+the time of the bare denoiser, decoder and verifiers on the same rows at the same batch size.
+``speedup_over_naive``: of the common loop (one prompt at a time, one candidate a call, the text
+encoded each time, the pivot evaluated again each round) over the search, for the same number of
+rounds. Medians over repeats in which the three take turns, so that a machine whose speed drifts
+slows all of them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from noisesearch.api import Request
+from noisesearch.budget import Budget
+from noisesearch.denoiser import fill
+from noisesearch.noise import Materialiser, gaussian, neighbour
+from noisesearch.parts import Parts
+from noisesearch.results import Results
+from noisesearch.run import Run
+from noisesearch.trajectory import Grid
+from noisesearch.verifiers.protocol import Views
+from noisesearch.worker.scoring import quantise
+
+PROMPTS = (
+    "a red circle", "two blue squares", "a green triangle above a yellow ring",
+    "three purple circles", "a blue ring to the left of a red square",
+    "a yellow cross and a green circle", "a red square below a blue circle",
+    "two yellow triangles",
+)  # fmt: skip
+NEIGHBOURS = 4
+
+
+def timed(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def load(rounds: int) -> Parts:
+    """A zero-order search of the given rounds whose pivot is scored once: 1 + 4·rounds."""
+    request = Request(
+        PROMPTS,
+        algorithm="zero-order",
+        parameters={"neighbours": NEIGHBOURS, "rounds": rounds},
+        budget=Budget(1 + NEIGHBOURS * rounds, "candidates"),
+        rows=32,
+    )
+    return request.resolve()[0]
+
+
+def search(parts: Parts) -> Results:
+    """A whole run in a folder that goes afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run.create(Path(folder) / "run", parts)
+        try:
+            return run.execute()
+        finally:
+            run.close()
+
+
+@torch.inference_mode()
+def evaluate(parts: Parts, noise: torch.Tensor, conditions: list, encoded: dict) -> None:
+    """One batch through the bare network, decoder and verifiers."""
+    solver, steps, rows = parts.solver, parts.spec.steps, len(noise)
+    schedule = parts.model.space().times(Grid(steps))
+    times = torch.tensor(schedule, dtype=torch.float64, device=noise.device)
+    state = solver.init(noise)
+    for k in range(steps):
+        state = solver.step(
+            lambda x, t: parts.denoiser(x, t, encoded), parts.denoiser.process, state,
+            times[k].expand(rows), times[k + 1].expand(rows), None,
+        )  # fmt: skip
+    images = quantise(parts.denoiser.decode(state[0]))
+    for verifier in parts.verifiers:
+        verifier(Views(images, conditions))
+
+
+@torch.inference_mode()
+def bare(parts: Parts, rounds: int) -> None:
+    """As many full batches as the search's candidates need, in its batch size."""
+    rows = parts.spec.rows
+    batches = -(-len(PROMPTS) * (1 + NEIGHBOURS * rounds) // rows)
+    conditions = [parts.conditions[i % len(PROMPTS)] for i in range(rows)]
+    encoded = parts.denoiser.encode(conditions)
+    noises = Materialiser(parts.denoiser.shape)
+    start = [torch.tensor(noises(gaussian(i))) for i in range(rows)]
+    for _ in range(batches):
+        evaluate(parts, fill(start, rows), conditions, encoded)
+
+
+@torch.inference_mode()
+def naive(parts: Parts, rounds: int) -> None:
+    """One prompt at a time, one candidate a call, text encoded each time, the pivot again."""
+    noises = Materialiser(parts.denoiser.shape)
+    for i, condition in enumerate(parts.conditions):
+        pivot = gaussian(i)
+        for k in range(rounds):
+            for j in range(NEIGHBOURS + 1):
+                noise = neighbour(pivot, 100 * k + j, 0.95) if j else pivot
+                encoded = parts.denoiser.encode([condition])
+                x = torch.tensor(noises(noise))[None]
+                evaluate(parts, x, [condition], encoded)
+
+
+def start_up() -> dict[str, float]:
+    """Median seconds of the commands that must answer at once."""
+    program = [sys.executable, "-m", "noisesearch", "--help"]
+    light = [sys.executable, "-c", "import noisesearch"]
+
+    def once(command: list[str]) -> float:
+        return timed(
+            lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL) and None
+        )
+
+    return {
+        name: statistics.median(once(command) for _ in range(3))
+        for name, command in (("help_seconds", program), ("import_seconds", light))
+    }
+
+
+def beside(rounds: int, naive_rounds: int, repeats: int) -> dict[str, Any]:
+    """The figures of search, bare network and common loop in turns."""
+    parts = load(rounds)
+    bare(parts, 1)  # warm up
+    bares, searches, naives = [], [], []
+    for repeat in range(repeats):
+        print(f"search over bare: {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
+        bares.append(timed(lambda: bare(parts, rounds)))
+        searches.append(timed(lambda: search(parts)))
+        naives.append(timed(lambda: naive(parts, naive_rounds)) * rounds / naive_rounds)
+    return {
+        "search_over_bare": statistics.median(s / b for s, b in zip(searches, bares, strict=True)),
+        "speedup_over_naive": statistics.median(
+            n / s for n, s in zip(naives, searches, strict=True)
+        ),
+        "bare_seconds": statistics.median(bares),
+        "search_seconds": statistics.median(searches),
+        "naive_seconds": statistics.median(naives),
+        "candidates": len(PROMPTS) * (1 + NEIGHBOURS * rounds),
+        "rows": parts.spec.rows,
+        "dtype": parts.spec.dtype,
+        "repeats": repeats,
+    }
+
+
+def usual(quick: bool) -> dict[str, Any]:
+    """At the size that figures are kept of, or ``quick``: fewer repeats, a shorter naive loop."""
+    return beside(*((8, 1, 3) if quick else (8, 2, 5)))
+
+
+def rounded(figures: Any) -> Any:
+    """To four places, at any depth."""
+    if isinstance(figures, dict):
+        return {name: rounded(value) for name, value in figures.items()}
+    return round(figures, 4) if isinstance(figures, float) else figures
