@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo docs test test-slow soak lint clean
+.PHONY: setup demo docs test test-slow soak lint audit clean
 
 setup: $(STAMP)
 
@@ -30,6 +30,10 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+audit: setup
+	@echo "==> known weaknesses of what is installed, or whether all of it was reviewed"
+	@$(BIN)/python .ci/audit.py
 
 test: lint
 	@echo "==> the tests that take minutes at most"
