@@ -1,12 +1,22 @@
 """For all tests: plain assertions of the shipped suites say what was compared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from torch import Tensor
 
 pytest.register_assert_rewrite("noisesearch.testing")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where this user's consent is kept, here and in processes that tests start."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder
+
 
 REFERENCES = Path(__file__).parents[2] / "shared" / "fixtures"
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from noisesearch.pictures import SEEN, Row, sheet
+from noisesearch.pictures import _fitted as fitted
 
 
 def drawn(side: int, count: int) -> Image.Image:
@@ -36,3 +37,19 @@ def test_few_are_shown_as_they_are() -> None:
 def test_small_ones_are_enlarged_however_many() -> None:
     image = drawn(32, 300)
     assert (np.array(image.convert("L")) == 0).sum() >= 300 * SEEN * SEEN
+
+
+def test_a_title_as_long_as_a_book() -> None:
+    """It is measured a few times and in part: letter by letter, ten thousand took minutes."""
+    measured: list[int] = []
+
+    class Font:
+        def getlength(self, text: str) -> float:
+            measured.append(len(text))
+            return 7.0 * len(text)
+
+    found = fitted("word " * 100_000, Font(), 350)  # type: ignore[arg-type]
+    assert found == ("word " * 10)[:49] + "…"
+    assert len(measured) < 20 and max(measured) <= 4 * 350
+    assert fitted("a\nb", Font(), 350) == "a b"  # type: ignore[arg-type]
+    assert fitted("wide", Font(), 3) == "…"  # type: ignore[arg-type]

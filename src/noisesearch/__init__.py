@@ -18,6 +18,7 @@ _PUBLIC = {
     "export": "exports",
     "export_data": "data_out",
     "remake": "image_recipe",
+    "trust": "consent",
     "Result": "results",
     "Results": "results",
     "Candidate": "results",
@@ -59,7 +60,8 @@ __all__ = ["Auto", "BackendError", "Backtracking", "Beam", "Budget", "Candidate"
            "FirstOrder", "Halving", "NoisesearchError", "Population", "Problem", "RandomSearch",
            "Reply", "Result", "Results", "Rollover", "Screening", "SearchOverPaths", "Spectral",
            "Steering", "StoreError", "ZeroOrder", "export", "export_data", "gaussian", "mix",
-           "neighbour", "remake", "resume", "score", "search", "testing", "trace"]  # fmt: skip
+           "neighbour", "remake", "resume", "score", "search", "testing", "trace",
+           "trust"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
     from .api import resume, search
     from .ask import Reply, score
     from .budget import Budget
+    from .consent import trust
     from .data_out import export_data
     from .errors import BackendError, ConfigError, NoisesearchError, StoreError
     from .exports import export

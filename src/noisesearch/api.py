@@ -190,7 +190,7 @@ class Request:
         quality = FULL if self.draft is None else str(parse(self.draft, named))
         wanted = (*self.drafts, *getattr(algorithm, "drafts", ()))
         others = [str(parse(text, named)) for text in wanted]
-        return RunSpec(
+        return RunSpec.of(
             model=registry.located(self.model) if isinstance(self.model, str) else model.name,
             conditions=conditions,
             verifiers=verifiers,

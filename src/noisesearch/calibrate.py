@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,6 +20,7 @@ from .ask import score
 from .budget import Budget
 from .driver import Watcher
 from .errors import ConfigError
+from .json_text import parsed
 from .live import Live
 from .models.choice import as_model, model_of
 from .objectives import ranking
@@ -178,7 +178,7 @@ def _measured(run: Run) -> dict[str, dict[str, float]]:
     path = run.folder / REPORT
     found: dict[str, dict[str, float]] = {}
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))["measured"]
+        found = parsed(path.read_text(encoding="utf-8"))["measured"]
     executor = run.driver.executor if run.driver else None
     assert isinstance(executor, Qualities), "a calibration has drafts"
     for quality, worker in executor.workers.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__, memory
+from .consent import Named
 from .errors import ConfigError
 from .given_images import Images
 from .journal import replace
@@ -110,6 +111,7 @@ def _model(spec: RunSpec, given: Any, folder: Path) -> Model:
             f"{folder} was made with a model object ({spec.model}) that is needed again; export "
             f"from Python: noisesearch.export({str(folder)!r}, model=…)"
         )
+    Named.of_run(folder, spec).check("model")
     return model_of(spec.model)
 
 

@@ -77,17 +77,16 @@ def _given(name: str, given: Any) -> Picture | None:
 
 def picture(name: str, given: Any) -> Picture:
     """uint8 [H, W, 3] of what was given; ConfigError where it is no picture."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
+
+    from .pictures import opened
 
     if isinstance(given, str | Path):
         try:
-            with Image.open(given) as opened:
-                return np.array(opened.convert("RGB"))
-        except (OSError, UnidentifiedImageError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "it is no picture"
-            raise ConfigError(
-                f"{name} {str(given)!r} cannot be read ({why.lower()}); give a PNG or JPEG"
-            ) from error
+            with opened(Path(given)) as image:
+                return np.array(image.convert("RGB"))
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}; give a PNG or JPEG") from error
     if isinstance(given, Image.Image):
         return np.array(given.convert("RGB"))
     array = np.asarray(given)

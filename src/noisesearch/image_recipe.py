@@ -15,9 +15,11 @@ from pydantic import ValidationError
 from . import drafts, pictures
 from .ask import Ask, Score
 from .build import Given
+from .consent import is_code
 from .errors import ConfigError, StoreError, first_of
 from .given_images import Images
 from .journal import replace
+from .json_text import parsed
 from .models.choice import as_model
 from .noise import Array
 from .parts import Parts
@@ -72,11 +74,8 @@ class Pictured:
         """ConfigError where the file is no picture of ours."""
         try:
             said = pictures.texts(path)
-        except (OSError, ValueError, SyntaxError) as error:
-            why = getattr(error, "strerror", None) or "it is no picture"
-            raise ConfigError(
-                f"{path} cannot be read ({why.lower()}); give a run folder or one of its pictures"
-            ) from error
+        except ConfigError as error:
+            raise ConfigError(f"{error}; give a run folder or one of its pictures") from error
         if TRAJECTORY not in said:
             raise _without(path)
         key, folder = said[TRAJECTORY], _run_of(path)
@@ -196,7 +195,7 @@ def _without(path: Path) -> ConfigError:
 def _winners(folder: Path) -> list[str]:
     """The files of a run's winners, as far as they are known."""
     try:
-        searches = json.loads((folder / "winners.json").read_text())["searches"]
+        searches = parsed((folder / "winners.json").read_text())["searches"]
     except (OSError, ValueError, KeyError):
         return []
     return [str(folder / "samples" / f"{s['winner']['trajectory']}.png") for s in searches]
@@ -205,7 +204,7 @@ def _winners(folder: Path) -> list[str]:
 def _parsed(text: str, path: Path) -> tuple[Graph, dict[str, Any]]:
     graph = Graph()
     try:
-        recipe = json.loads(text)
+        recipe = parsed(text)
         for line in recipe["nodes"]:
             graph.add(line.pop("node"), line)
         return graph, dict(recipe["settings"])
@@ -250,7 +249,7 @@ def _spec(known: Pictured, model: Any) -> RunSpec:
             f"Python: noisesearch.remake({str(known.path)!r}, {'again.png'!r}, model=…)"
         )
     for name in (spec.model, drafted):
-        if ":" in name:
+        if is_code("model", name):
             raise ConfigError(
                 f"{known.path} names a model that is code ({name}), and a picture must not start "
                 f"any; if you know it, name it yourself: --model {name}"

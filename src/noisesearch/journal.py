@@ -16,6 +16,7 @@ from threading import get_ident
 from typing import Any, BinaryIO
 
 from .errors import StoreError
+from .json_text import parsed
 
 SYNC_SECONDS = 1.0
 NODE = b'{"node":"'  # how the line of a recipe's node begins; its key follows
@@ -36,8 +37,8 @@ def unseal(line: bytes, skim: bool = False) -> dict[str, Any] | None:
     if not mark or tail != b'%08x"}' % zlib.crc32(body):
         return None
     if skim and body.startswith(NODE):
-        return {"node": body[len(NODE) :].partition(b'"')[0].decode()}
-    record: dict[str, Any] = json.loads(body.decode() + "}")
+        return {"node": body[len(NODE) :].partition(b'"')[0].decode(errors="replace")}
+    record: dict[str, Any] = parsed(body + b"}")
     return record
 
 

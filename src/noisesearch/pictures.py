@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+import struct
+import warnings
+import zlib
+from bisect import bisect_right as bisect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from .errors import ConfigError
 from .journal import replace
 
 Picture = npt.NDArray[np.uint8]
@@ -22,6 +28,11 @@ FRAME = 125  # milliseconds that a frame of a video is shown
 SHOWN = 100  # pictures of a set that are drawn
 SET = 480  # pixels of a drawn set's side, where its pictures are small
 AREA = 24e6  # pixels of all pictures on a sheet together, so that every viewer opens it
+MOST = 2**31  # pixels of all frames of a video
+# What the reader raises of files that are broken, hostile or something else.
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError,
+          OverflowError, ZeroDivisionError, MemoryError, struct.error, zlib.error,
+          Image.DecompressionBombError, Image.DecompressionBombWarning)  # fmt: skip
 SEEN = 192  # pixels below which a picture is enlarged to be looked at
 
 
@@ -38,12 +49,32 @@ def png(picture: Picture, **text: str) -> bytes:
     return data.getvalue()
 
 
+@contextmanager
+def opened(path: Path | BinaryIO) -> Iterator[Image.Image]:
+    """A file's picture; ConfigError where it is none, is broken, or has more pixels than anybody
+    looks at, which a small file can say of itself."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(path)
+        with image:
+            yield image
+    except BROKEN as error:
+        if isinstance(error, ConfigError):
+            raise
+        other = isinstance(error, UnidentifiedImageError)
+        why = "it is no picture" if other else getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{path} cannot be read ({why.lower()})") from error
+
+
 def read(path: Path | BinaryIO) -> Picture:
-    """uint8 [H, W, 3] of a file, [F, H, W, 3] of a video's."""
-    with Image.open(path) as image:
+    """uint8 [H, W, 3] of a file, [F, H, W, 3] of a video's; ConfigError as of :func:`opened`."""
+    with opened(path) as image:
         count = image.info.get(f"{OURS}frames")
         if count is None:
             return np.array(image.convert("RGB"))
+        if not 1 <= int(count) <= MOST // (image.width * image.height):
+            raise ValueError(f"it says that it has {count:.20} frames")
         return _frames(image, int(count))
 
 
@@ -53,14 +84,14 @@ def _frames(image: Image.Image, count: int) -> Picture:
     for number in range(getattr(image, "n_frames", 1)):
         image.seek(number)
         shown = round(image.info.get("duration", FRAME) / FRAME)
-        found += [np.array(image.convert("RGB"))] * max(1, shown)
+        found += [np.array(image.convert("RGB"))] * min(max(1, shown), count - len(found))
     # Where all are equal, what was written is one still picture.
     return np.stack([*found, *[found[-1]] * (count - len(found))])
 
 
 def texts(path: Path) -> dict[str, str]:
     """What :func:`png` was told to write into a file beside the picture."""
-    with Image.open(path) as image:
+    with opened(path) as image:
         said = {str(name): str(text) for name, text in image.info.items()}
     return {name.removeprefix(OURS): text for name, text in said.items()
             if name.startswith(OURS) and name != f"{OURS}frames"}  # fmt: skip
@@ -149,9 +180,13 @@ def _tile(
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """The text, shortened until it is no wider than ``width`` pixels."""
+    """The text in one line, shortened until it is no wider than ``width`` pixels."""
+    # A prompt may be a book, and is never measured as a whole; a letter is a pixel wide or more.
+    text = " ".join(text[: 4 * width].split())
     if font.getlength(text) <= width:
         return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+
+    def shortened(letters: int) -> int:
+        return math.ceil(font.getlength(text[:letters] + "…"))
+
+    return text[: max(0, bisect(range(len(text)), width, key=shortened) - 1)] + "…"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,15 @@ from . import allocation, pictures
 from .ask import Ask, Score
 from .budget import Budget
 from .build import Given, check_objects
+from .consent import Named
 from .driver import Driver, Executor, Watcher
 from .errors import ConfigError, StoreError
 from .executors.where import Where
 from .given_images import Images
 from .image_recipe import fields_of
 from .journal import replace
+from .json_text import parsed
+from .kept import check_winners
 from .keys import digest
 from .ledger import UNITS
 from .live import Live
@@ -72,6 +75,8 @@ class Run:
             arrays=parts.start.noises if parts.start else (),
             files={**parts.images.files(), **files},
         )
+        with contextlib.suppress(StoreError):  # then a resume asks
+            Named.of_run(folder, parts.spec).agree()
         return cls(folder, parts, store, searches, budget, owner=owner)
 
     @classmethod
@@ -238,6 +243,11 @@ class Run:
         """Winners unlike each other; journalled, since their rivals' pictures may be swept."""
         choice = digest("winners", count, [t.key for t in ranked])
         taken = self.store.chosen(choice, lambda: unlike(ranked, count, self._still))
+        if max(taken, default=0) >= len(ranked):
+            raise StoreError(
+                f"{self.store.journal.path} has a choice of winners that are not there; restore "
+                "it from a copy"
+            )
         return [ranked[i] for i in taken]
 
     def results(self) -> Results:
@@ -305,6 +315,7 @@ def prediction(parts: Parts, budget: Budget, count: int) -> dict[str, Any] | Non
 def loaded(folder: Path, given: Given | None) -> Parts:
     """The parts of a run folder, checked to be the ones that it was made with."""
     spec = RunSpec.read(read_spec(folder), folder)
+    Named.of_run(folder, spec).check()
     given = dataclasses.replace(given or Given(), images=Images.read(folder))
     check_objects(spec, given, folder)
     given.images.check(spec.conditions[0], folder)
@@ -323,7 +334,8 @@ def stored_results(folder: Path) -> dict[str, Any]:
             f"go on with: noisesearch resume {folder}"
         )
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = parsed(path.read_text("utf-8"))
+        check_winners(content)
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{path} cannot be read ({error}); write it again with: noisesearch resume {folder}"
@@ -354,7 +366,12 @@ def verify(folder: Path, given: Given | None = None) -> dict[str, Any]:
     while answers := worker.wait():
         for _, reply in answers:
             winner = winners[reply.trajectory.key]
-            old = pictures.read(store.sample_path(reply.trajectory.key)).astype(int)
+            path = store.sample_path(reply.trajectory.key)
+            old = pictures.read(path).astype(int)
+            if old.shape != made[reply.trajectory.key].shape:
+                raise StoreError(
+                    f"{path} has another size than the run's pictures; restore it from a copy"
+                )
             pixels = max(pixels, float(np.abs(old - made[reply.trajectory.key]).max()))
             # Parts that a rerank added are those of verifiers that the run does not have.
             for part in winner["parts"].keys() & set(here):

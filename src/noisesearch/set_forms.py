@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import registry
+from . import array_files, registry
 from .errors import ConfigError, unknown
 from .set_objectives import Frechet, Moments, Rows, SetObjective, Spread
 
@@ -59,6 +59,12 @@ def parse(text: str) -> SetForm | None:
     return SetForm(registry.located(match["kind"].strip()), names[0], reference)
 
 
+def kind_of(text: str) -> str:
+    """How a set objective compares: ``frechet``, or the name of code; empty where it is none."""
+    match = _FORM.fullmatch(text)
+    return "" if match is None else match["kind"].strip()
+
+
 def build(form: SetForm, parts: Parts) -> SetObjective:
     """The set objective of a form; ConfigError where verifier or reference cannot serve."""
     from .verifiers.protocol import features_of
@@ -95,11 +101,12 @@ def _statistics(form: SetForm, verifier: Verifier, parts: Parts) -> tuple[Rows, 
 def stored(path: Path) -> tuple[Rows, Rows]:
     """``mu`` [d] and ``sigma`` [d, d] of an .npz file, as published statistics have them."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with array_files.opened(path) as arrays:
             mean, covariance = (np.asarray(arrays[name], np.float64) for name in ("mu", "sigma"))
-    except (OSError, ValueError, KeyError) as error:
+    except array_files.BROKEN as error:
+        why = array_files.reason(error)
         raise ConfigError(
-            f"reference {path} cannot be read ({error}); give an .npz file with arrays mu [d] and "
+            f"reference {path} cannot be read ({why}); give an .npz file with arrays mu [d] and "
             "sigma [d, d]"
         ) from error
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):

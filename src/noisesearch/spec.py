@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 
 from . import __version__
 from .budget import EVEN, MAX_MISSING
@@ -13,6 +22,39 @@ from .trajectory import FULL
 
 FORMAT = 1
 PIPELINE = "pipeline"  # the solver of a run whose steps are a pipeline's own
+
+
+# More than anybody has asked for, and little enough to be tried.
+Steps = Annotated[int, Field(ge=1, le=100_000)]
+Rows = Annotated[int, Field(ge=1, le=2**16)]
+Scale = Annotated[float, Field(gt=0, le=1e100)]
+SOME = Field(min_length=1)
+
+
+def _condition(content: dict[str, Any]) -> dict[str, Any]:
+    """As it is, where a condition can be made of it."""
+    try:
+        _Condition.model_validate(content)
+    except ValidationError as error:
+        raise ValueError(f"a condition cannot be used: {sentence(error)}") from error
+    for text in content.values():
+        try:
+            str(text).encode()
+        except UnicodeEncodeError as error:  # halves of letters, of which no file can be written
+            raise ValueError(
+                f"{text!r:.60} is no text in unicode; give the prompt in UTF-8"
+            ) from error
+    return content
+
+
+class _Condition(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    text: str | None = None
+    label: int | None = None
+    negative: str | None = None
+    image: str | None = None
+    mask: str | None = None
 
 
 class StartSpec(BaseModel):
@@ -32,41 +74,49 @@ class RunSpec(BaseModel):
     format: int = FORMAT
     version: str = __version__
     model: str
-    conditions: list[dict[str, Any]]
+    conditions: Annotated[list[Annotated[dict[str, Any], AfterValidator(_condition)]], SOME]
     verifiers: list[str]
     watch: list[str] = Field(default_factory=list)  # held out
     guard: list[str] = Field(default_factory=list)  # of the verifiers: never below the baseline
     objective: str = ""
-    scales: dict[str, float] = Field(default_factory=dict)
+    scales: dict[str, Scale] = Field(default_factory=dict)
     algorithm: str
     parameters: dict[str, Any] = Field(default_factory=dict)
     budget: str
     allocate: str = EVEN  # how a run's budget is shared by its searches
     target: str = ""  # what ends a search before its budget does
-    patience: int | None = None  # candidates' worth without a better one, likewise
-    seed: int
+    patience: PositiveInt | None = None  # candidates' worth without a better one, likewise
+    seed: NonNegativeInt
     start: StartSpec | None = None
-    steps: int
-    final_steps: int
+    steps: Steps
+    final_steps: Steps
     quality: str = FULL  # of the search's candidates
     drafts: list[str] = Field(default_factory=list)  # qualities that can be asked for beside full
-    guidance: float
+    guidance: FiniteFloat
     solver: str
     size: str = ""  # WIDTHxHEIGHT where the model has several
     call: dict[str, Any] = Field(default_factory=dict)  # further arguments of a pipeline's call
-    rows: int
-    draft_rows: dict[str, int] = Field(default_factory=dict)  # of drafts looked at beside
+    rows: Rows
+    draft_rows: dict[str, Rows] = Field(default_factory=dict)  # of drafts looked at beside
     dtype: str
     device: str
-    threads: int
+    threads: Rows
     memory: str = "full"
     compile: bool = False
     tiling: bool = False
-    top: int = 1
+    top: PositiveInt = 1
     keep: str = "all"
     max_missing: float = MAX_MISSING
     objects: dict[str, list[str]] = Field(default_factory=dict)  # Python's, by kind
     fingerprints: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, **settings: Any) -> RunSpec:
+        """What a user asked for; ConfigError where nothing could run it."""
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            raise ConfigError(sentence(error)) from error
 
     @classmethod
     def read(cls, content: dict[str, Any], folder: object) -> RunSpec:

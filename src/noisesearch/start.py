@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import array_files
 from .errors import ConfigError
 from .noise import Array, packed
 from .spec import StartSpec
@@ -175,16 +175,15 @@ def _of_tensors(path: Path) -> Tensor:
 
 def _of_arrays(path: Path) -> Tensor:
     try:
-        with path.open("rb") as file:
-            found = np.load(file, allow_pickle=False)
-            if not isinstance(found, np.ndarray):
-                found = found[_name(path, list(found))]
-        return _tensor(found)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        if path.suffix == ".npy":
+            return _tensor(array_files.array(path))
+        with array_files.opened(path) as stored:
+            return _tensor(stored[_name(path, list(stored))])
+    except array_files.BROKEN as error:
         if isinstance(error, ConfigError):
             raise
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ConfigError(f"start-latents {path} cannot be read ({reason}); {KEEP}") from error
+        why = array_files.reason(error)
+        raise ConfigError(f"start-latents {path} cannot be read ({why}); {KEEP}") from error
 
 
 def _name(path: Path, names: Sequence[str]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import gc
-import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,15 +17,20 @@ from typing import Any, TextIO, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from . import array_files
 from .ask import NOTHING, Reply
+from .enclosure import check_enclosed
 from .errors import StoreError
 from .journal import Journal, disk_error, replace, sweep
+from .json_text import parsed
+from .kept import check_line
 from .making import as_json, make, put, taken
 from .trajectory import Graph, Trajectory, nodes
 
 Physical = dict[str, dict[str, float]]
 Spent = dict[str, dict[str, dict[str, float]]]  # by search, verifier and unit
 Picture = npt.NDArray[np.uint8]
+KEY = re.compile("[0-9a-f]{32}")  # of what has a file of its own
 Value = TypeVar("Value")
 
 
@@ -94,6 +99,7 @@ class RunStore:
             raise StoreError(f"{folder} is a file; choose a new or empty folder with --out")
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            check_enclosed(folder)
             if taken(folder):
                 # Said before the lock is made: nothing is left in a folder that is another's.
                 raise StoreError(
@@ -114,6 +120,7 @@ class RunStore:
         session: Physical = {}
         latest = 0.0
         for record in self.journal.read(repair, skim=True):
+            check_line(record, self.journal.path)
             if "node" in record:
                 self.known.add(record["node"])
             elif "reply" in record:
@@ -271,10 +278,16 @@ class RunStore:
         path = self._blob(key)
         if not path.exists():
             raise StoreError(f"blob {key} is not in {self.folder}; the run folder is not complete")
-        array: npt.NDArray[np.float32] = np.load(path, allow_pickle=False)
+        try:
+            array: npt.NDArray[np.float32] = array_files.array(path)
+        except array_files.BROKEN as error:
+            why = array_files.reason(error)
+            raise StoreError(f"{path} cannot be read ({why}); restore it from a copy") from error
         return array
 
     def _blob(self, key: str) -> Path:
+        if not KEY.fullmatch(key):  # it may come from a stranger's recipe
+            raise StoreError(f"{key!r:.60} names no blob of {self.folder}: it is no key")
         return self.folder / "blobs" / f"{key}.npy"
 
     def drop(self, replies: Iterable[str]) -> None:
@@ -294,7 +307,8 @@ class RunStore:
     def _drop(self, replies: Iterable[str]) -> list[str]:
         """Returns the arrays that are no longer held."""
         self._dropped.update(replies)
-        blobs = [b for key in replies for b in set(self._replies[key].blobs.values())]
+        known = (self._replies[key] for key in replies if key in self._replies)
+        blobs = [blob for of in known for blob in set(of.blobs.values())]
         self._holders.subtract(blobs)
         return [blob for blob in blobs if not self._holders[blob]]
 
@@ -349,8 +363,9 @@ def read_spec(folder: Path) -> dict[str, Any]:
             f"{folder} {what}: a run folder with a spec.json is needed; "
             f'make one with: noisesearch generate "a red circle" --out {folder}'
         )
+    check_enclosed(folder)
     try:
-        spec = json.loads(path.read_text())
+        spec = parsed(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise StoreError(f"{path} cannot be read ({error}); restore it from a copy") from error
     if not isinstance(spec, dict):

@@ -302,7 +302,7 @@ class Graph:
         """Append one node whose children are here already; its key must fit its content."""
         try:
             node = self._node(line)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ConfigError(f"recipe node {key} is not complete ({error!r})") from error
         if node.key != key:
             raise ConfigError(f"recipe node {key} does not match its content ({node.key})")

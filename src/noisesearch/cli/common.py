@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 import typer
 
 from ..errors import ConfigError, NoisesearchError
+from ..json_text import parsed
 
 if TYPE_CHECKING:
     from ..executors.where import Where
@@ -94,7 +95,7 @@ def parameters_of(pairs: list[str], option: str, example: str) -> dict[str, Any]
                 f"--{option} {pair!r} cannot be read; write it as --{option} {example}"
             )
         try:
-            parameters[key.strip()] = json.loads(value)
+            parameters[key.strip()] = parsed(value)
         except ValueError:
             parameters[key.strip()] = value
     return parameters

@@ -75,8 +75,9 @@ def run(
 ) -> None:
     """Run an experiment (prompts × arms), or search a file of prompts shard by shard, with the
     options of `generate`; the same command goes on after an interrupt."""
+    from ..consent import Named
     from ..experiments.reproduction import smaller
-    from ..experiments.spec import experiment, read
+    from ..experiments.spec import STORED, experiment, read
 
     where = Where.of(executor, address, devices)
     if prompt_files.named(file):
@@ -89,6 +90,8 @@ def run(
     )
     content = {**read(file), **_sizes(limit, seeds)}
     found = experiment(smaller(content) if trial else content, _assets(asset))
+    if file.suffix == STORED:  # a folder of results, which may be from elsewhere
+        Named.of_experiment(file.parent, found).check()
     _do(found, out, plan, json_, where)
 
 

@@ -62,6 +62,23 @@ def resume(
 
 @app.command()
 @interruptible
+def trust(
+    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    json_: Json = False,
+) -> None:
+    """Agree that what a run or an experiment from elsewhere names may run on this machine."""
+    from ..consent import trust as trusted
+
+    names = trusted(folder)
+    if json_:
+        write(names, True)
+        return
+    typer.echo("\n".join([f"these may run here now, as {folder} names them:", *names])
+               if names else f"{folder} names nothing that would run here")  # fmt: skip
+
+
+@app.command()
+@interruptible
 def rerank(
     folder: Annotated[Path, typer.Argument(metavar="DIR")],
     objective: Annotated[

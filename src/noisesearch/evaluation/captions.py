@@ -4,16 +4,15 @@ their names."""
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from ..check_verifier import condition_of
 from ..errors import ConfigError
+from ..json_text import parsed
+from ..pictures import opened
 from ..trajectory import Condition
 
 TABLES = ("metadata.jsonl", "metadata.csv")
@@ -69,7 +68,7 @@ def _table(folder: Path) -> dict[str, str]:
 
 
 def _lines(text: str) -> Iterator[Any]:
-    return (json.loads(line) for line in text.splitlines() if line.strip())
+    return (parsed(line) for line in text.splitlines() if line.strip())
 
 
 def _pairs(path: Path, rows: Iterable[Any]) -> Iterator[tuple[str, str]]:
@@ -86,9 +85,9 @@ def _pairs(path: Path, rows: Iterable[Any]) -> Iterator[tuple[str, str]]:
 def _within(path: Path) -> Condition | None:
     """What the image's own text fields say."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             said = {str(name): text for name, text in image.info.items() if isinstance(text, str)}
-    except (OSError, ValueError, SyntaxError):
+    except ConfigError:
         return None  # no picture, which is said of all such together
     recipe = _json(said.get("noisesearch:recipe"))
     for node in recipe.get("nodes", ()):
@@ -104,7 +103,7 @@ def _within(path: Path) -> Condition | None:
 
 def _json(text: str | None) -> dict[str, Any]:
     try:
-        found = json.loads(text or "")
+        found = parsed(text or "")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from .. import build, statistics
+from ..consent import Named
 from ..errors import ConfigError
 from ..models.protocol import Model
 from ..run import stored_results
+from ..spec import RunSpec
 from ..store import read_spec
 from ..trajectory import Condition
 from ..verifiers.away import Away
@@ -179,7 +181,9 @@ class Evaluation:
         if not self.is_run:
             return None
         try:
-            return build.model_of(read_spec(self.folder)["model"])
+            spec = RunSpec.read(read_spec(self.folder), self.folder)
+            Named.of_run(self.folder, spec).check("model")
+            return build.model_of(spec.model)
         except ConfigError:
             return None
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from .. import pictures
 from ..check_verifier import condition_of
 from ..errors import ConfigError, first_of
@@ -40,13 +38,7 @@ class Images:
     def picture(self, index: int) -> Picture:
         """uint8 [H, W, 3]; of a video the frame in the middle. ConfigError for a broken file."""
         path = self.paths[index]
-        try:
-            return pictures.still(pictures.read(path))
-        except (OSError, ValueError, SyntaxError) as error:  # what Pillow says of broken files
-            raise ConfigError(
-                f"{path} is broken and cannot be read to its end ({error}); restore it or take "
-                "it out of the folder"
-            ) from error
+        return pictures.still(pictures.read(path))
 
     def check(self) -> Images:
         """Itself; ConfigError where files are missing, are no pictures or differ in size."""
@@ -54,9 +46,9 @@ class Images:
         broken = []
         for path in self.paths:
             try:
-                with Image.open(path) as image:
+                with pictures.opened(path) as image:
                     sizes.setdefault(image.size, path)
-            except (OSError, ValueError, SyntaxError):
+            except ConfigError:
                 broken.append(path.name)
         if broken:
             raise ConfigError(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import array_files
 from ..errors import ConfigError
 from ..models.protocol import Model
 from ..set_forms import REFERENCE, stored
@@ -88,11 +89,11 @@ def _given(path: Path, sight: Sight) -> Reference:
 def _features(path: Path) -> Features | None:
     """The array ``features`` of an .npz file; None where it has none."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with array_files.opened(path) as arrays:
             if "features" not in arrays:
                 return None
             rows = np.asarray(arrays["features"], np.float32)
-    except (OSError, ValueError):
+    except array_files.BROKEN:
         return None  # said by whoever looks for statistics in it
     if rows.ndim != 2 or len(rows) < 2 or not np.isfinite(rows).all():
         raise ConfigError(

@@ -114,6 +114,12 @@ def settings(experiment: Experiment) -> list[Setting]:
 def _both(experiment: Experiment, table: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters of the arm's own over the defaults', where they are for the same algorithm."""
     defaults = experiment.defaults
+    for given in (defaults, table):
+        if not isinstance(given.get("parameters", {}), Mapping):
+            raise ConfigError(
+                f"parameters are {given['parameters']!r:.60}, but must be a table such as "
+                "{ cosine = 0.95 }"
+            )
     same = table.get("algorithm", defaults.get("algorithm")) == defaults.get("algorithm")
     return {**(defaults.get("parameters", {}) if same else {}), **table.get("parameters", {})}
 

@@ -6,7 +6,7 @@ import io
 import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import __version__, build
+from .. import __version__, array_files, build
 from ..budget import Budget
+from ..consent import Named
 from ..errors import ConfigError, StoreError, unknown
 from ..evaluation.images import EXPERIMENT
 from ..executors.where import Where
 from ..journal import disk_error
 from ..journal import replace as written
+from ..json_text import parsed
 from ..parts import Parts
 from ..plan import plan
 from ..run import Run
@@ -95,6 +97,8 @@ class Campaign:
             found = Experiment.model_validate(content["experiment"])
         except (TypeError, ValueError) as error:
             raise StoreError(f"{folder / SPEC} is not complete; restore it from a copy") from error
+        # Whether an arm is searched as a whole is asked of its algorithm itself.
+        Named.of_experiment(folder, found).check("algorithm", "model")
         return cls(found, known)
 
     @cached_property
@@ -218,6 +222,8 @@ class Campaign:
         except OSError as error:
             raise disk_error(error, folder) from error
         written(path, json.dumps(self._content(), indent=1).encode())
+        with suppress(StoreError):  # then a later look at it asks
+            Named.of_experiment(folder, self.experiment).agree()
 
     def _changed(self, there: dict[str, Any]) -> list[str]:
         """In what an experiment that was begun differs from this one; settings that it has not
@@ -256,8 +262,7 @@ class Campaign:
             return None
         from ..evaluation.scores import singular
 
-        with np.load(folder / REFERENCE, allow_pickle=False) as reference:
-            return singular(self.images, len(reference["mean"]))
+        return singular(self.images, len(kept(folder / REFERENCE)["mean"]))
 
     def run(
         self,
@@ -351,11 +356,21 @@ def _save(path: Path, arrays: dict[str, Any], dtype: type = np.float32) -> None:
     written(path, data.getvalue())
 
 
+def kept(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays that an experiment keeps in a file; StoreError where it cannot be read."""
+    try:
+        with array_files.opened(path) as arrays:
+            return {name: np.asarray(arrays[name], np.float64) for name in arrays}
+    except array_files.BROKEN as error:
+        why = array_files.reason(error)
+        raise StoreError(f"{path} cannot be read ({why}); restore it from a copy") from error
+
+
 def stored(folder: Path) -> dict[str, Any]:
     """The experiment.json of a folder; StoreError where there is none."""
     path = folder / SPEC
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = parsed(path.read_text())
         whole = isinstance(content, dict) and {"versions", "experiment", "prompts"}
     except (OSError, ValueError) as error:
         raise StoreError(

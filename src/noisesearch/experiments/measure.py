@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from .. import build
+from .. import array_files, build
 from ..denoiser import fill
 from ..errors import BackendError, ConfigError, unknown
 from ..evaluation.images import Images
@@ -191,11 +191,12 @@ def _real(measure: Measure, eye: Verifier, model: Model, conditions: Sequence[Co
 
     if isinstance(measure.real, str):
         try:
-            with np.load(measure.real, allow_pickle=False) as arrays:
+            with array_files.opened(Path(measure.real)) as arrays:
                 return np.asarray(arrays["features"], np.float64)
-        except (OSError, ValueError, KeyError) as error:
+        except array_files.BROKEN as error:
+            why = array_files.reason(error)
             raise ConfigError(
-                f"real {measure.real!r} cannot be read ({error}); give an .npz file with features "
+                f"real {measure.real!r} cannot be read ({why}); give an .npz file with features "
                 "[n, d] of real images, or how many of the model's own to take"
             ) from error
     own = getattr(model, "real", None)

@@ -16,10 +16,11 @@ import numpy as np
 
 from ..errors import StoreError
 from ..journal import replace
+from ..json_text import parsed
 from ..set_objectives import Rows
 from . import plot
 from .board import Board, Scored
-from .campaign import ARMS, REFERENCE, SPEC, Campaign, Unit
+from .campaign import ARMS, REFERENCE, SPEC, Campaign, Unit, kept
 from .set_metrics import Reference, Sample
 from .verdicts import TEST, Judged, Verdict, judged, overall
 
@@ -56,7 +57,7 @@ def outcome(campaign: Campaign, folder: Path) -> Outcome:
     @cache
     def candidates(arm: str) -> Mapping[str, Rows]:
         units = [u for u in campaign.units if arm in {a.name for a in u.group.arms}]
-        many = [np.load(folder / "runs" / u.name / "candidates.npz") for u in units]
+        many = [kept(folder / "runs" / u.name / "candidates.npz") for u in units]
         return {part: np.concatenate([one[part] for one in many]) for part in many[0]}
 
     return Outcome(campaign, board, judged(campaign.experiment.claims, board, candidates))
@@ -120,16 +121,15 @@ def _board(campaign: Campaign, folder: Path, units: Sequence[Unit]) -> Board:
     arms = [_scored(campaign, arm.name, found) for arm in campaign.arms if arm.name in named]
     reference = Reference()
     if (folder / REFERENCE).exists():
-        with np.load(folder / REFERENCE, allow_pickle=False) as of:
-            reference = Reference(of["mean"], of["covariance"],
-                                  of.get("features"))  # fmt: skip
+        of = kept(folder / REFERENCE)
+        reference = Reference(of["mean"], of["covariance"], of.get("features"))
     return Board(arms, campaign.experiment.measure.sets, reference)
 
 
 def _arms(folder: Path, unit: Unit) -> dict[str, Any]:
     path = folder / "runs" / unit.name / ARMS
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = parsed(path.read_text())
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{folder} is not finished: {unit.name} has no {ARMS}; go on with the same command"
@@ -140,8 +140,7 @@ def _arms(folder: Path, unit: Unit) -> dict[str, Any]:
 def _unit(folder: Path, unit: Unit) -> dict[str, Any]:
     """A run's arms, and the features of their winners."""
     content = _arms(folder, unit)
-    with np.load(folder / "runs" / unit.name / "seen.npz", allow_pickle=False) as arrays:
-        content["arrays"] = {name: np.asarray(arrays[name], np.float64) for name in arrays}
+    content["arrays"] = kept(folder / "runs" / unit.name / "seen.npz")
     return content
 
 

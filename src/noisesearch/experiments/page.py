@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..journal import replace
+from ..json_text import parsed
 from ..statistics import Interval
 from . import reproduction
 from .spec import read
@@ -55,7 +55,7 @@ def _table(folder: Path) -> dict[str, Any] | None:
     path = folder / "table.json"
     if not path.is_file():
         return None
-    content: dict[str, Any] = json.loads(path.read_text())
+    content: dict[str, Any] = parsed(path.read_text())
     return content
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,9 +11,11 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import ConfigError, unknown
+from ..json_text import parsed
 from ..spec import sentence
 
 # The model's own; a file's or a benchmark's, as --prompts takes them; or as they are.
+STORED = ".json"  # how the file of an experiment's folder ends
 Prompts = int | str | list[str]
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -122,7 +123,7 @@ def read(path: Path) -> dict[str, Any]:
     with its line where it is none."""
     try:
         text = path.read_text(encoding="utf-8")
-        return _stored(path, text) if path.suffix == ".json" else tomllib.loads(text)
+        return _stored(path, text) if path.suffix == STORED else tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ConfigError(
@@ -135,7 +136,7 @@ def read(path: Path) -> dict[str, Any]:
 def _stored(path: Path, text: str) -> dict[str, Any]:
     """What a folder's own file says of the experiment that was run there."""
     try:
-        found: dict[str, Any] = json.loads(text)["experiment"]
+        found: dict[str, Any] = parsed(text)["experiment"]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{path} holds no experiment; give a TOML file, or the experiment.json of a folder "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from ..denoiser import fill
 from ..errors import ConfigError
+from ..json_text import parsed
 from .footprint import peak_bytes
 
 # What the latents of Stable Diffusion's autoencoder are multiplied with to have unit variance
@@ -23,7 +23,7 @@ SLICE = 4  # rows decoded at a time: at 256×256 the decoder needs about 1 GB fo
 def factor(folder: Path) -> int:
     """Pixels along one side of a latent's place; 8 for Stable Diffusion's autoencoder."""
     try:
-        levels = json.loads((folder / "config.json").read_text())["block_out_channels"]
+        levels = parsed((folder / "config.json").read_text())["block_out_channels"]
         return int(2 ** (len(levels) - 1))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(

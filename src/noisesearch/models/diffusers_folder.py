@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..fingerprint import of_file
+from ..json_text import parsed
 from ..keys import digest
 from .diffusers_source import UNUSED, package, pipeline_class
 from .diffusers_weights import check_whole, quiet
@@ -117,6 +117,8 @@ class Folder:
                     f"{self.path} lacks the folder {part} that its {INDEX} lists; get the "
                     "pipeline's files again"
                 )
+            if self.parts[part][0] not in LIBRARIES:
+                raise self._foreign(part)
         for part in self._models:
             if self._files(part, WEIGHTS):
                 continue
@@ -142,7 +144,9 @@ class Folder:
             return None
         try:
             kind = getattr(importlib.import_module(library), name)
-            return kind.from_pretrained(str(self.path / part), local_files_only=True)
+            return kind.from_pretrained(
+                str(self.path / part), local_files_only=True, **_no_code(name)
+            )
         except Exception as error:  # each tokenizer has its own files and errors
             raise _unreadable(self.path / part, error) from error
 
@@ -162,7 +166,11 @@ class Folder:
         try:
             with quiet(LIBRARIES):
                 pipeline = kind.from_pretrained(
-                    str(self.path), **loaded, local_files_only=True, use_safetensors=True
+                    str(self.path),
+                    **loaded,
+                    local_files_only=True,
+                    use_safetensors=True,
+                    trust_remote_code=False,
                 )
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             raise _unreadable(self.path, error) from error
@@ -184,22 +192,26 @@ class Folder:
         return [f"pipe = diffusers.{self.kind}.from_pretrained({', '.join(settings)})",
                 f"pipe.to({device!r})"]  # fmt: skip
 
+    def _foreign(self, part: str) -> ConfigError:
+        return ConfigError(
+            f"{part} of {self.path} is a {'.'.join(self.parts[part])}, which is not in the "
+            f"installed {' and '.join(LIBRARIES)}; nothing else is run from a folder of weights: "
+            "where you trust its code, load it yourself and give the pipeline as an object"
+        )
+
     def _load(self, part: str, dtype: Any) -> Any:
         library, name = self.parts[part]
         known = library in LIBRARIES
         kind: Any = getattr(importlib.import_module(library), name, None) if known else None
         if kind is None:
-            raise ConfigError(
-                f"{part} of {self.path} is a {library}.{name}, which is not in the installed "
-                f"{' and '.join(LIBRARIES)}; nothing else is run from a folder of weights"
-            )
+            raise self._foreign(part)
         precision = {"torch_dtype" if library == "diffusers" else "dtype": dtype}
         try:
             with quiet(LIBRARIES):
                 model, info = kind.from_pretrained(
                     str(self.path / part), local_files_only=True, use_safetensors=True,
                     output_loading_info=True, variant="fp16" if self._half(part) else None,
-                    ignore_mismatched_sizes=True, **precision,
+                    ignore_mismatched_sizes=True, **precision, **_no_code(name),
                 )  # fmt: skip
         except Exception as error:  # truncated files: each library has its own
             raise _unreadable(self.path / part, error) from error
@@ -213,6 +225,11 @@ class Folder:
         return model.eval().requires_grad_(False)
 
 
+def _no_code(name: str) -> dict[str, bool]:
+    """What keeps a class that finds out by itself what to load from finding code there."""
+    return {"trust_remote_code": False} if name.startswith("Auto") else {}
+
+
 def _hash(path: Path) -> str:
     """A file's hash; the hub's cache names a file by its SHA-256, which saves reading it."""
     name = path.resolve().name
@@ -221,7 +238,7 @@ def _hash(path: Path) -> str:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{path} cannot be read as JSON ({error}); get the pipeline's files again"

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, first_of, unknown
 from ..hub import ENDINGS
+from ..json_text import parsed
 from ..spec import settings
 from ..tensor_files import data, opened
 from .sit import SiT
@@ -55,7 +56,7 @@ def beside(weights: Path) -> dict[str, Any]:
     for path in (weights.with_suffix(".json"), weights.with_name("config.json")):
         if path.is_file():
             try:
-                content = json.loads(path.read_text(encoding="utf-8"))
+                content = parsed(path.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
                 raise ConfigError(f"{path} cannot be read as JSON ({error}); mend it") from error
             if not isinstance(content, dict):

@@ -26,7 +26,7 @@ def command(spec: RunSpec, out: str = "again") -> str | None:
 
 def _own_drafts(spec: RunSpec) -> Sequence[str]:
     """Those that the algorithm's settings name, and that its run loads without being told."""
-    if spec.algorithm not in registry.names("algorithm"):
+    if spec.algorithm not in registry.TABLES["algorithm"]:
         return ()
     algorithm = algorithm_of(spec.algorithm, spec.parameters)
     found: Sequence[str] = getattr(algorithm, "drafts", ())

@@ -10,6 +10,7 @@ from importlib.resources import files
 from .. import __version__
 from ..build import model_of
 from ..forms import written
+from ..registry import TABLES
 from ..set_forms import parse as set_form
 from ..spec import RunSpec
 
@@ -66,7 +67,7 @@ def citations(
     remarks: list[str] = []
     roles: dict[str, str] = {}
     for model in dict.fromkeys(spec.model for spec in specs):
-        world = model.partition("-")[0] in WORLDS
+        world = model in TABLES["model"]
         known = [of for pattern, of in MODELS if re.search(pattern, model.lower())]
         keys += known[0] if known else ()
         if not known and not world:

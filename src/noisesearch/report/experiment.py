@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 from ..errors import StoreError
 from ..experiments import outcome
 from ..experiments.campaign import Campaign, Unit
+from ..json_text import parsed
 from ..run import stored_results
 from ..spec import RunSpec
 from ..store import read_spec
@@ -107,7 +107,7 @@ def read(folder: Path) -> Examined:
 def _table(campaign: Campaign, folder: Path) -> dict[str, Any]:
     """table.json of a finished experiment; written where the process ended before that."""
     try:
-        content: dict[str, Any] = json.loads((folder / TABLE).read_text())
+        content: dict[str, Any] = parsed((folder / TABLE).read_text())
         return content
     except (OSError, ValueError):
         found = outcome.outcome(campaign, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,8 @@ from typing import Any
 
 from .. import objective_forms, set_forms
 from ..ask import Reply
-from ..errors import ConfigError
+from ..errors import ConfigError, StoreError
+from ..json_text import parsed
 from ..ledger import Ledger, Rates
 from ..objectives import UNMET, Bound, Constrained, Objective, Pareto
 from ..results import finite
@@ -178,7 +178,7 @@ def _plan(folder: Path) -> dict[str, Any]:
     """plan.json of a run; empty where it has none, as those of before there was one."""
     path = folder / "plan.json"
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = parsed(path.read_text())
     except (OSError, ValueError):
         return {}
     return content
@@ -187,13 +187,21 @@ def _plan(folder: Path) -> dict[str, Any]:
 def _searches(store: RunStore, spec: RunSpec, content: Mapping[str, Any]) -> Iterator[Searched]:
     graph = store.graph()
     replies: dict[str, list[tuple[Reply, float]]] = {}
-    for key, seconds in _arrivals(store).items():
+    arrivals = _arrivals(store)
+    for key, seconds in arrivals.items():
         reply = store.seen(graph.trajectory(key), ())
         assert reply is not None  # its arrival is in the same journal
         replies.setdefault(reply.trajectory.condition.key, []).append((reply, seconds))
     done: set[str] = set()
     for result in content["searches"]:
         condition = graph.trajectory(result["baseline"]["trajectory"]).condition
+        for stored in (result["baseline"], *result["winners"]):
+            key = stored["trajectory"]
+            if key not in arrivals or graph.trajectory(key).condition != condition:
+                raise StoreError(
+                    f"{store.folder / 'winners.json'} names a candidate ({key}) that its journal "
+                    f"has not; write it again with: noisesearch resume {store.folder}"
+                )
         if condition.key not in done:  # a prompt that is given twice is searched once
             done.add(condition.key)
             yield Searched(condition, result, _candidates(spec, result, replies[condition.key]))

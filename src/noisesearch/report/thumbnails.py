@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..pictures import read, still
+from ..pictures import opened, read, still
 
 SMALL = 96  # pixels of a candidate's longer side
 PIXEL_ART = 128  # up to this size a picture is kept as it is, and enlarged without blur
@@ -32,5 +32,5 @@ def size(path: Path) -> tuple[int, int] | None:
     """Width and height of a file's picture; None where it is not there."""
     if not path.exists():
         return None
-    with Image.open(path) as image:
+    with opened(path) as image:
         return image.size

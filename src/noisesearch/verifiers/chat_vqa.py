@@ -110,7 +110,9 @@ def opened(of: Files, precision: str) -> Chat:
     """The model of a folder, with its processor."""
     library = transformers(of.verifier)
     try:
-        processor = library.AutoProcessor.from_pretrained(of.folder, local_files_only=True)
+        processor = library.AutoProcessor.from_pretrained(
+            of.folder, local_files_only=True, trust_remote_code=False
+        )
     except Exception as error:  # whatever a folder of something else makes of it
         raise _refused(of, error) from error
     tokenizer = getattr(processor, "tokenizer", None)
@@ -139,6 +141,7 @@ def _network(library: Any, of: Files, precision: str) -> Any:
             of.folder,
             dtype=getattr(torch, precision),
             local_files_only=True,
+            trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import itertools
-import json
 import math
 import shlex
 import threading
@@ -18,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from ..errors import ConfigError
+from ..json_text import parsed
 from ..pictures import png
 from ..spec import sentence
 from .away import Away, Look, Verdict
@@ -234,7 +234,7 @@ def _row(look: Look) -> dict[str, Any]:
 
 def _message(line: bytes) -> dict[str, Any] | None:
     try:
-        message = json.loads(line)
+        message = parsed(line)
     except ValueError:
         return None
     return message if isinstance(message, dict) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError, first_of
 from ..fingerprint import of_file
 from ..hub import ENDINGS, downloaded
+from ..json_text import parsed
 from ..keys import digest
 from ..tensor_files import tensors
 
@@ -52,7 +52,7 @@ class Files:
         """A JSON object beside the weights; ConfigError where it is not there."""
         path = self.folder / name
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parsed(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"{path} is needed for verifier {self.verifier!r} and cannot be read ({error}); "

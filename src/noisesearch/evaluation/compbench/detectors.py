@@ -100,14 +100,15 @@ def opened(source: str, threshold: float | None, device: str) -> Detector:
         ) from error
     folder = _folder(source)
     try:
-        config = library.AutoConfig.from_pretrained(folder, local_files_only=True)
+        here = {"local_files_only": True, "trust_remote_code": False}
+        config = library.AutoConfig.from_pretrained(folder, **here)
         asked = config.model_type in ASKED
         kind = library.AutoModelForZeroShotObjectDetection if asked else (
             library.AutoModelForObjectDetection)  # fmt: skip
         reader = library.AutoProcessor if asked else library.AutoImageProcessor
-        processor = reader.from_pretrained(folder, local_files_only=True)
+        processor = reader.from_pretrained(folder, **here)
         network, loaded = kind.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            folder, **here, use_safetensors=True, output_loading_info=True
         )
     except Exception as error:  # whatever a folder of something else makes of it
         said = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError
+from ...json_text import parsed
 from .prompt_set import Prompt
 from .sources import Source, one_of, text_of
 
@@ -53,9 +53,9 @@ def _rows(path: Path, text: str) -> list[Mapping[Any, Any]]:
     """Of a table, of a list, or of one object a line."""
     try:
         if path.suffix == ".json":
-            found = json.loads(text)
+            found = parsed(text)
         elif path.suffix == ".jsonl":
-            found = [json.loads(line) for line in text.split("\n") if line.strip()]
+            found = [parsed(line) for line in text.split("\n") if line.strip()]
         else:
             mark = "\t" if path.suffix == ".tsv" else ","
             found = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=mark))

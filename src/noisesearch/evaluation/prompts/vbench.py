@@ -7,11 +7,11 @@ is looked into, never imported.
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...json_text import parsed
 from .prompt_set import Prompt
 from .sources import Source, one_of, text_of
 
@@ -30,7 +30,7 @@ def prompts(given: str) -> tuple[Prompt, ...]:
     path = SOURCE.place(given) if given else _packaged()
     path = one_of(path, (NAME,), SOURCE) if path.is_dir() else path
     try:
-        rows = json.loads(text_of(path))
+        rows = parsed(text_of(path))
         return tuple(_prompt(row) for row in rows)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         why = f"{path} is no {NAME} ({type(error).__name__}: {error})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ...errors import ConfigError
+from ...json_text import parsed
 from .errors import Failed
 from .services import Asked, Said, Service
 
@@ -69,7 +69,7 @@ class Http:
                 after=waiting(headers.get("retry-after", "")),
             )
         try:
-            content = json.loads(text)
+            content = parsed(text)
         except ValueError:
             content = None
         if not isinstance(content, Mapping):

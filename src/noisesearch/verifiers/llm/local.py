@@ -30,8 +30,10 @@ class Local:
         path = Path(model).expanduser()
         source = str(path) if path.exists() else model
         try:
-            self.processor: Any = AutoProcessor.from_pretrained(source)
-            loaded: Any = AutoModelForImageTextToText.from_pretrained(source, dtype="auto")
+            self.processor: Any = AutoProcessor.from_pretrained(source, trust_remote_code=False)
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
+                source, dtype="auto", trust_remote_code=False, use_safetensors=True
+            )
         except Exception as error:  # whatever the files, the hub or the classes may raise
             if path.exists():
                 said = str(error).splitlines()[0].rstrip(".")

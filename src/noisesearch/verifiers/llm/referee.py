@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from ...journal import replace
+from ...json_text import parsed
 from ...trajectory import Condition
 from ..away import Away, Look, Verdict
 from .asking import Asker
@@ -55,7 +56,7 @@ class Memory:
     def get(self, condition: str) -> Incumbent | None:
         path = self._path(condition)
         if condition not in self.known and path is not None and path.exists():
-            kept = json.loads(path.read_text())
+            kept = parsed(path.read_text())
             raw = np.frombuffer(base64.b64decode(kept["picture"]), np.uint8)
             self.known[condition] = Incumbent(raw.reshape(kept["shape"]), kept["rating"])
         return self.known.get(condition)

@@ -146,6 +146,8 @@ class Gemini:
         return Said(text, *tokens)
 
 
+MOST = 2**40  # tokens of a call; what says more is no count, and would be no number to add
+
 SERVICES: Mapping[str, Service] = {"openai": OpenAI(), "gemini": Gemini()}
 
 
@@ -155,4 +157,4 @@ def _text(image: bytes) -> str:
 
 def _count(usage: Any, name: str) -> int:
     value = usage.get(name) if isinstance(usage, Mapping) else None
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if type(value) is int and 0 < value < MOST else 0

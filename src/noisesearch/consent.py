@@ -1,0 +1,140 @@
+"""What a folder names may run only where this user named it, or has looked and agreed.
+
+Run folders and experiments travel. Their verifiers, algorithms and models may be code
+(``file.py:score``), commands (``process:…``) or services that take keys, pictures and money. Who
+makes a folder has named those himself; of any other folder they are refused until
+``noisesearch trust DIR``. What was agreed to is kept by folder and names, outside of the folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import drafts, forms, registry, set_forms
+from .errors import ConfigError
+from .journal import disk_error
+from .keys import digest
+from .spec import RunSpec
+from .trajectory import FULL
+
+if TYPE_CHECKING:
+    from .experiments.spec import Experiment
+
+SERVICES = ("process", "llm-grader")  # verifiers that are commands, or calls to somewhere
+STATE = "noisesearch/trusted"
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a folder names that may run something: pairs of its kind and its name."""
+
+    folder: Path
+    names: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of_run(cls, folder: Path, spec: RunSpec) -> Named:
+        objects = {name for names in spec.objects.values() for name in names}  # never by name
+        return cls(folder, tuple(dict.fromkeys(found for found in (
+            *_code("model", [spec.model]),
+            *_code("algorithm", [spec.algorithm]),
+            *_verifiers([*spec.verifiers, *spec.watch]),
+            *_objectives([spec.objective]),
+            *_drafts([spec.quality, *spec.drafts]),
+        ) if found[1] not in objects)))  # fmt: skip
+
+    @classmethod
+    def of_experiment(cls, folder: Path, experiment: Experiment) -> Named:
+        from .experiments.arms import settings
+
+        arms, measure = settings(experiment), experiment.measure
+        seen = [
+            *measure.columns,
+            measure.eye,
+            measure.classes,
+            *(name for metrics in measure.by_group.values() for name in metrics.values()),
+        ]
+        searched = (name for arm in arms for name in forms.separated(arm.verifier))
+        return cls(folder, tuple(dict.fromkeys((
+            *_code("model", [arm.model for arm in arms]),
+            *_code("algorithm", [arm.algorithm for arm in arms]),
+            *_verifiers([*searched, *seen]),
+            *_objectives([arm.objective for arm in arms]),
+        ))))  # fmt: skip
+
+    def agree(self) -> None:
+        """Remember that these may run; StoreError where that cannot be kept."""
+        for kind, name in self.names:
+            path = self._kept(kind, name)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+            except OSError as error:
+                raise disk_error(error, path) from error
+
+    def check(self, *kinds: str) -> None:
+        """ConfigError where this user has not agreed to one of them; of some ``kinds`` only where
+        these alone are going to be used."""
+        for kind, name in self.names:
+            if (not kinds or kind in kinds) and not self._kept(kind, name).exists():
+                raise ConfigError(
+                    f"{self.folder} was not made here and names what would run on this machine "
+                    f"({kind} {name}); look at it, and if you want that to run: noisesearch trust "
+                    f"{self.folder}"
+                )
+
+    def _kept(self, kind: str, name: str) -> Path:
+        root = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return Path(root) / STATE / digest(str(self.folder.resolve()), kind, name)
+
+
+Found = Iterator[tuple[str, str]]  # kind and name
+
+
+def is_code(kind: str, name: str) -> bool:
+    """True of a name that stands for somebody's Python: of a file, a module or a plug-in."""
+    return ":" in name or (name in registry.names(kind) and name not in registry.TABLES[kind])
+
+
+def _code(kind: str, names: Iterable[str]) -> Found:
+    return ((kind, name) for name in names if is_code(kind, name))
+
+
+def _verifiers(names: Iterable[str]) -> Found:
+    for name in names:
+        kind = forms.written(name)[0]
+        if kind in SERVICES or is_code("verifier", kind):
+            yield "verifier", name
+
+
+def _objectives(texts: Iterable[str]) -> Found:
+    return (("objective", text) for text in texts if ":" in set_forms.kind_of(text))
+
+
+def _drafts(texts: Iterable[str]) -> Found:
+    return _code("model", [drafts.parse(text).model for text in texts if text != FULL])
+
+
+def trust(folder: str | Path) -> list[str]:
+    """Agree that what a run's or an experiment's folder names may run here; returns what that is.
+
+    ConfigError or StoreError where it is no such folder, or where this cannot be kept.
+    """
+    from .evaluation.images import EXPERIMENT
+    from .store import read_spec
+
+    path = Path(folder)
+    runs = [path]
+    found: list[Named] = []
+    if (path / EXPERIMENT).is_file():
+        from .experiments.spec import experiment, read
+
+        found = [Named.of_experiment(path, experiment(read(path / EXPERIMENT)))]
+        runs = [spec.parent for spec in sorted(path.glob("runs/*/spec.json"))]
+    found += [Named.of_run(run, RunSpec.read(read_spec(run), run)) for run in runs]
+    for named in found:
+        named.agree()
+    return list(dict.fromkeys(f"{kind} {name}" for named in found for kind, name in named.names))
