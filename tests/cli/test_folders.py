@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from command_line import Tool, answered, logical, quick
 
+from noisesearch import trust
+
 RED = "a red circle"
 BUDGET = ("--budget", "10candidates", "--seed", "3", "--json")
 
@@ -30,7 +32,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 @pytest.fixture
 def run(tool: Tool, whole: tuple[Path, dict[str, Any]]) -> Path:
     """A copy of it to be damaged."""
-    return Path(shutil.copytree(whole[0], tool.cwd / "run"))
+    return copied(whole[0], tool.cwd / "run")
+
+
+def copied(run: Path, to: Path) -> Path:
+    """A copy whose verifier, a file of code, may run there too."""
+    folder = Path(shutil.copytree(run, to))
+    trust(folder)
+    return folder
 
 
 def damage(path: Path, change: Callable[[bytes], bytes]) -> None:
@@ -76,7 +85,7 @@ def test_other_makings_are_refused(tool: Tool, run: Path) -> None:
         ({"steps": "many"}, ("spec.json is not complete", "steps", "'many'")),
     ]
     for number, (change, _) in enumerate(changes):
-        respecify(Path(shutil.copytree(run, tool.cwd / f"run{number}")), **change)
+        respecify(copied(run, tool.cwd / f"run{number}"), **change)
     (tool.cwd / "run/winners.json").write_text("{")
     journals = [(tool.cwd / f"run{n}/journal.jsonl").read_bytes() for n in range(len(changes))]
     *done, shown = tool.batch(
@@ -139,7 +148,7 @@ def test_full_disk(tool: Tool, small_disk: Path, whole: tuple[Path, dict[str, An
     full.refused("the disk is full", "noisesearch resume small/run", "is kept")
     kept = len(answered(small_disk / "run"))
     (small_disk / "ballast").unlink()
-    shutil.copytree(small_disk / "run", tool.cwd / "run")
+    copied(small_disk / "run", tool.cwd / "run")
     done = tool.run("resume", "run", "--json")
     assert logical(done.json()) == logical(whole[1])
     assert f"{kept} answered candidates are kept" in done.err

@@ -38,7 +38,12 @@ class Images:
     def picture(self, index: int) -> Picture:
         """uint8 [H, W, 3]; of a video the frame in the middle. ConfigError for a broken file."""
         path = self.paths[index]
-        return pictures.still(pictures.read(path))
+        try:
+            return pictures.still(pictures.read(path))
+        except ConfigError as error:
+            raise ConfigError(
+                f"{path} is broken: {error}; restore it or take it out of the folder"
+            ) from error
 
     def check(self) -> Images:
         """Itself; ConfigError where files are missing, are no pictures or differ in size."""
