@@ -4,8 +4,7 @@
 
 ``made`` and ``read_again``: by the number of candidates, bytes a candidate of the largest resident
 set over that of a run of one candidate, when the run is made and when it is resumed from its
-journal; ``milliseconds`` a candidate of the driver, the journal and the stub. Each run is a
-process of its own.
+journal. Each run is a process of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from noisesearch import RandomSearch
@@ -34,24 +32,20 @@ def number(_: Trajectory, i: int) -> dict[str, float]:
 
 
 def run(folder: Path, count: int) -> None:
-    """One run, or its resume; prints its largest resident set and its seconds."""
+    """One run, or its resume; prints its largest resident set."""
     bench = Bench(folder, RandomSearch(), prompts=["one"])
     parts = bench.parts(budget=f"{count}candidates")
-    started = time.perf_counter()
     made = bench.run(str(count), parts, wrap=lambda _: MadeUp(number))
     (live,) = made.searches
     (result,) = results_of(live, folder, 0.0, lambda c: {}, lambda c: {})
     assert len(result.candidates) == count
-    seconds = time.perf_counter() - started
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, seconds)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
-def measured(folder: Path, count: int) -> tuple[int, float]:
-    """(bytes, seconds) of a run in a process of its own."""
+def measured(folder: Path, count: int) -> int:
+    """Bytes of a run in a process of its own."""
     command = [sys.executable, __file__, "--run", str(folder), str(count)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    most, seconds = done.stdout.split()
-    return int(most), float(seconds)
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
@@ -64,16 +58,13 @@ def main() -> None:
     if given.run:
         run(Path(given.run[0]), int(given.run[1]))
         return
-    figures: dict[str, dict[str, float]] = {"made": {}, "read_again": {}, "milliseconds": {}}
+    figures: dict[str, dict[str, int]] = {"made": {}, "read_again": {}}
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        alone = measured(folder, 1)[0]
+        alone = measured(folder, 1)
         for count in COUNTS[:-1] if given.quick else COUNTS:
-            for when in ("made", "read_again"):
-                most, seconds = measured(folder, count)
-                figures[when][str(count)] = round((most - alone) / count)
-                if when == "made":
-                    figures["milliseconds"][str(count)] = round(1e3 * seconds / count, 3)
+            for when in figures:
+                figures[when][str(count)] = round((measured(folder, count) - alone) / count)
     if given.record is not None:
         record(given.record, "memory", figures)
     print(json.dumps(figures, indent=None if given.json else 1))
