@@ -166,7 +166,7 @@ def test_many_kills(name: str, place: Path, wholes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("fault", "steps"),
     [(FULL, [25]), (READ_ONLY, [25])]
-    + [pytest.param(fault, [1, 4, 12, 40, 60, 80], marks=pytest.mark.slow)
+    + [pytest.param(fault, [1, 4, 12, 40, 60], marks=pytest.mark.slow)
        for fault in (FULL, READ_ONLY)],
 )  # fmt: skip
 def test_a_disk_that_fails(
