@@ -13,8 +13,8 @@ sees, says there. What an algorithm returns is measured: no baseline takes its p
 Stage 1: every algorithm, one preset each, on the small model. Stage 2: Random, Zero-Order, auto
 and what else is named, on the default model. Stage ablation: what auto is made of, one ingredient
 at a time. ``--quick`` is a small sample of stage 2: Random and auto alone. Runs are kept under
-``--out`` and gone on with when they were stopped; one run of an algorithm that asks alike under
-every budget serves all of them.
+``--out``, where the stages share them, and gone on with when they were stopped; one run of an
+algorithm that asks alike under every budget serves all of them.
 
 Seconds of the table are of whole runs, and mean little where a run was stopped or the machine
 shared. ``seconds_ratio`` is therefore timed anew: Random Search with 64 candidates and auto at the
@@ -141,7 +141,8 @@ class Laboratory:
     def _points_of(self, preset: Preset, budget: int, seed: int) -> Callable[[int], Point]:
         parts, _ = self.request(preset, budget, seed).resolve()
         words = self.verifier.replace(",", "+")
-        folder = self.out / f"{self.model}-{words}" / f"{preset.name}-{budget}-seed{seed}"
+        folder = self.out / f"{self.model}-{words}-{len(self.prompts)}"
+        folder /= f"{preset.name}-{budget}-seed{seed}"
         print(f"{folder}: {len(self.prompts)} prompts", file=sys.stderr, flush=True)
         results = list(ran(folder, parts, Progress))
         objective = parts.search(Budget(budget, "candidates")).objective
@@ -255,14 +256,13 @@ def main() -> None:
     model, prompts, seeds, presets = STAGES.get(name, ("shapes", 20, 1, QUICK))
     presets = [*presets, *(Preset(also, (4, 8, 16, 32, 64)) for also in asked.also)]
     texts = [each.prompt for each in chosen(asked.prompts or prompts)]
-    out = asked.out / (f"stage{name}" if name.isdigit() else name)
-    lab = Laboratory(model, asked.verifier, texts, range(asked.seeds or seeds), out)
+    lab = Laboratory(model, asked.verifier, texts, range(asked.seeds or seeds), asked.out)
     began = time.monotonic()
     found = measured(lab, presets)
     found |= headline(lab, found, presets) if "auto" in found["reach"] else {}
     found["hours"] = round((time.monotonic() - began) / 3600, 2)
     if asked.record:
-        name = f"efficiency-{out.name}-{asked.verifier}"
+        name = f"efficiency-{f'stage{name}' if name.isdigit() else name}-{asked.verifier}"
         record(asked.record, name, found)
         for cost in ("nfe", "seconds"):
             drawn = Plot(y=("value", "right"))

@@ -172,3 +172,26 @@ def test_what_runs_have(visit: Callable[..., Any]) -> None:
     assert paths.locator(".tree .edge").count() and paths.locator(".dots.preview").count()
     together = visit("set")
     assert together.locator(".set").first.locator("img").count() == 8
+
+
+def test_what_others_wrote_stays_text(
+    tmp_path: Path, opened: Callable[..., Any], sound: Callable[[Any, int], None]
+) -> None:
+    """Prompts, failures and names that are markup are shown and not run."""
+    bad = (
+        "</script><script>document.title = 'run'</script><img src=x onerror=document.title='run'>"
+    )
+
+    def rude(images: Any, conditions: Any) -> Any:
+        raise ValueError(bad)
+
+    rude.__name__ = "<b>rude</b>"
+    ns.search(
+        [bad, f'a "quoted" {bad}'], model=ns.testing.MixtureModel(), verifier=["brightness", rude],
+        steps=2, algorithm="random", budget="4candidates", max_missing=1.0, out=tmp_path,
+    )  # fmt: skip
+    page = opened(report(tmp_path).path, 1280, "light")
+    page.wait_for_selector("#detail .chart svg")
+    assert bad in page.locator("body").inner_text()
+    assert page.title() != "run" and page.locator("img[src=x]").count() == 0
+    sound(page, 1280)
