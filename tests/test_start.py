@@ -212,7 +212,7 @@ def spoilt(value: float) -> np.ndarray:
         ("mine.safetensors", r"mine\.safetensors: no such file"),
         ([1.0], "is a list, but must be a file, an array or a tensor"),
         (unpickled, r"mine\.pt would have to be unpickled, .* safetensors"),
-        (pickled_array, r"mine\.npy cannot be read \(Object arrays"),
+        (pickled_array, r"mine\.npy cannot be read \(Array can't be memory-mapped"),
         (unreadable, r"mine\.safetensors cannot be read"),
         (several, r"must hold one tensor, and holds a, b"),
         (picture, r"mine\.png is none of \.safetensors, \.latent, \.npy, \.npz files"),

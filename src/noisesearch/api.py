@@ -95,7 +95,7 @@ class Request:
         images = Images.of(self.image, self.mask)
         given_model, algorithm = self._model(), self._algorithm()
         model = self._running(given_model, images)
-        algorithm = build.suited(algorithm, model, self.steps or model.steps)
+        algorithm = build.suited(algorithm, model, self.steps or model.steps, self._unbound(model))
         verifiers: dict[str, Verifier] = {}
         names = build.named(self.verifier, model, verifiers)
         if not names:
@@ -161,6 +161,28 @@ class Request:
         """In our loop or as a black box, with what is given to it."""
         return furnished(running(model, self.solver), self._call, images)
 
+    def _unbound(self, model: Model) -> bool:
+        """True where noise may be injected on the way: no other solver was asked for, a picture is
+        not to come out as the pipeline makes it, winners are finished as they were seen, and a
+        look at a preview moves no networks."""
+        from .solvers import solver
+
+        if model.space().black_box or self.draft or self.start_seed is not None:
+            return False
+        if self.start_latents is not None or (self.final_steps or self.steps) != self.steps:
+            return False
+        device, precision = self._placed(model)
+        if memory.mode(self.memory, model, device, precision) == "lean":
+            return False
+        return self.solver is None or solver(self.solver).stochastic
+
+    def _placed(self, model: Model) -> tuple[str, str]:
+        """Device and precision."""
+        at = placement(model)
+        device = build.place((at.device if self.device == "auto" else None) or self.device)
+        dtype = (at.dtype if self.dtype == "auto" else None) or self.dtype
+        return device, build.precision(dtype, device)
+
     def _algorithm(self) -> Algorithm:
         if isinstance(self.algorithm, str):
             return build.algorithm_of(self.algorithm, self.parameters)
@@ -179,10 +201,7 @@ class Request:
         self._check_numbers()
         steps = self.steps or model.steps
         conditions = [model.condition(p, self.negative).json() for p in self.prompts]
-        at = placement(model)
-        device = build.place((at.device if self.device == "auto" else None) or self.device)
-        dtype = (at.dtype if self.dtype == "auto" else None) or self.dtype
-        precision = build.precision(dtype, device)
+        device, precision = self._placed(model)
         dump = getattr(algorithm, "model_dump", dict)
         if isinstance(self.drafts, str):
             raise ConfigError(f"drafts is {self.drafts!r}, but must be a list of such")

@@ -58,8 +58,11 @@ def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
     return Plain(name.rpartition(":")[2], built)
 
 
-def suited(algorithm: Algorithm, model: Model, steps: int) -> Algorithm:
-    """The algorithm for runs of a model at so many steps, whose names for drafts it may use."""
+def suited(algorithm: Algorithm, model: Model, steps: int, unbound: bool) -> Algorithm:
+    """The algorithm for runs of a model at so many steps, whose names for drafts it may use;
+    ``unbound``: any solver may sample them."""
+    if unbound and hasattr(algorithm, "unbound"):
+        algorithm = algorithm.unbound()
     with_names = getattr(algorithm, "with_names", None)
     if with_names is None:
         return algorithm

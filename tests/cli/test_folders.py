@@ -177,6 +177,7 @@ def test_files_may_not_grow(tool: Tool, limit: int, whole: tuple[Path, dict[str,
 def test_read_only_file_system(tool: Tool, small_disk: Path, run: Path) -> None:
     options = ["mount", "-o", "remount,ro", str(small_disk)]
     (small_disk / "spec.json").write_bytes((run / "spec.json").read_bytes())
+    trust(small_disk)
     subprocess.run(options, check=True)
     made, resumed = tool.batch([*quick(RED), *BUDGET, "--out", "small/run"], ["resume", "small"])
     made.refused("cannot write small/run", "may not be written")

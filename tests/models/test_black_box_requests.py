@@ -166,7 +166,7 @@ def test_pipelines_that_are_none() -> None:
         ({"solver": "pipelin"}, "unknown solver 'pipelin'"),
         ({"dtype": "bfloat16"}, "is in float32 and the run is asked for in bfloat16"),
         ({"budget": 3}, "budget 3nfe is too small for one image: the smallest is 5nfe"),
-        ({"image": "nowhere.png"}, "image 'nowhere.png' cannot be read .no such file"),
+        ({"image": "nowhere.png"}, "image: nowhere.png cannot be read .no such file"),
         ({"image": np.zeros((4, 4))}, "must be a file, a picture of PIL or an array uint8"),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from small_experiment import PROMPTS, campaign, finished
 
+import noisesearch as ns
 from noisesearch.report import report
 
 pytestmark = pytest.mark.slow
@@ -28,6 +29,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     stopped = base / "stopped"
     campaign(base).begin(stopped)
     shutil.copytree(done / "runs" / "random-8-seed0", stopped / "runs" / "random-8-seed0")
+    ns.trust(stopped)
     apart = finished(base, "apart", plot={}, claims=[], seeds=1, measure={}, arms=[
         {"name": name, "verifier": f"{base}/two.py:{name}", "candidates": 2, "steps": 2}
         for name in ("light", "dark")])  # fmt: skip

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import pytest
 from small_experiment import PROMPTS, campaign, finished
 
+import noisesearch as ns
 from noisesearch.errors import ConfigError, StoreError
 from noisesearch.experiments import outcome, reproduction
 from noisesearch.experiments.arms import Group, Setting
@@ -37,7 +38,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(done: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(done, tmp_path / "copy"))
+    folder = Path(shutil.copytree(done, tmp_path / "copy"))
+    ns.trust(folder)  # its model is code by a name of its own
+    return folder
 
 
 def table(folder: Path) -> dict[str, Any]:
@@ -174,6 +177,7 @@ def test_an_experiment_that_was_stopped(tmp_path: Path, done: Path) -> None:
         report(folder)
     assert not (folder / "report.html").exists()
     shutil.copytree(done / "runs", folder / "runs")
+    ns.trust(folder)
     missing = {"steps-6-seed0": "not begun", "steps-6-seed1": "not begun",
                "random-8-seed1": "begun"}  # fmt: skip
     for name, state in missing.items():

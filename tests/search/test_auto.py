@@ -11,7 +11,11 @@ import pytest
 import noisesearch as ns
 from noisesearch.algorithms.auto import Auto
 from noisesearch.algorithms.draft import DraftThenCommit
-from noisesearch.algorithms.problem import Problem, Space
+from noisesearch.algorithms.initial_noise import RandomSearch
+from noisesearch.algorithms.per_step import Beam
+from noisesearch.algorithms.problem import Algorithm, Problem, Space
+from noisesearch.api import Request
+from noisesearch.budget import Budget
 from noisesearch.ledger import Cost, Ledger, Rates
 from noisesearch.objectives import Weighted
 from noisesearch.tables import warnings
@@ -22,13 +26,16 @@ STEPS = 12
 ONE, TWO, THREE = "model:quick", "steps:2+model:quick", "steps:3"
 
 
-def problem(candidates: float, quality: str = FULL, **drafts: int) -> Problem:
+def problem(
+    candidates: float, quality: str = FULL, injected: bool = False, **drafts: int
+) -> Problem:
     """With so many candidates' worth, and drafts of so many steps, an evaluation of which costs
     as much as a full one."""
     named = {"one": ONE, "two": TWO, "three": THREE}
     steps = {named[name]: count for name, count in drafts.items()}
     rates = Rates(1, 1, 100, {"v": ("s",)}, drafts={text: Cost(1, 100) for text in steps})
-    space = Space((3, 8, 8), Grid.uniform, qualities={FULL: STEPS, **steps})
+    space = Space((3, 8, 8), Grid.uniform, stochastic=injected,
+                  qualities={FULL: STEPS, **steps})  # fmt: skip
     return Problem(Condition(text="one"), space, Weighted({"s": 1.0}), STEPS, "auto", 0,
                    Ledger(rates), STEPS * candidates, quality=quality)  # fmt: skip
 
@@ -53,6 +60,26 @@ def test_what_is_taken(candidates: float, drafts: dict[str, int], taken: str) ->
     chosen, why = Auto(draft=texts, look=0.0).pick(problem(candidates, **drafts))
     assert chosen.name == taken
     assert ("clock" if math.isinf(candidates) else f"{candidates:g} candidates' worth") in why
+
+
+@pytest.mark.parametrize(
+    ("candidates", "look", "taken"),
+    [
+        (1, 0.0, RandomSearch()),
+        (2, 0.0, Beam(keep=1)),
+        (4, 0.0, Beam(keep=2)),
+        (64, 0.5, Beam(keep=2)),
+        (64, 0.6, Beam(keep=2, every=2)),
+        (64, 1.6, RandomSearch()),  # a look every fourth of twelve steps chooses nothing
+        (64, math.inf, RandomSearch()),
+        (math.inf, 0.0, Beam(keep=2, candidates=4)),  # one that comes to its end
+    ],
+)
+def test_what_is_taken_where_noise_is_injected(
+    candidates: float, look: float, taken: Algorithm
+) -> None:
+    auto = Auto(injected=True, look=look)
+    assert auto.pick(problem(candidates, injected=True))[0] == taken
 
 
 def test_a_cascade_where_there_are_two_drafts_and_fewer_full_ones_the_larger_the_budget() -> None:
@@ -84,15 +111,42 @@ def test_names_are_the_models() -> None:
     assert Auto(draft=("steps:6",)).with_names(named, 12).draft == ("steps:6",)
 
 
+OPEN: dict[str, Any] = {"model": "shapes", "budget": Budget(8, "candidates")}
+
+
+@pytest.mark.parametrize(
+    ("settings", "solver", "drafts"),
+    [
+        ({}, "ddim-ancestral", 0),
+        ({"solver": "ddim-ancestral"}, "ddim-ancestral", 0),
+        ({"parameters": {"injected": False}}, "euler", 2),
+        ({"parameters": {"draft": "quarter"}}, "euler", 1),
+        ({"solver": "euler"}, "euler", 2),
+        ({"draft": "quarter"}, "euler", 3),
+        ({"final_steps": 24}, "euler", 2),
+        ({"start_seed": 7}, "euler", 2),  # that picture is to come out as it was
+        ({"memory": "lean"}, "euler", 2),
+    ],
+)
+def test_noise_is_injected_where_nothing_stands_against_it(
+    settings: dict[str, Any], solver: str, drafts: int
+) -> None:
+    spec = Request(["a red circle"], algorithm="auto", **{**OPEN, **settings}).resolve()[0].spec
+    assert (spec.solver, len(spec.drafts)) == (solver, drafts)
+    asked = settings.get("parameters", {}).get("injected")
+    assert spec.parameters["injected"] is (asked if solver == "euler" else True)
+
+
 def test_a_run_of_few_steps_has_no_use_for_the_models_drafts(tmp_path: Path) -> None:
     """It would catch a default that ends with a refusal where the user asked for few steps."""
     named = {"quarter": "steps:3", "fast": ONE, "fast2": TWO}
     assert Auto().with_names(named, 3).draft == (ONE,)
     assert Auto().with_names({"quarter": "steps:3"}, 5).draft == ()
-    for steps in (1, 2):
+    for steps, solver in ((1, "euler"), (2, "euler"), (3, None)):
         found = ns.search("two blue squares", steps=steps, budget="7candidates", rows=4,
-                          out=tmp_path / str(steps))  # fmt: skip
-        assert found.notes[0].startswith("auto took random" if steps == 1 else "auto took draft")
+                          solver=solver, out=tmp_path / str(steps))  # fmt: skip
+        took = "draft" if steps == 2 else "random"
+        assert found.notes[0].startswith(f"auto took {took}")
 
 
 class Paid:
@@ -111,7 +165,7 @@ def test_it_is_said_and_kept(tmp_path: Path) -> None:
                       out=tmp_path / "run")  # fmt: skip
     for result in found:
         (note,) = result.notes
-        assert note.startswith("auto took draft: 7 candidates' worth, and a draft (steps:3)")
+        assert note.startswith("auto took beam: 7 candidates' worth, and a solver that injects")
         assert result.ledger["counted"] <= 7 * 12
     assert warnings(found.json()).count(found[0].notes[0]) == 1, "once, not for every prompt"
     again = ns.resume(tmp_path / "run")
@@ -128,5 +182,5 @@ def test_a_verifier_that_costs_money_is_asked_about_candidates_alone(tmp_path: P
 
 def test_a_model_without_drafts(tmp_path: Path) -> None:
     found = ns.search("one", algorithm="auto", model=MixtureModel(), verifier="brightness", rows=4,
-                      budget="50candidates", out=tmp_path / "run")  # fmt: skip
+                      solver="euler", budget="50candidates", out=tmp_path / "run")  # fmt: skip
     assert found.notes[0].startswith("auto took zero-order: 50 candidates' worth")

@@ -86,7 +86,7 @@ def test_it_is_the_prediction_at_the_nearest_level(tmp_path: Path) -> None:
     from noisesearch.store import RunStore
 
     store = RunStore(tmp_path / "b", write=False)
-    shown = sorted(r["parts"]["preview"] for k, r in store._replies.items()
+    shown = sorted(r.parts["preview"] for k, r in store._replies.items()
                    if not store.graph().trajectory(k).finished)  # fmt: skip
     assert sorted(noises.values()) == shown and len(shown) == 4
     assert way.ledger["nfe"] > 0

@@ -13,6 +13,7 @@ from ..drafts import parse
 from ..trajectory import FULL
 from .draft import PREFERRED, ROUND, Drafting, DraftThenCommit
 from .initial_noise import RandomSearch, ZeroOrder
+from .per_step import Beam
 from .problem import Algorithm, Problem, Search
 
 if TYPE_CHECKING:
@@ -29,33 +30,52 @@ CLIMB = 48
 FULL_SHARE, TAPER = {"fast": 0.125, "quarter": 0.25}, (0.25, 3.0)
 NEXT = "fast2"  # a drafter's second look at what its first liked
 DEAR = 0.5  # share of a candidate at which a look at a draft, verified, is no bargain
+# Beam search: states that go on, and candidates' worth from which that many do; steps that there
+# must be to choose on; ways where only a clock ends the search; and NFE of a look at a preview
+# for each step from one look to the next.
+KEEP, BROAD, STEPS, WAYS, LOOK = 2, 4, 4, 4, 0.5
 
 
 class Auto(Drafting):
     """What fits the budget, the model and its verifiers, by this project's own measurements.
 
-    With a drafter of few steps that shares the noise's mapping (a model's draft ``fast``): many
-    drafts, a second look at the best where there is a ``fast2``, and the best of those in full
-    (:class:`DraftThenCommit`); the more candidates' worth there are, the smaller the share that is
-    made in full. With fewer steps alone (``quarter``) the same from a larger budget on. Where
-    neither is there or a look is dear (a person, a paid service, or ``look`` says so): Random
-    Search, and from 48 candidates' worth on Zero-Order Search, whose climb needs that many
+    Where a solver may inject noise, that noise is searched at every step (:class:`Beam`), two
+    states at a time. It may where the user asked for no other solver, no first noise, draft or
+    other final steps, and a look at a preview moves no networks; a black box has no steps to look
+    at. Elsewhere, with a drafter of few steps that shares the noise's mapping (a model's draft
+    ``fast``): many drafts, a second look at the best where there is a ``fast2``, and the best of
+    those in full (:class:`DraftThenCommit`); the more candidates' worth there are, the smaller the
+    share that is made in full. With fewer steps alone (``quarter``) the same from a larger budget
+    on. Where neither is there or a look is dear (a person, a paid service, or ``look`` says so):
+    Random Search, and from 48 candidates' worth on Zero-Order Search, whose climb needs that many
     to overtake chance. It says what it took, and why.
 
     Price: that of what it takes; never above the budget.
     """
 
     name: ClassVar[str] = "auto"
-    needs: ClassVar[str] = "samples; drafts where the model has names for some"
+    needs: ClassVar[str] = "samples; previews where a solver may inject noise, or drafts"
     price: ClassVar[str] = "the budget"
 
+    injected: bool | None = Field(
+        default=None, description="whether the noise that a solver injects is searched; default: "
+        "where nothing was asked for that stands against it",
+    )  # fmt: skip
     look: float | None = Field(
         default=None, ge=0, description="NFE that a look of the verifiers is worth; default: 0, "
         "and without end for people and paid services",
     )  # fmt: skip
 
+    @property
+    def stochastic(self) -> bool:
+        return bool(self.injected)
+
+    def unbound(self) -> Self:
+        asked = self.injected is not None or self.draft
+        return self if asked else self.model_copy(update={"injected": True})
+
     def with_names(self, named: Mapping[str, str], steps: int) -> Self:
-        if self.draft:
+        if self.draft or self.injected:
             return self.at(self.draft, named)
         # Those of the model's usual steps may be none of a run that has fewer.
         cheap = [name for name, text in named.items() if 2 * (parse(text).steps or 1) <= steps]
@@ -83,6 +103,8 @@ class Auto(Drafting):
         candidate = problem.worth()
         worth = problem.budget / candidate
         much = "a clock" if math.isinf(worth) else f"{worth:.3g} candidates' worth"
+        if self.injected and problem.space.stochastic:
+            return self._along(problem, worth, much)
         drafts = [q for q in self.draft if q in problem.space.qualities]
         if drafts and problem.quality == FULL:
             price = problem.worth(drafts[0])
@@ -103,3 +125,14 @@ class Auto(Drafting):
         if worth >= CLIMB and not math.isinf(worth):
             return ZeroOrder(), f"{much}, enough for a climb, and no draft that pays"
         return RandomSearch(), f"{much}, and no draft that pays"
+
+    def _along(self, problem: Problem, worth: float, much: str) -> tuple[Algorithm, str]:
+        """Of a run whose solver injects noise."""
+        every = max(1, math.ceil((self.look or 0.0) / LOOK)) if self.look != math.inf else math.inf
+        if STEPS * every > problem.steps or worth < KEEP:
+            return RandomSearch(), f"{much}, and no looks on the way that pay"
+        chosen = Beam(
+            keep=KEEP if worth >= BROAD else 1, every=int(every),
+            candidates=WAYS if math.isinf(worth) else None,
+        )  # fmt: skip
+        return chosen, f"{much}, and a solver that injects noise to choose from at every step"

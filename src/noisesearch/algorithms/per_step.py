@@ -70,8 +70,6 @@ class StepSearch(Settings):
     """
 
     needs: ClassVar[str] = "previews; a solver that injects noise"
-    stochastic: ClassVar[bool] = True
-
     candidates: int | None = Field(
         default=None, ge=1, description="ways on for each state; default: the budget"
     )
@@ -101,6 +99,10 @@ class StepSearch(Settings):
         default=None, description="in the objective's value; default: the best path's own"
     )
     back: int = Field(default=4, ge=2, description="stops that it then goes back")
+
+    @property
+    def stochastic(self) -> bool:
+        return True
 
     @property
     def extendable(self) -> bool:

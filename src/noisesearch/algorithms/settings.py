@@ -15,8 +15,8 @@ class Settings(BaseModel):
     compared there, where those differ from the search's. ``needs`` and ``price`` are for the
     documentation: what an algorithm asks of the model, and its NFE in terms of its parameters and
     C, the NFE of a candidate. ``drafts``: the qualities that it asks for beside the search's own,
-    which its run then loads. ``stochastic``: it looks for the noise that a solver injects on the
-    way, so a run whose user named no solver takes one that injects some.
+    which its run then loads. ``stochastic``: a run of it whose user named no solver takes one that
+    injects some noise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,7 +24,11 @@ class Settings(BaseModel):
     name: ClassVar[str]
     needs: ClassVar[str] = "samples"
     price: ClassVar[str]
-    stochastic: ClassVar[bool] = False
+
+    @property
+    def stochastic(self) -> bool:
+        """True where it looks for the noise that a solver injects on the way."""
+        return False
 
     @property
     def extendable(self) -> bool:
@@ -44,6 +48,10 @@ class Settings(BaseModel):
     @property
     def drafts(self) -> tuple[str, ...]:
         return ()
+
+    def unbound(self) -> Self:
+        """For runs that may be sampled by any solver, since their user asked for none."""
+        return self
 
     def with_names(self, named: Mapping[str, str], steps: int) -> Self:
         """For runs of so many steps of a model with these names for drafts: their texts in place

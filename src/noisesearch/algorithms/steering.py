@@ -62,7 +62,6 @@ class Steering(Settings):
     name: ClassVar[str] = "steering"
     needs: ClassVar[str] = "previews; a solver that injects noise"
     price: ClassVar[str] = "particles·C; less for those that narrowing drops"
-    stochastic: ClassVar[bool] = True
 
     particles: int | None = Field(
         default=None, ge=2, description="how many it begins with; default: the budget"
@@ -96,6 +95,10 @@ class Steering(Settings):
                 "(noise) and 1 (sample), such as 0.2, 0.5, 0.8"
             )
         return self
+
+    @property
+    def stochastic(self) -> bool:
+        return True
 
     @property
     def extendable(self) -> bool:

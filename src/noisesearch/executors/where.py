@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, unknown
-from ..trajectory import Trajectory
 
 if TYPE_CHECKING:
     from ..run import Run
+    from ..trajectory import Trajectory
     from ..verifiers.away import Away
     from .crew import Crew
     from .pool import Pool

@@ -49,7 +49,7 @@ def parts_of(parts: Parts, arm: Setting) -> Parts:
         "final_steps": arm.final_steps or parts.spec.steps,
     })  # fmt: skip
     plain = build.algorithm_of(arm.algorithm, dict(arm.parameters))
-    algorithm = build.suited(plain, parts.model, parts.spec.steps)
+    algorithm = build.suited(plain, parts.model, parts.spec.steps, parts.solver.stochastic)
     found = replace(parts, spec=spec, verifiers=own, algorithm=algorithm)
     budget = found.with_final(Budget.parse(arm.search_budget))
     found.spec = spec.model_copy(update={"budget": str(budget)})

@@ -118,7 +118,7 @@ def waiting(retry_after: str) -> float:
     except ValueError:
         pass
     try:
-        then = parsedate_to_datetime(retry_after)
-    except ValueError:
+        then = parsedate_to_datetime(retry_after).astimezone(UTC)
+    except (ValueError, OverflowError):  # none, or beyond the last day that there is
         return 0.0
-    return min(max(0.0, (then.astimezone(UTC) - datetime.now(UTC)).total_seconds()), PATIENCE)
+    return min(max(0.0, (then - datetime.now(UTC)).total_seconds()), PATIENCE)
