@@ -68,8 +68,8 @@ def test_what_is_taken(candidates: float, drafts: dict[str, int], taken: str) ->
         (1, 0.0, RandomSearch()),
         (2, 0.0, Beam(keep=1)),
         (4, 0.0, Beam(keep=2)),
-        (64, 0.5, Beam(keep=2)),
-        (64, 0.6, Beam(keep=2, every=2)),
+        (23, 0.5, Beam(keep=2)),
+        (24, 0.6, Beam(keep=4, every=2)),
         (64, 1.6, RandomSearch()),  # a look every fourth of twelve steps chooses nothing
         (64, math.inf, RandomSearch()),
         (math.inf, 0.0, Beam(keep=2, candidates=4)),  # one that comes to its end

@@ -30,17 +30,18 @@ CLIMB = 48
 FULL_SHARE, TAPER = {"fast": 0.125, "quarter": 0.25}, (0.25, 3.0)
 NEXT = "fast2"  # a drafter's second look at what its first liked
 DEAR = 0.5  # share of a candidate at which a look at a draft, verified, is no bargain
-# Beam search: states that go on, and candidates' worth from which that many do; steps that there
-# must be to choose on; ways where only a clock ends the search; and NFE of a look at a preview
-# for each step from one look to the next.
-KEEP, BROAD, STEPS, WAYS, LOOK = 2, 4, 4, 4, 0.5
+# Beam search: how many states go on by the candidates' worth from which they do (found as the
+# shares above); steps that there must be to choose on; ways where only a clock ends the search;
+# and NFE of a look at a preview for each step from one look to the next.
+KEEP = {2: 1, 4: 2, 24: 4}
+STEPS, WAYS, LOOK = 4, 4, 0.5
 
 
 class Auto(Drafting):
     """What fits the budget, the model and its verifiers, by this project's own measurements.
 
-    Where a solver may inject noise, that noise is searched at every step (:class:`Beam`), two
-    states at a time. It may where the user asked for no other solver, no first noise, draft or
+    Where a solver may inject noise, that noise is searched at every step (:class:`Beam`), a
+    few states at a time. It may where the user asked for no other solver, no first noise, draft or
     other final steps, and a look at a preview moves no networks; a black box has no steps to look
     at. Elsewhere, with a drafter of few steps that shares the noise's mapping (a model's draft
     ``fast``): many drafts, a second look at the best where there is a ``fast2``, and the best of
@@ -129,10 +130,11 @@ class Auto(Drafting):
     def _along(self, problem: Problem, worth: float, much: str) -> tuple[Algorithm, str]:
         """Of a run whose solver injects noise."""
         every = max(1, math.ceil((self.look or 0.0) / LOOK)) if self.look != math.inf else math.inf
-        if STEPS * every > problem.steps or worth < KEEP:
+        keep = [states for least, states in KEEP.items() if worth >= least]
+        if STEPS * every > problem.steps or not keep:
             return RandomSearch(), f"{much}, and no looks on the way that pay"
-        chosen = Beam(
-            keep=KEEP if worth >= BROAD else 1, every=int(every),
-            candidates=WAYS if math.isinf(worth) else None,
-        )  # fmt: skip
+        if math.isinf(worth):  # one descent after the other, each of which comes to its end soon
+            chosen = Beam(keep=KEEP[4], every=int(every), candidates=WAYS)
+        else:
+            chosen = Beam(keep=keep[-1], every=int(every))
         return chosen, f"{much}, and a solver that injects noise to choose from at every step"
