@@ -62,6 +62,7 @@ class Preset:
     budgets: Sequence[int]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
+    solver: str | None = None
 
     @property
     def name(self) -> str:
@@ -83,7 +84,11 @@ STAGE2 = [
 ]
 LOOKS = (8, 16, 32)
 ABLATION = [
-    Preset("random", (4, 8, 16, 32, 64)), Preset("auto", (8, 12, 16, 24)),
+    Preset("random", (4, 8, 16, 32, 64)), Preset("auto", (4, 6, 8, 12, 16, 24, 32)),
+    Preset("random", (4, 8, 16, 32, 64), label="random, noise injected", solver="ddim-ancestral"),
+    Preset("beam", LOOKS, {"keep": 1}, "one state"),
+    Preset("beam", LOOKS, {"keep": 2, "every": 2}, "a look every other step"),
+    Preset("steering", LOOKS),
     *(
         Preset("draft", LOOKS, {"draft": draft, "share": 0.2, "probes": 0.0, "rounds": 1}, label)
         for label, draft in (
@@ -130,7 +135,7 @@ class Laboratory:
     def request(self, preset: Preset, budget: int, seed: int) -> Request:
         return Request(
             list(self.prompts), model=self.model, verifier=self.verifier, seed=seed,
-            algorithm=preset.algorithm, parameters=dict(preset.parameters),
+            algorithm=preset.algorithm, parameters=dict(preset.parameters), solver=preset.solver,
             budget=Budget(budget, "candidates"),
         )  # fmt: skip
 
