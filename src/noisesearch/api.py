@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 from . import build, memory, registry, set_forms
 from .algorithms.problem import Algorithm
 from .budget import EVEN, GAIN, MAX_MISSING, Budget
-from .build import Given
+from .build import Given, dear
 from .drafts import parse
 from .driver import Watcher
 from .errors import ConfigError, unknown
@@ -95,11 +95,13 @@ class Request:
         images = Images.of(self.image, self.mask)
         given_model, algorithm = self._model(), self._algorithm()
         model = self._running(given_model, images)
-        algorithm = build.suited(algorithm, model, self.steps or model.steps, self._unbound(model))
         verifiers: dict[str, Verifier] = {}
         names = build.named(self.verifier, model, verifiers)
         if not names:
             raise ConfigError("no verifier was given; name one, for example --verifier ensemble")
+        judges: list[str | Verifier] = [*names, *verifiers.values()]
+        unbound = self._unbound(model) and not any(map(dear, judges))
+        algorithm = build.suited(algorithm, model, self.steps or model.steps, unbound)
         guard = build.named(self.guard, model, verifiers)
         names = list(dict.fromkeys([*names, *guard]))
         watch = build.named(self.watch, model, verifiers)

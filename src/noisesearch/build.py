@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .parts import Parts
     from .verifiers.protocol import Verifier
 
+DEAR = ("human", "llm-grader", "process")  # verifiers by name that are waited for or paid
+
 
 @dataclass(frozen=True)
 class Given:
@@ -56,6 +58,15 @@ def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
         return built
     # The short name: seeds are derived from it, and a path is another on every machine.
     return Plain(name.rpartition(":")[2], built)
+
+
+def dear(verifier: str | Verifier) -> bool:
+    """True where each look of a verifier, or of one of that name, is waited for or paid."""
+    if isinstance(verifier, str):
+        return forms.written(verifier)[0] in DEAR
+    from .verifiers.away import Away
+
+    return isinstance(verifier, Away) or bool(getattr(verifier, "paid", False))
 
 
 def suited(algorithm: Algorithm, model: Model, steps: int, unbound: bool) -> Algorithm:

@@ -19,5 +19,6 @@ def differ(a: Any, b: Any) -> int:
 
 
 def search(prompts: Any, model: Any, **settings: Any) -> Any:
-    common = {"verifier": brightness(), "budget": "3candidates", "dtype": "float32"}
+    common = {"verifier": brightness(), "budget": "3candidates", "dtype": "float32",
+              "algorithm": "random"}  # fmt: skip
     return ns.search(prompts, model=model, **{**common, **settings})

@@ -126,6 +126,7 @@ OPEN: dict[str, Any] = {"model": "shapes", "budget": Budget(8, "candidates")}
         ({"final_steps": 24}, "euler", 2),
         ({"start_seed": 7}, "euler", 2),  # that picture is to come out as it was
         ({"memory": "lean"}, "euler", 2),
+        ({"verifier": "process:cat"}, "euler", 2),
     ],
 )
 def test_noise_is_injected_where_nothing_stands_against_it(

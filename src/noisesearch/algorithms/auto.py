@@ -40,16 +40,17 @@ STEPS, WAYS, LOOK = 4, 4, 0.5
 class Auto(Drafting):
     """What fits the budget, the model and its verifiers, by this project's own measurements.
 
-    Where a solver may inject noise, that noise is searched at every step (:class:`Beam`), a
-    few states at a time. It may where the user asked for no other solver, no first noise, draft or
-    other final steps, and a look at a preview moves no networks; a black box has no steps to look
-    at. Elsewhere, with a drafter of few steps that shares the noise's mapping (a model's draft
-    ``fast``): many drafts, a second look at the best where there is a ``fast2``, and the best of
-    those in full (:class:`DraftThenCommit`); the more candidates' worth there are, the smaller the
-    share that is made in full. With fewer steps alone (``quarter``) the same from a larger budget
-    on. Where neither is there or a look is dear (a person, a paid service, or ``look`` says so):
-    Random Search, and from 48 candidates' worth on Zero-Order Search, whose climb needs that many
-    to overtake chance. It says what it took, and why.
+    Where a solver may inject noise, that noise is searched at every step (:class:`Beam`), a few
+    states at a time. It may where the user asked for no other solver, no first noise, draft or
+    other final steps, a look at a preview moves no networks, and neither a person nor a paid
+    service has to look; a black box has no steps to look at. Elsewhere, with a drafter of few
+    steps that shares the noise's mapping (a model's draft ``fast``): many drafts, a second look at
+    the best where there is a ``fast2``, and the best of those in full (:class:`DraftThenCommit`);
+    the more candidates' worth there are, the smaller the share that is made in full. With fewer
+    steps alone (``quarter``) the same from a larger budget on. Where neither is there or a look is
+    dear (``look`` says so, or the verifier is one of those): Random Search, and from 48
+    candidates' worth on Zero-Order Search, whose climb needs that many to overtake chance. It says
+    what it took, and why.
 
     Price: that of what it takes; never above the budget.
     """
@@ -88,10 +89,10 @@ class Auto(Drafting):
         """With what a look of the run's verifiers is worth."""
         if self.look is not None:
             return self
-        from ..verifiers.away import Away  # imports torch, which algorithms do without
+        from ..build import dear  # built on algorithms itself
 
-        dear = any(isinstance(v, Away) or getattr(v, "paid", False) for v in parts.verifiers)
-        return self.model_copy(update={"look": math.inf if dear else 0.0})
+        look = math.inf if any(map(dear, parts.verifiers)) else 0.0
+        return self.model_copy(update={"look": look})
 
     def __call__(self, problem: Problem) -> Search:
         chosen, why = self.pick(problem)
