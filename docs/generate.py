@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,13 @@ def commands() -> str:
 def choosing() -> str:
     """The page on what to choose, with its tables as measured."""
     tables = {"verifiers": judged, "budgets": doubled, "algorithms": sided}
+    stages = {
+        "efficiency of all": "efficiency-stage1-ensemble",
+        "efficiency": "efficiency-stage2-ensemble",
+        "efficiency by preference": "efficiency-stage2-imagereward",
+        "ablation": "efficiency-ablation-ensemble",
+    }
+    tables |= {mark: partial(reached, name) for mark, name in stages.items()}
     return with_tables("choosing", tables)
 
 
@@ -168,6 +176,38 @@ def sided() -> str:
                      *(f"{means[part]:.2f}" for part in PARTS)))  # fmt: skip
     return table(("algorithm", "NFE", "wholly right", "score", "score over random",
                   "right over random, points", *PARTS), rows)  # fmt: skip
+
+
+def reached(name: str) -> str:
+    """What algorithms are worth by budgets, the best of each in bold, and what they need for the
+    target."""
+    found = measured(name)
+    points = {(row["line"], row["candidates"]): row for row in found["points"]}
+    budgets = sorted({candidates for _, candidates in points})
+    rows = []
+    for line, reach in found["reach"].items():
+        cells = []
+        for budget in budgets:
+            value = f"{points[line, budget]['value']['value']:.2f}" if (
+                (line, budget) in points
+            ) else ""  # fmt: skip
+            best = found["best_by_budget"][f"{budget:g}"] == line
+            cells.append(f"**{value}**" if best else value)
+        right = reach["checker_delta"]
+        rows.append((line, *cells, *(share(reach["ratios"][unit]) for unit in ("nfe", "seconds")),
+                     "" if right is None else
+                     f"{100 * right['value']:+.1f} [{100 * right['low']:+.1f}, "
+                     f"{100 * right['high']:+.1f}]"))  # fmt: skip
+    heads = [f"{budget:g}" for budget in budgets]
+    return table(("algorithm", *heads, "NFE to reach it", "seconds", "right there, points"), rows)
+
+
+def share(of: Mapping[str, float | None]) -> str:
+    """A ratio with its interval, open where most resamples have none."""
+    if of["value"] is None:
+        return "not reached"
+    high = "" if of["high"] is None else f"{of['high']:.2f}"
+    return f"{of['value']:.2f} [{of['low']:.2f}, {high}]"
 
 
 def in_points(shares: dict[str, float]) -> dict[str, float]:

@@ -28,7 +28,8 @@ def test_one_line() -> None:
     result = ns.search("anything", model=MixtureModel(), budget=60)
     assert result.winner.score >= result.baseline.score or not result.baseline_kept
     assert result.image.size == (4, 4) and result.image.mode == "RGB"
-    assert result.ledger["nfe"] == 60 and len(result.candidates) == 10
+    # auto's: a beam of few states, whose last ways are whole candidates.
+    assert 0.8 * 60 <= result.ledger["nfe"] <= 60 and result.candidates
     assert set(result.winner.parts) == {"brightness", "evenness"}
 
 

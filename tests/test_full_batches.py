@@ -40,7 +40,9 @@ def test_what_one_yield_has_is_parted_evenly(
 
 def test_the_baseline_is_counted_beside_the_full_ones() -> None:
     prompts = [f"{colour} circle" for colour in ("a red", "a blue", "a green", "a yellow")] * 2
-    request = Request(prompts, model="shapes", budget=Budget(16, "candidates"), algorithm="auto")
+    request = Request(
+        prompts, model="shapes", budget=Budget(16, "candidates"), algorithm="auto", solver="euler"
+    )
     spec = request.resolve()[0].spec
     # Four candidates in full and the baseline, of eight prompts.
     assert spec.rows == 20 and spec.draft_rows[spec.drafts[0]] == 32
