@@ -9,7 +9,7 @@ import tempfile
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 from . import build, memory, registry, set_forms
 from .algorithms.problem import Algorithm
 from .budget import EVEN, GAIN, MAX_MISSING, Budget
-from .build import Given, dear
+from .build import Given
 from .drafts import parse
 from .driver import Watcher
 from .errors import ConfigError, unknown
@@ -93,15 +93,13 @@ class Request:
         """
         budget = Budget.parse(self.budget)
         images = Images.of(self.image, self.mask)
-        given_model, algorithm = self._model(), self._algorithm()
+        given_model, plain = self._model(), self._algorithm()
         model = self._running(given_model, images)
+        unbound = self._unbound(model)
         verifiers: dict[str, Verifier] = {}
         names = build.named(self.verifier, model, verifiers)
         if not names:
             raise ConfigError("no verifier was given; name one, for example --verifier ensemble")
-        judges: list[str | Verifier] = [*names, *verifiers.values()]
-        unbound = self._unbound(model) and not any(map(dear, judges))
-        algorithm = build.suited(algorithm, model, self.steps or model.steps, unbound)
         guard = build.named(self.guard, model, verifiers)
         names = list(dict.fromkeys([*names, *guard]))
         watch = build.named(self.watch, model, verifiers)
@@ -110,8 +108,13 @@ class Request:
             raise ConfigError(
                 f"verifier {searched[0]!r} is searched, so it is not held out; watch another one"
             )
-        spec = self._spec(model, algorithm, names, budget)
-        spec = spec.model_copy(update={"watch": watch, "guard": guard})
+
+        def specified(unbound: bool) -> tuple[RunSpec, Algorithm]:
+            algorithm = build.suited(plain, model, self.steps or model.steps, unbound)
+            spec = self._spec(model, algorithm, names, budget)
+            return spec.model_copy(update={"watch": watch, "guard": guard}), algorithm
+
+        spec, algorithm = specified(unbound)
         given_objects = Given(
             None if isinstance(self.model, str) else given_model,
             None if isinstance(self.algorithm, str) else algorithm,
@@ -125,6 +128,11 @@ class Request:
         whole = model.space().black_box
         start = None if whole else first()  # what is wrong with it is said before weights load
         parts = like.serving(spec, algorithm) if like else Parts.load(spec, given_objects)
+        if unbound and not all(map(build.glances, parts.verifiers)):
+            spec, algorithm = specified(False)
+            parts = parts.serving(spec, algorithm)
+            if given_objects.algorithm is not None:
+                given_objects = replace(given_objects, algorithm=algorithm)
         if whole:
             start = first(sampler=parts.sampler)
         spec = parts.spec = spec.model_copy(update={"start": start and start.spec})
@@ -165,11 +173,14 @@ class Request:
 
     def _unbound(self, model: Model) -> bool:
         """True where noise may be injected on the way: no other solver was asked for, a picture is
-        not to come out as the pipeline makes it, winners are finished as they were seen, and a
-        look at a preview moves no networks."""
+        not to come out as the pipeline makes it, winners are finished as they were seen and one is
+        wanted, since those that have their beginning in common are alike, and a look at a preview
+        moves no networks."""
         from .solvers import solver
 
-        if model.space().black_box or self.draft or self.start_seed is not None:
+        if model.space().black_box or self.top > 1:
+            return False
+        if self.draft or self.start_seed is not None:
             return False
         if self.start_latents is not None or (self.final_steps or self.steps) != self.steps:
             return False

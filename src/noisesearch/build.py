@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from .parts import Parts
     from .verifiers.protocol import Verifier
 
-DEAR = ("human", "llm-grader", "process")  # verifiers by name that are waited for or paid
-
 
 @dataclass(frozen=True)
 class Given:
@@ -60,13 +58,18 @@ def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
     return Plain(name.rpartition(":")[2], built)
 
 
-def dear(verifier: str | Verifier) -> bool:
-    """True where each look of a verifier, or of one of that name, is waited for or paid."""
-    if isinstance(verifier, str):
-        return forms.written(verifier)[0] in DEAR
+def dear(verifier: Verifier) -> bool:
+    """True where each look of a verifier is waited for or paid."""
     from .verifiers.away import Away
 
     return isinstance(verifier, Away) or bool(getattr(verifier, "paid", False))
+
+
+def glances(verifier: Verifier) -> bool:
+    """True of a verifier that can look at previews, and at many."""
+    from .verifiers.protocol import previews_of
+
+    return not dear(verifier) and not previews_of(verifier)
 
 
 def suited(algorithm: Algorithm, model: Model, steps: int, unbound: bool) -> Algorithm:

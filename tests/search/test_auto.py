@@ -126,7 +126,7 @@ OPEN: dict[str, Any] = {"model": "shapes", "budget": Budget(8, "candidates")}
         ({"final_steps": 24}, "euler", 2),
         ({"start_seed": 7}, "euler", 2),  # that picture is to come out as it was
         ({"memory": "lean"}, "euler", 2),
-        ({"verifier": "process:cat"}, "euler", 2),
+        ({"top": 4}, "euler", 2),  # winners unlike each other
     ],
 )
 def test_noise_is_injected_where_nothing_stands_against_it(
@@ -136,6 +136,35 @@ def test_noise_is_injected_where_nothing_stands_against_it(
     assert (spec.solver, len(spec.drafts)) == (solver, drafts)
     asked = settings.get("parameters", {}).get("injected")
     assert spec.parameters["injected"] is (asked if solver == "euler" else True)
+
+
+class Paid:
+    """A verifier that costs money."""
+
+    name, parts, scale = "paid", ("paid",), {"paid": 1.0}
+    differentiable, batch, fingerprint, paid = False, None, "1", True
+
+    def __call__(self, views: Any) -> Any:
+        return {"paid": views.images.mean((1, 2, 3))}
+
+
+class Back(Paid):
+    """A verifier that looks back on the way of a finished sample."""
+
+    name, paid, previews = "back", False, (0.4,)
+
+
+@pytest.mark.parametrize("verifier", [Paid(), Back()])
+@pytest.mark.parametrize("algorithm", ["auto", Auto()])
+def test_whoever_looks_at_samples_alone_keeps_the_models_solver(
+    verifier: Any, algorithm: Any
+) -> None:
+    request = Request(["a red circle"], verifier=verifier, algorithm=algorithm, **OPEN)
+    parts, given = request.resolve()
+    assert parts.spec.solver == "euler" and parts.spec.parameters["injected"] is None
+    assert set(parts.drafts) == set(parts.spec.drafts) != set()
+    if given.algorithm is not None:
+        assert given.algorithm.model_dump() == parts.spec.parameters
 
 
 def test_a_run_of_few_steps_has_no_use_for_the_models_drafts(tmp_path: Path) -> None:
@@ -148,16 +177,6 @@ def test_a_run_of_few_steps_has_no_use_for_the_models_drafts(tmp_path: Path) -> 
                           solver=solver, out=tmp_path / str(steps))  # fmt: skip
         took = "draft" if steps == 2 else "random"
         assert found.notes[0].startswith(f"auto took {took}")
-
-
-class Paid:
-    """A verifier that costs money."""
-
-    name, parts, scale = "paid", ("paid",), {"paid": 1.0}
-    differentiable, batch, fingerprint, paid = False, None, "1", True
-
-    def __call__(self, views: Any) -> Any:
-        return {"paid": views.images.mean((1, 2, 3))}
 
 
 def test_it_is_said_and_kept(tmp_path: Path) -> None:

@@ -162,7 +162,8 @@ def test_the_time_that_is_used_is_said(tmp_path: Path) -> None:
     from noisesearch.api import Request
 
     def said(steps: int) -> str:
-        request = Request(["a red circle"], verifier=Back(), budget="2candidates", steps=steps)
+        request = Request(["a red circle"], verifier=Back(), budget="2candidates", steps=steps,
+                          solver="euler")  # fmt: skip
         return request.resolve()[0].notice
 
     assert said(4) == "verifier 'back' looks back at time 0.5, the level nearest to 0.4 of 4 steps"

@@ -42,15 +42,15 @@ class Auto(Drafting):
 
     Where a solver may inject noise, that noise is searched at every step (:class:`Beam`), a few
     states at a time. It may where the user asked for no other solver, no first noise, draft or
-    other final steps, a look at a preview moves no networks, and neither a person nor a paid
-    service has to look; a black box has no steps to look at. Elsewhere, with a drafter of few
-    steps that shares the noise's mapping (a model's draft ``fast``): many drafts, a second look at
-    the best where there is a ``fast2``, and the best of those in full (:class:`DraftThenCommit`);
-    the more candidates' worth there are, the smaller the share that is made in full. With fewer
-    steps alone (``quarter``) the same from a larger budget on. Where neither is there or a look is
-    dear (``look`` says so, or the verifier is one of those): Random Search, and from 48
-    candidates' worth on Zero-Order Search, whose climb needs that many to overtake chance. It says
-    what it took, and why.
+    other final steps and for one winner, where a look at a preview moves no networks, and where
+    neither a person nor a paid service has to look; a black box has no steps to look at.
+    Elsewhere, with a drafter of few steps that shares the noise's mapping (a model's draft
+    ``fast``): many drafts, a second look at the best where there is a ``fast2``, and the best of
+    those in full (:class:`DraftThenCommit`); the more candidates' worth there are, the smaller the
+    share that is made in full. With fewer steps alone (``quarter``) the same from a larger budget
+    on. Where neither is there or a look is dear (``look`` says so, or the verifier is one of
+    those): Random Search, and from 48 candidates' worth on Zero-Order Search, whose climb needs
+    that many to overtake chance. It says what it took, and why.
 
     Price: that of what it takes; never above the budget.
     """
