@@ -18,7 +18,7 @@ from ..trajectory import Condition, Grid, Trajectory
 from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
 from .gradient import Differentiator, alike
-from .jobs import Job, Levels, Planner, injected, stacked
+from .jobs import Job, Levels, Planner, evaluated, injected, stacked
 from .looking import Asked, Looker
 from .memory import Residence, within_memory
 from .previews import Previews
@@ -197,8 +197,8 @@ class Worker:
                 if looker.stored and not self._denoising:
                     return self._look_again()
                 self._plan()
-                while queue and len(self._active) < self.rows:
-                    self._active.append(queue.popleft())
+                while self._fill():
+                    self._plan()
                 if looker.ready and self._look:
                     self.residence.enter(LOOK)
                     more = bool(self._active or queue or self._backlog)
@@ -250,13 +250,40 @@ class Worker:
                     self._asked.pop(ask.trajectory.key, None)
         return answers
 
+    def _fill(self) -> bool:
+        """Jobs to the slots, where those whose evaluation is there make their step at once: it
+        needs no network, and no row of a batch. True where that made room for others."""
+        queue = self._planner.queue
+        while queue and len(self._active) < self.rows:
+            self._active.append(queue.popleft())
+        ahead = [job for job in self._active if job.place.pair is not None]
+        if not ahead or self.solver.price() > 1:
+            return False
+        for job in ahead:
+            self._planner.evaluated(job)
+        going = [job for job in ahead if not job.done]
+        if going:
+            first = evaluated(going, self.rows)
+            self._step(going, [*range(len(going))], *self._standing(going), {}, first)
+        self._land()
+        return bool(queue or self._backlog) and len(self._active) < self.rows
+
+    def _land(self) -> None:
+        for job in filter(lambda job: job.done, self._active):
+            self._planner.land(job)
+        self._active = [job for job in self._active if not job.done]
+
+    def _standing(self, jobs: list[Job]) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Where jobs are: their states and times."""
+        times = self._filled([job.times.left[job.level] for job in jobs])
+        return stacked([job.place.state for job in jobs], self.rows), times
+
     def _tick(self) -> None:
         """Evaluate where each job stands, hand out previews, and step those that go on."""
-        jobs, size = self._active, self.rows
+        jobs = self._active
         self.ticks += 1
         self._slots += len(jobs)
-        state = stacked([j.place.state for j in jobs], size)
-        t0 = self._filled([j.times.left[j.level] for j in jobs])
+        state, t0 = self._standing(jobs)
         encoded = self._conditions([j.trajectory.condition for j in jobs])
         self.residence.enter(DENOISE)
         first = self._evaluate(jobs, state[0], t0, encoded)
@@ -264,11 +291,8 @@ class Worker:
             self._planner.evaluated(job)
         going = [i for i, job in enumerate(jobs) if not job.done]
         if going:
-            self._step(going, state, t0, encoded, first)
-        for job in jobs:
-            if job.done:
-                self._planner.land(job)
-        self._active = [job for job in jobs if not job.done]
+            self._step(jobs, going, state, t0, encoded, first)
+        self._land()
 
     def _evaluate(self, jobs: list[Job], x: Tensor, t: Tensor, encoded: dict[str, Tensor]) -> Pair:
         """The pair for every row; places that have one already, or are shared, cost nothing."""
@@ -285,9 +309,7 @@ class Worker:
                 if memory is not None:
                     job.place.memory = memory
                     self.cache.grown(job.place)
-        pairs = [j.place.pair for j in jobs if j.place.pair is not None]
-        x0, eps = stacked(list(pairs), self.rows)
-        return x0, eps
+        return evaluated(jobs, self.rows)
 
     def _counted(self, x: Tensor, t: Tensor, encoded: dict[str, Tensor], live: Live) -> Pair:
         """An evaluation of some rows, entered for the conditions that need it."""
@@ -303,13 +325,14 @@ class Worker:
 
     def _step(
         self,
+        jobs: list[Job],
         going: list[int],
         state: tuple[Tensor, ...],
         t0: Tensor,
         encoded: dict[str, Tensor],
         first: Pair,
     ) -> None:
-        jobs, calls = self._active, 0
+        calls = 0
         live: Live = {i: jobs[i].place.memory for i in going}
         # A row that stays where it is goes along with a step of length zero.
         t1 = self._filled(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..keys import seed_of
 from ..noise import Materialiser, gaussian, normals, turned
 from ..process import Process, begun, renoise
-from ..solvers import Solver, State
+from ..solvers import Pair, Solver, State
 from ..trajectory import Denoise, Grid, Renoise, Trajectory
 from .cache import EdgeCache, Place
 
@@ -203,6 +203,12 @@ def stacked(states: list[State], size: int) -> State:
     """Row states [1, …] as one of exactly ``size`` rows, filled with copies of the first."""
     rows = [*states, *[states[0]] * (size - len(states))]
     return tuple(torch.cat(column) for column in zip(*rows, strict=True))
+
+
+def evaluated(jobs: Sequence[Job], rows: int) -> Pair:
+    """The evaluations [rows, …] where jobs are, which all have one."""
+    x0, eps = stacked([job.place.pair for job in jobs if job.place.pair is not None], rows)
+    return x0, eps
 
 
 def injected(like: Tensor, rows: Mapping[int, tuple[Denoise | None, int]]) -> Tensor:
