@@ -98,12 +98,8 @@ def commands() -> str:
 def choosing() -> str:
     """The page on what to choose, with its tables as measured."""
     tables = {"verifiers": judged, "budgets": doubled, "algorithms": sided}
-    stages = {
-        "efficiency of all": "efficiency-stage1-ensemble",
-        "efficiency": "efficiency-stage2-ensemble",
-        "efficiency by preference": "efficiency-stage2-imagereward",
-        "ablation": "efficiency-ablation-ensemble",
-    }
+    stages = {"efficiency": "efficiency-stage2-ensemble",
+              "efficiency of all": "efficiency-stage1-ensemble"}  # fmt: skip
     tables |= {mark: partial(reached, name) for mark, name in stages.items()}
     return with_tables("choosing", tables)
 
