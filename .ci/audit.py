@@ -22,6 +22,7 @@ HEADING = "## Reviewed"
 REVIEWED = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)$", re.MULTILINE)
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 SECONDS = 300  # that the service is given in all
+INSTALLERS = ("pip", "setuptools", "wheel")  # the machine's, which no project brings along
 
 
 def direct(project: Mapping[str, Any]) -> list[str]:
@@ -54,6 +55,7 @@ def weaknesses() -> list[str] | None:
         f"{each['name']} {each['version']}: {weakness['id']}, mended in "
         f"{', '.join(weakness['fix_versions']) or 'no version yet'}"
         for each in found
+        if each["name"] not in INSTALLERS
         for weakness in each.get("vulns", ())
     ]
 
