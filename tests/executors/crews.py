@@ -58,24 +58,17 @@ class Reckoner:
         self.asked.clear()
 
 
-class MadeUpCrew:
-    """Workers by name: a batch takes ``seconds`` of each; ``spoil`` changes what one reports.
+class Timed:
+    """A crew under a clock of its own: events come in the order of their times.
 
-    ``at(time, event)`` lets something happen; a worker that is lost answers nothing more.
+    ``heard(event)`` is told of each as it comes; False of one that is not to be handed on.
     """
 
-    def __init__(self, seconds: Mapping[str, float], rows: int = 4) -> None:
-        self.now, self.rows = 0.0, rows
-        self.seconds = dict(seconds)
-        self.spoil: dict[str, Spoil] = {}
-        self.workers: dict[str, Reckoner] = {}
-        self.dismissed: list[str] = []
-        self.given: list[tuple[str, int]] = []  # to whom, and how many asks
+    def __init__(self) -> None:
+        self.now = 0.0
         self._stations: dict[str, Station] = {}
         self._coming: list[tuple[float, int, Event]] = []
         self._count = itertools.count()
-        for name in seconds:
-            self.at(0.0, Joined(name, rows))
 
     def at(self, time: float, event: Event) -> None:
         heapq.heappush(self._coming, (time, next(self._count), event))
@@ -87,6 +80,41 @@ class MadeUpCrew:
     def expecting(self) -> bool:
         return any(isinstance(event, Joined) for _, _, event in self._coming)
 
+    def events(self, seconds: float) -> Sequence[Event]:
+        until = self.now + seconds
+        found: list[Event] = []
+        while self._coming and self._coming[0][0] <= (self.now if found else until):
+            time, _, event = heapq.heappop(self._coming)
+            self.now = max(self.now, time)
+            if self.heard(event):
+                found.append(event)
+        self.now = self.now if found else until
+        return found
+
+    def heard(self, event: Event) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._stations.clear()
+
+
+class MadeUpCrew(Timed):
+    """Workers by name: a batch takes ``seconds`` of each; ``spoil`` changes what one reports.
+
+    ``at(time, event)`` lets something happen; a worker that is lost answers nothing more.
+    """
+
+    def __init__(self, seconds: Mapping[str, float], rows: int = 4) -> None:
+        super().__init__()
+        self.rows = rows
+        self.seconds = dict(seconds)
+        self.spoil: dict[str, Spoil] = {}
+        self.workers: dict[str, Reckoner] = {}
+        self.dismissed: list[str] = []
+        self.given: list[tuple[str, int]] = []  # to whom, and how many asks
+        for name in seconds:
+            self.at(0.0, Joined(name, rows))
+
     def give(self, worker: str, parcel: Parcel) -> None:
         self.given.append((worker, len(parcel["asks"])))
         if worker in self._stations:  # otherwise it is lost, and its event is on the way
@@ -94,29 +122,19 @@ class MadeUpCrew:
             report = self.spoil.get(worker, lambda told: told)(report)
             self.at(self.now + self.seconds.get(worker, 1.0), Told(worker, report))
 
-    def events(self, seconds: float) -> Sequence[Event]:
-        until = self.now + seconds
-        found: list[Event] = []
-        while self._coming and self._coming[0][0] <= (self.now if found else until):
-            time, _, event = heapq.heappop(self._coming)
-            self.now = max(self.now, time)
-            if isinstance(event, Joined):
-                worker = self.workers[event.worker] = Reckoner(self.rows)
-                self._stations[event.worker] = Station(lambda *_, w=worker: w, lambda *_: b"")
-            elif event.worker not in self._stations:
-                continue
-            elif isinstance(event, Lost):
-                del self._stations[event.worker]
-            found.append(event)
-        self.now = self.now if found else until
-        return found
+    def heard(self, event: Event) -> bool:
+        if isinstance(event, Joined):
+            worker = self.workers[event.worker] = Reckoner(self.rows)
+            self._stations[event.worker] = Station(lambda *_, w=worker: w, lambda *_: b"")
+        elif event.worker not in self._stations:
+            return False
+        elif isinstance(event, Lost):
+            del self._stations[event.worker]
+        return True
 
     def dismiss(self, worker: str) -> None:
         self.dismissed.append(worker)
         del self._stations[worker]
-
-    def close(self) -> None:
-        self._stations.clear()
 
 
 class Beside:

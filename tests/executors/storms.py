@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import json
 import random
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from crews import Reckoner
+from crews import Reckoner, Timed
 
 from noisesearch.ask import Ask, Reply
 from noisesearch.budget import Budget
@@ -65,7 +64,7 @@ SPOILT: list[Callable[[dict[str, Any]], Any]] = [
 ]  # fmt: skip
 
 
-class Storm:
+class Storm(Timed):
     """A crew of nodes with a few workers each.
 
     Workers die with what they hold, whole nodes do, and others come in their place or are added;
@@ -76,26 +75,17 @@ class Storm:
     def __init__(
         self, dice: random.Random, stub: Callable[[int], Stub], met: Counter[str]
     ) -> None:
-        self.now, self.met = 0.0, met
+        super().__init__()
+        self.met = met
         self._dice, self._stub = dice, stub
         self._death, self._node, self._spoil, self._slow = (
             dice.choice([0.0, 0.003, 0.02, 0.1]) for _ in range(4)
         )
-        self._stations: dict[str, Station] = {}
         self._nodes: dict[str, str] = {}  # of each worker
         self._pace: dict[str, float] = {}
-        self._coming: list[tuple[float, int, Event]] = []
-        self._count = itertools.count()
         self._idle = 0
         for _ in range(dice.randint(1, 4)):
             self._new_node(0.0)
-
-    def clock(self) -> float:
-        return self.now
-
-    @property
-    def expecting(self) -> bool:
-        return any(isinstance(event, Joined) for _, _, event in self._coming)
 
     def _new_node(self, after: float) -> None:
         node = f"node {next(self._count)}"
@@ -105,10 +95,10 @@ class Storm:
     def _new_worker(self, node: str, after: float) -> None:
         name = f"{node} worker {next(self._count)}"
         self._nodes[name] = node
-        self._at(after, Joined(name, self._dice.choice([1, 4, 8])))
+        self._after(after, Joined(name, self._dice.choice([1, 4, 8])))
 
-    def _at(self, after: float, event: Event) -> None:
-        heapq.heappush(self._coming, (self.now + after, next(self._count), event))
+    def _after(self, seconds: float, event: Event) -> None:
+        self.at(self.now + seconds, event)
 
     def give(self, worker: str, parcel: Parcel) -> None:
         if worker not in self._stations:
@@ -126,35 +116,31 @@ class Storm:
             if dice.random() < self._spoil:
                 self.met["a broken report"] += 1
                 report = dice.choice(SPOILT)(report)
-            self._at(seconds, Told(worker, report))
+            self._after(seconds, Told(worker, report))
 
     def _lose(self, workers: Sequence[str], after: float, what: str) -> None:
         """They die, and others come in their place, mostly."""
         self.met[f"{what} killed"] += 1
         for worker in workers:
             del self._stations[worker]
-            self._at(after, Lost(worker, f"{what} was killed"))
+            self._after(after, Lost(worker, f"{what} was killed"))
         self._come_back(after)
 
     def _come_back(self, after: float) -> None:
         if not self._stations or self._dice.random() < 0.8:
             self._new_node(after + self._dice.uniform(0, 20))
 
+    def heard(self, event: Event) -> bool:
+        if isinstance(event, Joined):
+            stub = self._stub(event.rows)
+            self._stations[event.worker] = Station(lambda *_, w=stub: w, lambda *_: b"")
+            self._pace[event.worker] = SLOW if self._dice.random() < 4 * self._slow else 1.0
+            self.met["a straggler"] += self._pace[event.worker] == SLOW
+        # One that died before it could say so says nothing.
+        return not isinstance(event, Told) or event.worker in self._stations
+
     def events(self, seconds: float) -> Sequence[Event]:
-        until = self.now + seconds
-        found: list[Event] = []
-        while self._coming and self._coming[0][0] <= (self.now if found else until):
-            time, _, event = heapq.heappop(self._coming)
-            self.now = max(self.now, time)
-            if isinstance(event, Joined):
-                stub = self._stub(event.rows)
-                self._stations[event.worker] = Station(lambda *_, w=stub: w, lambda *_: b"")
-                self._pace[event.worker] = SLOW if self._dice.random() < 4 * self._slow else 1.0
-                self.met["a straggler"] += self._pace[event.worker] == SLOW
-            elif isinstance(event, Told) and event.worker not in self._stations:
-                continue  # it died before it could say so
-            found.append(event)
-        self.now = self.now if found else until
+        found = super().events(seconds)
         self._idle = 0 if found else self._idle + 1
         assert self._idle < IDLE, "the pool waits, and nobody has anything to do"
         return found
@@ -162,9 +148,6 @@ class Storm:
     def dismiss(self, worker: str) -> None:
         del self._stations[worker]
         self._come_back(0.0)
-
-    def close(self) -> None:
-        self._stations.clear()
 
 
 class Killed(BaseException):
