@@ -17,7 +17,6 @@ from .algorithms.problem import Problem, Search
 from .algorithms.settings import Settings
 from .api import Request
 from .ask import score
-from .budget import Budget
 from .driver import Watcher
 from .errors import ConfigError
 from .json_text import parsed
@@ -25,9 +24,7 @@ from .live import Live
 from .models.choice import as_model, model_of
 from .objectives import ranking
 from .run import Run
-from .spec import RunSpec
 from .statistics import Interval, mean, rank_correlation
-from .store import RunStore, read_spec
 from .trajectory import FULL
 
 if TYPE_CHECKING:
@@ -141,7 +138,9 @@ def calibrate(parts: Parts, out: Path, watching: Watching | None = None) -> Cali
     A calibration that is in ``out`` already is gone on with; what came out is written there as
     ``calibration.json``. ConfigError where ``out`` holds another one.
     """
-    run = _opened(out, parts)
+    run = Run.begun(out, parts, ConfigError(
+        f"{out} holds a run with other settings; choose another folder with --out"
+    ))  # fmt: skip
     try:
         with watching(run) if watching else nullcontext() as watcher:
             run.execute(watcher)
@@ -156,18 +155,6 @@ def calibrate(parts: Parts, out: Path, watching: Watching | None = None) -> Cali
     )  # fmt: skip
     run.store.write_json(REPORT, {**found.json(), "measured": made})
     return found
-
-
-def _opened(folder: Path, parts: Parts) -> Run:
-    """The run of a folder, new or as it was left."""
-    if not (folder / "spec.json").exists():
-        return Run.create(folder, parts)
-    if RunSpec.read(read_spec(folder), folder) != parts.spec:
-        raise ConfigError(
-            f"{folder} holds a run with other settings; choose another folder with --out"
-        )
-    budget = Budget.parse(parts.spec.budget)
-    return Run(folder, parts, RunStore(folder), parts.searches(budget), budget)
 
 
 def _measured(run: Run) -> dict[str, dict[str, float]]:

@@ -96,7 +96,8 @@ Found = Iterator[tuple[str, str]]  # kind and name
 
 def is_code(kind: str, name: str) -> bool:
     """True of a name that stands for somebody's Python: of a file, a module or a plug-in."""
-    return ":" in name or (name in registry.names(kind) and name not in registry.TABLES[kind])
+    # Plug-ins are looked for last: that goes through all that is installed.
+    return ":" in name or (name not in registry.TABLES[kind] and name in registry.names(kind))
 
 
 def _code(kind: str, names: Iterable[str]) -> Found:

@@ -19,7 +19,7 @@ from .budget import Budget
 from .build import Given, check_objects
 from .consent import Named
 from .driver import Driver, Executor, Watcher
-from .errors import ConfigError, StoreError
+from .errors import ConfigError, NoisesearchError, StoreError
 from .executors.where import Where
 from .given_images import Images
 from .image_recipe import fields_of
@@ -80,15 +80,13 @@ class Run:
         return cls(folder, parts, store, searches, budget, owner=owner)
 
     @classmethod
-    def begun(cls, folder: Path, parts: Parts) -> Run:
-        """A new run, or on with that of the same spec which is in the folder; of many that have
-        one set of loaded parts. StoreError where the folder holds another."""
+    def begun(cls, folder: Path, parts: Parts, other: NoisesearchError) -> Run:
+        """A new run, or on with that of the same spec which is in the folder, with parts that are
+        loaded already. Raises ``other`` where the folder holds another."""
         if not (folder / "spec.json").exists():
             return cls.create(folder, parts)
         if RunSpec.read(read_spec(folder), folder) != parts.spec:
-            raise StoreError(
-                f"{folder} holds a run with other settings; move it away and it is made anew"
-            )
+            raise other
         budget = Budget.parse(parts.spec.budget)
         return cls(folder, parts, RunStore(folder), parts.searches(budget), budget)
 

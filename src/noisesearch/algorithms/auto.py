@@ -130,12 +130,12 @@ class Auto(Drafting):
 
     def _along(self, problem: Problem, worth: float, much: str) -> tuple[Algorithm, str]:
         """Of a run whose solver injects noise."""
-        every = max(1, math.ceil((self.look or 0.0) / LOOK)) if self.look != math.inf else math.inf
+        every = max(1, math.ceil(min(self.look or 0.0, problem.steps) / LOOK))
         keep = [states for least, states in KEEP.items() if worth >= least]
         if STEPS * every > problem.steps or not keep:
             return RandomSearch(), f"{much}, and no looks on the way that pay"
         if math.isinf(worth):  # one descent after the other, each of which comes to its end soon
-            chosen = Beam(keep=KEEP[4], every=int(every), candidates=WAYS)
+            chosen = Beam(keep=KEEP[4], every=every, candidates=WAYS)
         else:
-            chosen = Beam(keep=keep[-1], every=int(every))
+            chosen = Beam(keep=keep[-1], every=every)
         return chosen, f"{much}, and a solver that injects noise to choose from at every step"

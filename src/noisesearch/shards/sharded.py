@@ -182,7 +182,9 @@ class Sharded:
     ) -> dict[str, Any]:
         """One shard from its journal or from nothing to its rows, and what is kept of it."""
         place = self.shard(folder, number)
-        run = Run.begun(place, self._of(self.parts, shard))
+        run = Run.begun(place, self._of(self.parts, shard), StoreError(
+            f"{place} holds a run with other settings; move it away and it is made anew"
+        ))  # fmt: skip
         run.sheets = False
         try:
             with watching(run) as watcher:
