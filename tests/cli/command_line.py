@@ -139,7 +139,8 @@ def logical(content: dict[str, Any]) -> list[Any]:
 
 
 def journal(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    """The whole lines; a kill may have left the beginning of one more."""
+    return [json.loads(x) for x in (folder / "journal.jsonl").read_text().split("\n")[:-1]]
 
 
 def answered(folder: Path) -> list[str]:
