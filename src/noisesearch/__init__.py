@@ -19,6 +19,7 @@ _PUBLIC = {
     "export_data": "data_out",
     "remake": "image_recipe",
     "trust": "consent",
+    "trust_remote_code": "remote_code",
     "Result": "results",
     "Results": "results",
     "Candidate": "results",
@@ -61,7 +62,7 @@ __all__ = ["Auto", "BackendError", "Backtracking", "Beam", "Budget", "Candidate"
            "Reply", "Result", "Results", "Rollover", "Screening", "SearchOverPaths", "Spectral",
            "Steering", "StoreError", "ZeroOrder", "export", "export_data", "gaussian", "mix",
            "neighbour", "remake", "resume", "score", "search", "testing", "trace",
-           "trust"]  # fmt: skip
+           "trust", "trust_remote_code"]  # fmt: skip
 
 if TYPE_CHECKING:
     from . import testing
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from .exports import export
     from .image_recipe import remake
     from .noise import gaussian, mix, neighbour
+    from .remote_code import trust_remote_code
     from .results import Candidate, Result, Results
     from .tracing import trace
     from .trajectory import Condition

@@ -167,6 +167,6 @@ def test_weights_with_code_beside_them(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(
         json.dumps({"_class_name": "SanaPipeline", "scheduler": ["evil", "Evil"]})
     )
-    with pytest.raises(ConfigError, match=r"evil\.Evil.*give the pipeline as an object"):
+    with pytest.raises(ConfigError, match=r"evil\.Evil.*--trust-remote-code"):
         Folder(tmp_path, "x").pipeline("cpu", "float32")
     assert not (tmp_path / "scheduler" / "ran").exists()

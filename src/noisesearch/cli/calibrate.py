@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from .common import Json, app, fresh_folder, interruptible, say, texts_of, write
+from .common import Json, app, fresh_folder, interruptible, loading, say, texts_of, write
 
 
 @app.command()
+@loading
 @interruptible
 def calibrate(
     model: Annotated[str, typer.Argument(help="A name, folder, file or hub id.")],

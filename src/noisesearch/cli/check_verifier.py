@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError
-from .common import Json, app, interruptible, write
+from .common import Json, app, interruptible, loading, write
 
 if TYPE_CHECKING:
     from ..check_verifier import Pair, Samples
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 @app.command("check-verifier")
+@loading
 @interruptible
 def check_verifier(
     verifier: Annotated[str, typer.Argument(help="A name, file.py:function or process:COMMAND.")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import math
 import shutil
@@ -15,6 +16,7 @@ import typer
 
 from ..errors import ConfigError, NoisesearchError
 from ..json_text import parsed
+from ..remote_code import OPTION, trust_remote_code
 
 if TYPE_CHECKING:
     from ..executors.where import Where
@@ -57,6 +59,26 @@ def interruptible(command: Callable[P, None]) -> Callable[P, None]:
             say("noisesearch: interrupted")
             sys.exit(130)
 
+    return run
+
+
+def loading(command: Callable[P, None]) -> Callable[..., None]:
+    """Of a command that may load models of others: all have one more option in common."""
+    name = OPTION.removeprefix("--").replace("-", "_")
+    kind = Annotated[bool, typer.Option(OPTION, help="Let Python beside a model's weights run.")]
+
+    @functools.wraps(command)
+    def run(*args: P.args, **settings: P.kwargs) -> None:
+        if settings.pop(name):
+            trust_remote_code()
+        command(*args, **settings)
+
+    # Typer reads both.
+    was = inspect.signature(command, eval_str=True)
+    more = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+    changed = was.replace(parameters=[*was.parameters.values(), more])
+    run.__signature__ = changed  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, name: kind}
     return run
 
 

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from .common import Json, app, interruptible, prompts_of, say, write
+from .common import Json, app, interruptible, loading, prompts_of, say, write
 
 
 @app.command()
+@loading
 @interruptible
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="RUN|FOLDER")],

@@ -19,6 +19,7 @@ from .common import (
     app,
     fresh_folder,
     interruptible,
+    loading,
     parameters_of,
     say,
     write,
@@ -43,6 +44,7 @@ Seeds = Annotated[int | None, typer.Option(help="Fewer or more images of each pr
 
 # What else is given is an option of `generate`, where the file holds prompts.
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@loading
 @interruptible
 def run(
     ctx: typer.Context,
@@ -96,6 +98,7 @@ def run(
 
 
 @app.command()
+@loading
 @interruptible
 def reproduce(
     name: Annotated[str, typer.Argument(metavar="[ID]", help="See `list experiments`.")] = "",

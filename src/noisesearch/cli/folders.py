@@ -19,6 +19,7 @@ from .common import (
     check_seconds,
     execute,
     interruptible,
+    loading,
     put,
     say,
     write,
@@ -26,6 +27,7 @@ from .common import (
 
 
 @app.command()
+@loading
 @interruptible
 def resume(
     folder: Annotated[Path, typer.Argument(metavar="DIR")],
@@ -78,6 +80,7 @@ def trust(
 
 
 @app.command()
+@loading
 @interruptible
 def rerank(
     folder: Annotated[Path, typer.Argument(metavar="DIR")],

@@ -20,6 +20,7 @@ from .common import (
     created,
     execute,
     interruptible,
+    loading,
     parameters_of,
     prompts_of,
     say,
@@ -28,6 +29,7 @@ from .common import (
 
 
 @app.command()
+@loading
 @interruptible
 def generate(
     ctx: typer.Context,

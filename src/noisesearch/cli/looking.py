@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError
-from .common import Json, app, interruptible, write
+from .common import Json, app, interruptible, loading, write
 
 
 @app.command()
+@loading
 @interruptible
 def show(
     what: Annotated[Path, typer.Argument(metavar="DIR|PNG")],

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .common import Json, app, fresh_folder, interruptible, say, texts_of, write
+from .common import Json, app, fresh_folder, interruptible, loading, say, texts_of, write
 
 
 @app.command("list")
@@ -34,6 +34,7 @@ def list_(
 
 
 @app.command()
+@loading
 @interruptible
 def compare(
     algorithms: Annotated[list[str], typer.Argument(metavar="ALGORITHM...")],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..build import Given, Plain
 from ..given_images import Images, Picture
 from ..pictures import png, read
+from ..remote_code import trust_remote_code, trusted
 from ..spec import RunSpec
 from ..verifiers.away import Away, Look, Verdict
 from .station import Fetch, Sink, Source, Station
@@ -29,7 +30,8 @@ class Setup:
 
     ``device``: where this one works, the spec's where empty. ``rows``: fewer than the spec's,
     where memory ran out before. ``away``: name in the spec, name, parts and fingerprint of the
-    verifiers that are asked at the driver's side.
+    verifiers that are asked at the driver's side. ``remote_code``: whether the Python of models'
+    repositories may run.
     """
 
     spec: RunSpec
@@ -37,6 +39,7 @@ class Setup:
     rows: int | None = None
     away: Sequence[tuple[str, str, tuple[str, ...], str]] = ()
     device: str = ""
+    remote_code: bool = field(default_factory=trusted)
 
     @classmethod
     def of(cls, parts: Parts, rows: int | None = None) -> Setup:
@@ -55,6 +58,7 @@ class Setup:
             "rows": self.rows,
             "away": [list(one) for one in self.away],
             "device": self.device,
+            "remote_code": self.remote_code,
         }
 
     @classmethod
@@ -62,7 +66,8 @@ class Setup:
         images = {n: read(io.BytesIO(data(file))) for n, file in content["images"].items()}
         away = [(a, b, tuple(parts), print_) for a, b, parts, print_ in content["away"]]
         spec = RunSpec.read(content["spec"], "the run")
-        return cls(spec, Images(**images), content["rows"], away, content["device"])
+        return cls(spec, Images(**images), content["rows"], away, content["device"],
+                   content["remote_code"])  # fmt: skip
 
     def station(self, given: Given = Given()) -> Station:
         """Load all that makes and scores candidates; StoreError where its weights are not those
@@ -70,6 +75,8 @@ class Setup:
         from ..image_recipe import fields_of
         from ..parts import Parts
 
+        if self.remote_code:
+            trust_remote_code()
         prints = {k: v for k, v in self.spec.fingerprints.items() if k.startswith(LOADED)}
         # What compares candidates stays where they are compared.
         changed = {"device": self.device or self.spec.device, "fingerprints": prints,

@@ -15,6 +15,7 @@ from ..errors import ConfigError
 from ..fingerprint import of_file
 from ..json_text import parsed
 from ..keys import digest
+from ..remote_code import OPTION, trusted
 from .diffusers_source import UNUSED, package, pipeline_class
 from .diffusers_weights import check_whole, quiet
 
@@ -62,11 +63,11 @@ class Folder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the files of weights and all configurations."""
+        """Of the files of weights, all configurations, and the code where there is some."""
         weights = {str(p.relative_to(self.path)): _hash(p)
                    for part in self.parts for p in self._files(part, WEIGHTS)}  # fmt: skip
         texts = {str(p.relative_to(self.path)): of_file(p)
-                 for part in self.parts for p in self._files(part, (".json",))}  # fmt: skip
+                 for part in self.parts for p in self._files(part, (".json", ".py"))}  # fmt: skip
         return digest(self.kind, weights, texts)[:16]
 
     def config(self, part: str) -> Mapping[str, Any]:
@@ -118,7 +119,7 @@ class Folder:
                     "pipeline's files again"
                 )
             if self.parts[part][0] not in LIBRARIES:
-                raise self._foreign(part)
+                self._check_code(part)
         for part in self._models:
             if self._files(part, WEIGHTS):
                 continue
@@ -145,7 +146,7 @@ class Folder:
         try:
             kind = getattr(importlib.import_module(library), name)
             return kind.from_pretrained(
-                str(self.path / part), local_files_only=True, **_no_code(name)
+                str(self.path / part), local_files_only=True, **_code_too(name)
             )
         except Exception as error:  # each tokenizer has its own files and errors
             raise _unreadable(self.path / part, error) from error
@@ -158,7 +159,8 @@ class Folder:
         precision = getattr(torch, dtype)
         # A network is made with random weights before it gets its own.
         with torch.random.fork_rng(devices=[]):
-            loaded = {part: self._load(part, precision) for part in self._models}
+            loaded = {part: self._load(part, precision) for part in self._models
+                      if part not in self._own}  # fmt: skip
         loaded |= {part: None for part in self.unused if part in self.index}
         if "requires_safety_checker" in self.index:
             loaded["requires_safety_checker"] = False
@@ -170,10 +172,13 @@ class Folder:
                     **loaded,
                     local_files_only=True,
                     use_safetensors=True,
-                    trust_remote_code=False,
+                    trust_remote_code=trusted(),
                 )
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             raise _unreadable(self.path, error) from error
+        for part in self._own:
+            network = getattr(pipeline, part).to(precision)
+            self._check_filled(part, network.eval().requires_grad_(False))
         return pipeline.to(device)
 
     def precision(self, part: str, dtype: str) -> Any | None:
@@ -192,26 +197,53 @@ class Folder:
         return [f"pipe = diffusers.{self.kind}.from_pretrained({', '.join(settings)})",
                 f"pipe.to({device!r})"]  # fmt: skip
 
-    def _foreign(self, part: str) -> ConfigError:
-        return ConfigError(
-            f"{part} of {self.path} is a {'.'.join(self.parts[part])}, which is not in the "
-            f"installed {' and '.join(LIBRARIES)}; nothing else is run from a folder of weights: "
-            "where you trust its code, load it yourself and give the pipeline as an object"
-        )
+    def _check_code(self, part: str) -> None:
+        """ConfigError where a component's class is neither of a library nor may be run."""
+        name, file = ".".join(self.parts[part]), self._code(part)
+        said = f"{part} of {self.path} is a {name}, which is not in the installed "
+        said += " and ".join(LIBRARIES)
+        if not self.parts[part][0].isidentifier() or not file.is_file():
+            raise ConfigError(f"{said} nor beside its weights; get the pipeline's files again")
+        if not trusted():
+            raise ConfigError(
+                f"{said}; where you have read {file} and trust it, let it run with {OPTION}"
+            )
+
+    @property
+    def _own(self) -> list[str]:
+        """Components with weights whose class is in the folder; diffusers alone loads these."""
+        return [part for part in self._models if self.parts[part][0] not in LIBRARIES]
+
+    def _check_filled(self, part: str, model: Any) -> None:
+        """ConfigError where the files lack weights of a network that others have loaded."""
+        from safetensors import safe_open
+
+        there: set[str] = set()
+        for path in self._files(part, WEIGHTS):
+            with safe_open(path, framework="pt") as weights:
+                there.update(weights.keys())
+        info = {"missing_keys": model.state_dict().keys() - there}
+        info |= {"unexpected_keys": [], "mismatched_keys": []}
+        check_whole(self.path / part, self.parts[part][1], info, strict=False)
+
+    def _code(self, part: str) -> Path:
+        return self.path / part / f"{self.parts[part][0]}.py"
 
     def _load(self, part: str, dtype: Any) -> Any:
         library, name = self.parts[part]
-        known = library in LIBRARIES
-        kind: Any = getattr(importlib.import_module(library), name, None) if known else None
+        kind: Any = getattr(importlib.import_module(library), name, None)
         if kind is None:
-            raise self._foreign(part)
+            raise ConfigError(
+                f"{part} of {self.path} is a {name}, which the installed {library} does not "
+                f"know; install a newer one: pip install -U {library}"
+            )
         precision = {"torch_dtype" if library == "diffusers" else "dtype": dtype}
         try:
             with quiet(LIBRARIES):
                 model, info = kind.from_pretrained(
                     str(self.path / part), local_files_only=True, use_safetensors=True,
                     output_loading_info=True, variant="fp16" if self._half(part) else None,
-                    ignore_mismatched_sizes=True, **precision, **_no_code(name),
+                    ignore_mismatched_sizes=True, **precision, **_code_too(name),
                 )  # fmt: skip
         except Exception as error:  # truncated files: each library has its own
             raise _unreadable(self.path / part, error) from error
@@ -225,9 +257,9 @@ class Folder:
         return model.eval().requires_grad_(False)
 
 
-def _no_code(name: str) -> dict[str, bool]:
-    """What keeps a class that finds out by itself what to load from finding code there."""
-    return {"trust_remote_code": False} if name.startswith("Auto") else {}
+def _code_too(name: str) -> dict[str, bool]:
+    """Whether a class that finds out by itself what to load may find code there."""
+    return {"trust_remote_code": trusted()} if name.startswith("Auto") else {}
 
 
 def _hash(path: Path) -> str:

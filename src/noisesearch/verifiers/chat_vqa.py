@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError, first_of
+from ..remote_code import trusted
 from .answers import by_length, padded
 from .protocol import Views
 from .weights import Files, shared, transformers
@@ -111,7 +112,7 @@ def opened(of: Files, precision: str) -> Chat:
     library = transformers(of.verifier)
     try:
         processor = library.AutoProcessor.from_pretrained(
-            of.folder, local_files_only=True, trust_remote_code=False
+            of.folder, local_files_only=True, trust_remote_code=trusted()
         )
     except Exception as error:  # whatever a folder of something else makes of it
         raise _refused(of, error) from error
@@ -141,7 +142,7 @@ def _network(library: Any, of: Files, precision: str) -> Any:
             of.folder,
             dtype=getattr(torch, precision),
             local_files_only=True,
-            trust_remote_code=False,
+            trust_remote_code=trusted(),
             use_safetensors=True,
             output_loading_info=True,
         )

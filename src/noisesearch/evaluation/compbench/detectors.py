@@ -20,6 +20,7 @@ from ...errors import ConfigError, first_of
 from ...fingerprint import of_file
 from ...hub import downloaded
 from ...keys import digest
+from ...remote_code import trusted
 from ..protocol import Picture
 from .detections import Detection, Detector, overlap
 
@@ -100,7 +101,7 @@ def opened(source: str, threshold: float | None, device: str) -> Detector:
         ) from error
     folder = _folder(source)
     try:
-        here = {"local_files_only": True, "trust_remote_code": False}
+        here = {"local_files_only": True, "trust_remote_code": trusted()}
         config = library.AutoConfig.from_pretrained(folder, **here)
         asked = config.model_type in ASKED
         kind = library.AutoModelForZeroShotObjectDetection if asked else (

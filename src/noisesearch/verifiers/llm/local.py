@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import ConfigError
 from ...hub import unreachable
+from ...remote_code import trusted
 from .errors import Failed
 from .services import Asked, Said
 
@@ -30,9 +31,11 @@ class Local:
         path = Path(model).expanduser()
         source = str(path) if path.exists() else model
         try:
-            self.processor: Any = AutoProcessor.from_pretrained(source, trust_remote_code=False)
+            self.processor: Any = AutoProcessor.from_pretrained(
+                source, trust_remote_code=trusted()
+            )
             loaded: Any = AutoModelForImageTextToText.from_pretrained(
-                source, dtype="auto", trust_remote_code=False, use_safetensors=True
+                source, dtype="auto", trust_remote_code=trusted(), use_safetensors=True
             )
         except Exception as error:  # whatever the files, the hub or the classes may raise
             if path.exists():
