@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import drafts, forms, registry, set_forms
-from .errors import ConfigError
+from .errors import ConfigError, StoreError
 from .journal import disk_error
 from .keys import digest
 from .spec import RunSpec
@@ -74,6 +75,12 @@ class Named:
                 path.touch()
             except OSError as error:
                 raise disk_error(error, path) from error
+
+    def made_here(self) -> None:
+        """Agree to what whoever makes the folder names himself. Said before the folder is whole:
+        it may be gone on with from then on. Where it cannot be kept, who goes on is asked."""
+        with suppress(StoreError):
+            self.agree()
 
     def check(self, *kinds: str) -> None:
         """ConfigError where this user has not agreed to one of them; of some ``kinds`` only where

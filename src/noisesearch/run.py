@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import time
@@ -74,9 +73,8 @@ class Run:
             parts.spec.model_dump(),
             arrays=parts.start.noises if parts.start else (),
             files={**parts.images.files(), **files},
+            owned=Named.of_run(folder, parts.spec).made_here,
         )
-        with contextlib.suppress(StoreError):  # then a resume asks
-            Named.of_run(folder, parts.spec).agree()
         return cls(folder, parts, store, searches, budget, owner=owner)
 
     @classmethod

@@ -89,11 +89,12 @@ class RunStore:
         *,
         arrays: Iterable[npt.NDArray[np.float32]] = (),
         files: Mapping[str, bytes] | None = None,
+        owned: Callable[[], None] = lambda: None,
     ) -> RunStore:
         """A new run in an empty or new folder, with the arrays and files that belong to it.
 
         The spec gets its name last: a folder with a ``spec.json`` is whole, and one that a killed
-        process left without is made anew.
+        process left without is made anew. ``owned`` is called before that, once it is ours.
         """
         if folder.exists() and not folder.is_dir():
             raise StoreError(f"{folder} is a file; choose a new or empty folder with --out")
@@ -111,6 +112,7 @@ class RunStore:
                         f"{folder} holds a run already; go on with it: noisesearch resume "
                         f"{folder}, or choose another folder with --out"
                     )
+                owned()
                 make(folder, spec, arrays, files or {})
         except OSError as error:
             raise disk_error(error, folder) from error

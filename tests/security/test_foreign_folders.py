@@ -109,10 +109,28 @@ def test_what_was_agreed_to_runs(foreign: Callable[..., Path], tmp_path: Path) -
         Run.open(tmp_path / "elsewhere")
 
 
-def test_whoever_names_code_himself_is_not_asked(tmp_path: Path) -> None:
+def own(tmp_path: Path) -> Path:
+    """A run with code that its maker named."""
     (tmp_path / "mine.py").write_text("def score(images, conditions):\n    return [1.0]\n")
     made_up_run(tmp_path / "run", ["a red circle"], "2candidates", algorithm="random", steps=2,
                 guidance=1.0, verifier=f"{tmp_path / 'mine.py'}:score")  # fmt: skip
+    return tmp_path / "run"
+
+
+def test_whoever_names_code_himself_is_not_asked(tmp_path: Path) -> None:
+    Run.open(own(tmp_path)).close()
+
+
+def test_nor_after_a_kill_as_soon_as_the_run_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunStore, "__init__", killed)
+        own(tmp_path)
+    assert (tmp_path / "run" / "spec.json").exists()
     Run.open(tmp_path / "run").close()
 
 

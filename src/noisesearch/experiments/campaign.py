@@ -6,7 +6,7 @@ import io
 import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -221,9 +221,8 @@ class Campaign:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise disk_error(error, folder) from error
+        Named.of_experiment(folder, self.experiment).made_here()
         written(path, json.dumps(self._content(), indent=1).encode())
-        with suppress(StoreError):  # then a later look at it asks
-            Named.of_experiment(folder, self.experiment).agree()
 
     def _changed(self, there: dict[str, Any]) -> list[str]:
         """In what an experiment that was begun differs from this one; settings that it has not
