@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from noisesearch import ZeroOrder
-from noisesearch.journal import seal, unseal
+from noisesearch.errors import StoreError
+from noisesearch.journal import replace, seal, unseal
 from noisesearch.store import RunStore
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import MadeUp
@@ -67,3 +70,22 @@ def test_a_skimmed_node_is_its_key() -> None:
     assert unseal(node, skim=True) == {"node": "a" * 32}
     assert unseal(reply, skim=True) == {"reply": "b", "parts": {}}
     assert unseal(node.replace(b"gaussian", b"gaussiam"), skim=True) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("", "it is a folder; give the name of a file"),
+        ("there", "it is a folder; give the name of a file"),
+        ("é" * 300, "… is longer than names may be here; give a shorter one"),
+        ("no/such", "cannot write no/such: the system says no such file or directory"),
+    ],
+)
+def test_files_that_cannot_be_written(
+    name: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    with pytest.raises(StoreError, match=why):
+        replace(Path(name), b"x")
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"], "nothing is left of the try"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
@@ -10,6 +11,9 @@ def main() -> None:
     from .cli import app
     from .errors import NoisesearchError
 
+    # Names of files and texts of strangers may hold what no encoding has a letter for.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except NoisesearchError as error:

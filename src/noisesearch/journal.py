@@ -142,6 +142,8 @@ def disk_error(error: OSError, path: Path) -> StoreError:
         why = "no file may grow that large here; raise the limit (ulimit -f)"
     elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         why = "it may not be written; allow writing or choose another folder"
+    elif error.errno == errno.ENAMETOOLONG:
+        return StoreError(f"{path!s:.60}… is longer than names may be here; give a shorter one")
     else:
         why = f"the system says {(error.strerror or str(error)).lower()}; mend that"
     run = next((p for p in (path, *path.parents) if (p / "spec.json").is_file()), None)
@@ -155,12 +157,15 @@ def disk_error(error: OSError, path: Path) -> StoreError:
 
 def replace(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old or the new content, never a part."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
+    beside = path.parent / f".{path.name}.{os.getpid()}.{get_ident()}"
     try:
+        if path.is_dir():
+            raise StoreError(f"cannot write {path}: it is a folder; give the name of a file")
         beside.write_bytes(data)
         os.replace(beside, path)
     except BaseException as error:  # an interrupt too must not leave half a file
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         if isinstance(error, OSError):
             raise disk_error(error, path) from error
         raise

@@ -122,7 +122,7 @@ class Hang(BaseException):
 
 def command(*arguments: object) -> Ended:
     """The real entry point in this process; a traceback or a hang fails the test."""
-    out, err, status = io.StringIO(), io.StringIO(), 0
+    out, err, status = _stream("strict"), _stream("backslashreplace"), 0
     words = ["noisesearch", *map(str, arguments)]
     before, sys.argv = sys.argv, words
     try:
@@ -136,12 +136,22 @@ def command(*arguments: object) -> Ended:
         ) from error
     finally:
         sys.argv = before
-    ended = Ended(status, out.getvalue(), err.getvalue())
+    ended = Ended(status, _written(out), _written(err))
     assert status in (0, 1, 2), (words, ended)
     if status:  # of ours one sentence, of the reader of options its usage
         said = [line for line in ended.err.splitlines() if line.startswith("noisesearch: ")]
         assert len(said) == 1 or "Usage:" in ended.err, (words, ended)
     return ended
+
+
+def _stream(errors: str) -> io.TextIOWrapper:
+    """As a pipe's or a file's: what has no UTF-8 cannot be written unless somebody sees to it."""
+    return io.TextIOWrapper(io.BytesIO(), "utf-8", errors, write_through=True)
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode()
 
 
 @contextlib.contextmanager
