@@ -25,6 +25,7 @@ GOOD = [
     ("12345678", Budget(12_345_678, "nfe", "condition")),
     ("0.00001h", Budget(0.036, "s", "run")),
     (1234567.5, Budget(1234567.5, "nfe", "condition")),
+    ("0.00001s", Budget(0.00001, "s", "run")),
 ]
 
 
@@ -44,6 +45,13 @@ def test_bad(text: str) -> None:
     with pytest.raises(ConfigError, match=r"640 \(NFE per condition\)") as caught:
         Budget.parse(text)
     assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 308 + "h"])
+def test_more_than_can_be_counted(text: str) -> None:
+    with pytest.raises(ConfigError, match="is more than can be counted: write 640") as caught:
+        Budget.parse(text)
+    assert len(str(caught.value)) < 250
 
 
 def test_share() -> None:

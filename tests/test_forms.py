@@ -6,7 +6,7 @@ import pytest
 
 from noisesearch import build
 from noisesearch.errors import ConfigError
-from noisesearch.forms import form, located, separated, written
+from noisesearch.forms import form, located, numeral, separated, written
 from noisesearch.models.choice import model_of
 from noisesearch.verifiers.protocol import FunctionVerifier
 from noisesearch.verifiers.settings import VerifierSettings
@@ -19,6 +19,13 @@ def test_names_with_and_without_settings() -> None:
         {"weights": "/a/b", "dtype": "float16"},
     )
     assert written("x(command=f(a, b))") == ("x", {"command": "f(a, b)"})
+
+
+def test_whole_numbers() -> None:
+    """Python reads other scripts' digits as well, and refuses thousands of them with an error."""
+    assert [numeral(text) for text in ("0", "007", str(2**64))] == [0, 7, 2**64]
+    for text in ("", "-1", " 1", "1.0", "²", "٣", "9" * 5000):
+        assert numeral(text) is None, text
 
 
 def test_commas_inside_brackets_and_quotes_do_not_part() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from .errors import ConfigError
 
@@ -42,6 +44,8 @@ class Budget:
             raise ConfigError(f"budget {str(text)!r} has the unknown unit {unit!r}: {HOW}")
         if amount <= 0:
             raise ConfigError(f"budget {str(text)!r} is nothing: {HOW}")
+        if math.isinf(amount):
+            raise ConfigError(f"budget {str(text)!r:.40} is more than can be counted: {HOW}")
         return cls(amount, unit, per or ("run" if unit in ("s", "usd") else "condition"))
 
     @property
@@ -54,6 +58,7 @@ class Budget:
         return self.amount // conditions if self.per == "run" else self.amount
 
     def __str__(self) -> str:
-        # Not in the :g form, which writes a million as 1e+06 and is not read back.
-        amount = int(self.amount) if self.amount == int(self.amount) else self.amount
+        # Never with an exponent, as floats write a million or a millionth: it is not read back.
+        whole = self.amount == int(self.amount)
+        amount = int(self.amount) if whole else f"{Decimal(repr(self.amount)):f}"
         return f"{amount}{self.unit}/{self.per}"

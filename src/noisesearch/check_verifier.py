@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .denoiser import fill
 from .errors import ConfigError, first_of
+from .forms import numeral
 from .given_images import Picture, picture
 from .trajectory import Condition
 from .verifiers.away import Away, Look
@@ -243,6 +244,6 @@ class Trial:
 def condition_of(text: str | None) -> Condition | None:
     """A prompt, or ``class:207``; None where nothing is given."""
     kind, _, label = (text or "").partition(":")
-    if kind == "class" and label.isdigit():
-        return Condition(label=int(label))
+    if kind == "class" and (number := numeral(label)) is not None:
+        return Condition(label=number)
     return None if text is None else Condition(text=text)

@@ -15,11 +15,12 @@ from typing import Any
 
 from . import registry
 from .errors import ConfigError, unknown
+from .forms import numeral
 
 EXAMPLES = {"steps": "steps:8", "model": "model:shapes-small", "lora": "lora:lcm.safetensors",
             "guidance": "guidance:1", "size": "size:512x512", "skip": "skip:3,5",
             "cache": "cache:0.1"}  # fmt: skip
-SIZE = re.compile(r"\d+x\d+")
+SIZE = re.compile(r"[0-9]{1,6}x[0-9]{1,6}")
 # A plus sign in a path is one unless a part of a draft follows.
 BETWEEN = re.compile(rf"\+(?=(?:{'|'.join(EXAMPLES)}):)")
 
@@ -88,9 +89,10 @@ def _plain(value: object) -> str:
 
 
 def _steps(value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
+    number = numeral(value)
+    if not number:
         raise ValueError("a number of steps of at least 1")
-    return int(value)
+    return number
 
 
 def _model(value: str) -> str:
@@ -126,10 +128,11 @@ def _size(value: str) -> str:
 
 
 def _skip(value: str) -> tuple[int, ...]:
-    given = value.split(",")
-    if not all(each.isdecimal() for each in given):
+    given = [numeral(each) for each in value.split(",")]
+    layers = {number for number in given if number is not None}
+    if None in given:
         raise ValueError("numbers of layers, from 0, separated by commas")
-    return tuple(sorted({int(each) for each in given}))
+    return tuple(sorted(layers))
 
 
 READERS: dict[str, Callable[[str], Any]] = {

@@ -16,6 +16,13 @@ from .json_text import parsed
 from .registry import located as whole
 
 PROCESS = "process:"  # what a verifier in a process of its own begins with
+DIGITS = 20  # of 2**64: of numbers from outside none has more
+
+
+def numeral(text: str) -> int | None:
+    """The whole number from 0 that a text is; None for any other text, and for more digits than
+    anything here counts, which Python would not even read."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS else None
 
 
 def written(text: str) -> tuple[str, dict[str, str]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import array_files
 from .errors import ConfigError
+from .forms import numeral
 from .noise import Array, packed
 from .spec import StartSpec
 from .trajectory import Condition
@@ -100,13 +101,14 @@ def start_of(
 def _generator(seed: int | str, device: str) -> torch.Generator:
     import torch
 
-    place, _, number = str(seed).rpartition(":")
-    if not number.isdecimal() or int(number) >= 2**64 or place not in ("", "cpu"):
+    place, _, digits = str(seed).rpartition(":")
+    number = numeral(digits)
+    if number is None or number >= 2**64 or place not in ("", "cpu"):
         raise ConfigError(
             f"start-seed is {seed!r}, but must be a whole number from 0 up to 64 bits, such as "
             "1234, or cpu:1234 for a generator on the processor"
         )
-    return torch.Generator(place or device).manual_seed(int(number))
+    return torch.Generator(place or device).manual_seed(number)
 
 
 def _drawn(

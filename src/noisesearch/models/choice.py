@@ -19,7 +19,7 @@ from .protocol import Model
 from .sit_config import NAMES
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-SIZE = re.compile(r"(\d+)x(\d+)")
+SIZE = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
 
 
 def model_of(name: str) -> Model:
@@ -34,8 +34,8 @@ def model_of(name: str) -> Model:
         return from_folder(name)
     if is_checkpoint(name):
         return sit(name)
-    model: Model = registry.load("model", name)()
-    return model
+    target = registry.load("model", name)
+    return as_model(target() if callable(target) else target)
 
 
 def as_model(thing: Any) -> Model:

@@ -12,6 +12,7 @@ from ..algorithms.problem import Space
 from ..drafts import usual
 from ..errors import ConfigError, unknown
 from ..fingerprint import of_file
+from ..forms import numeral
 from ..hub import ENDINGS
 from ..keys import digest
 from ..trajectory import Condition, Grid
@@ -102,10 +103,10 @@ class SiTModel:
                 f"{text!r} is no class that {self.name} knows by name; write class:0 to "
                 f"class:{last}, or list class_names in config.json beside the weights"
             )
-        number = text.removeprefix(MARK)
-        if not number.isdecimal() or int(number) > last:
+        number = numeral(text.removeprefix(MARK))
+        if number is None or number > last:
             raise ConfigError(f"{text!r}: {self.name} has classes from class:0 to class:{last}")
-        return Condition(label=int(number))
+        return Condition(label=number)
 
     def words(self) -> tuple[str, ...]:
         return self.class_names

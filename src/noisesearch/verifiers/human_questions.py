@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ConfigError
+from ..forms import numeral
 
 SKIP = "skip"
 ALIKE = "="
@@ -70,11 +71,12 @@ class Question:
         return completed(tiers, self.shown, self.best)
 
     def _key(self, word: str) -> str:
-        if not word.isdecimal():
+        number = numeral(word)
+        if number is None:
             raise ConfigError(f"{word!r} is no number; give {self.help}")
-        if int(word) not in self.numbers:
-            raise ConfigError(f"there is no {int(word)}; give {self.help}")
-        return self.shown[self.numbers.index(int(word))]
+        if number not in self.numbers:
+            raise ConfigError(f"there is no {number}; give {self.help}")
+        return self.shown[self.numbers.index(number)]
 
 
 def completed(tiers: Order, shown: Sequence[str], best: str | None) -> Order:
