@@ -81,6 +81,11 @@ BROKEN = {
     "no object": ("p.jsonl", '"a"\n', "line 1 of .*it is no object"),
     "no column": ("p.jsonl", '{"prompt": "a"}\n\n{"text": "b"}\n', "line 3 .*has no 'prompt'"),
     "a number": ("p.jsonl", '{"prompt": 7}\n', "line 1 .*its prompt is 7, but must be a text"),
+    "half a letter": (
+        "p.jsonl",
+        '{"prompt": "\\ud800"}\n',
+        r"line 1 .*its prompt .* is no unicode",
+    ),
     "nested": ("p.jsonl", "[" * 100_000 + "\n", "line 1 of .*it is no JSON"),
     "empty": ("p.csv", "id,prompt\n1,a\n2,\n", "line 3 of .*its prompt is empty"),
     "short": ("p.csv", "id,prompt\n1,a\n2\n", "line 3 of .*its prompt is empty"),
@@ -104,6 +109,21 @@ def test_a_broken_file_is_refused_by_line(what: str, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_broken_parquet_is_refused(tmp_path: Path) -> None:
+    """By what is wrong with it: its columns, or its bytes, which are no text in any case."""
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "p.parquet"
+    pq.write_table(pa.table({"prompt": pa.array([2**60], pa.timestamp("us"))}), file)
+    with pytest.raises(ConfigError, match=r"'prompt' of .* holds timestamp.*--column NAME"):
+        assert sharded(file).count
+    pq.write_table(pa.table({"prompt": ["a"]}), file)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2] + bytes(9) + whole[len(whole) // 2 :])
+    with pytest.raises(ConfigError, match=r"is no Parquet .*thrift"):
+        assert sharded(file).count
+
+
 def test_what_is_no_text_or_not_there(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not text in UTF-8"):
@@ -120,6 +140,7 @@ def test_what_is_no_text_or_not_there(tmp_path: Path) -> None:
     ({"algorithm": "population"}, "one search of all prompts"),
     ({"start_seed": 3}, "one picture's"),
     ({"budget": "1nfe"}, "too small"),
+    ({"size": 2**64}, "shard is 18446744073709551616, but must be .* at most 4294967296"),
 ])  # fmt: skip
 def test_what_a_file_of_prompts_cannot_have(
     settings: dict[str, Any], sentence: str, tmp_path: Path

@@ -44,6 +44,9 @@ class PromptFile:
                 if not isinstance(value, str) or not value.strip():
                     found = "is empty" if value is None or value == "" else f"is {value!r:.40}"
                     raise self.broken(number, f"its {self.column} {found}, but must be a text")
+                if any("\ud800" <= letter <= "\udfff" for letter in value):
+                    # Halves of letters, of which no file can be written.
+                    raise self.broken(number, f"its {self.column} {value!r:.40} is no unicode")
                 yield Row(number, value.strip())
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
@@ -109,13 +112,22 @@ class PromptFile:
             ) from error
         try:
             with self.path.open("rb") as raw, pq.ParquetFile(raw) as file:
-                self._check(file.schema_arrow.names)
+                names = file.schema_arrow.names
+                self._check(names)
+                kind = file.schema_arrow.types[names.index(self.column)]
+                if not _holds_texts(kind):
+                    raise ConfigError(
+                        f"column {self.column!r} of {self.path} holds {kind!s:.40}, but "
+                        "prompts are texts; name the one with the prompts: --column NAME"
+                    )
                 number = 0
                 for batch in file.iter_batches(GROUP, columns=[self.column]):
                     for value in batch.column(0).to_pylist():
                         number += 1
                         yield number, value
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
+            if getattr(error, "errno", None) is not None:
+                raise  # the system's, about the file itself
             raise ConfigError(
                 f"prompts file {self.path} is no Parquet ({str(error).splitlines()[0]}); write it "
                 "again"
@@ -125,3 +137,13 @@ class PromptFile:
         if self.column not in columns:
             error = unknown(f"column of {self.path}", self.column, columns)
             raise ConfigError(f"{error}; name the one with the prompts: --column NAME")
+
+
+def _holds_texts(kind: Any) -> bool:
+    """True of a column of strings, however they are kept, and of one of nothing, whose rows are
+    refused by number."""
+    from pyarrow import types
+
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    texts = (types.is_string, types.is_large_string, types.is_string_view, types.is_null)
+    return any(of(kind) for of in texts)

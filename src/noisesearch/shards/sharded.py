@@ -36,6 +36,7 @@ from .rows import FORMATS, columns, rows
 
 SETTINGS, DONE = "shards.json", "done.json"
 SIZE = 256  # prompts of a shard: as many searches as the driver keeps live
+MOST = 2**32  # of either, and of prompts that anybody has
 FORMAT = 1
 Watching = Callable[[Run], AbstractContextManager[Any]]
 
@@ -61,8 +62,8 @@ class Sharded:
 
     def __post_init__(self) -> None:
         for name, number in (("shard", self.size), ("limit", self.limit)):
-            if number is not None and number < 1:
-                raise ConfigError(f"{name} is {number}, but must be at least 1")
+            if number is not None and not 1 <= number <= MOST:
+                raise ConfigError(f"{name} is {number}, but must be at least 1 and at most {MOST}")
         if self.form and self.form not in FORMATS:
             raise unknown("format", self.form, FORMATS)
         suffix = self.file.path.suffix.removeprefix(".")
