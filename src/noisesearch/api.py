@@ -246,7 +246,7 @@ class Request:
             if hasattr(model, "sized") and all(model.size)
             else "",
             call=self._call,
-            rows=ROWS[0],
+            rows=self.rows or ROWS[0],  # none asked for: until the yields are known
             dtype=precision,
             device=device,
             threads=build.threads(),

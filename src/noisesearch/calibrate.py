@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Numbers = npt.NDArray[np.float64]
 REPORT = "calibration.json"
 LEAST = 3  # candidates of a prompt, for a rank correlation to say anything
+MOST = 100_000
 
 
 class Pairs(Settings):
@@ -44,7 +45,7 @@ class Pairs(Settings):
     name: ClassVar[str] = "pairs"
     price: ClassVar[str] = "candidates·(C + the price of every draft)"
 
-    candidates: int = Field(default=16, ge=LEAST, description="noises a prompt")
+    candidates: int = Field(default=16, ge=LEAST, le=MOST, description="noises a prompt")
 
     def __call__(self, problem: Problem) -> Search:
         replies = yield [

@@ -85,6 +85,22 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
     "final steps": ([*quick(RED), "--final-steps", "0"], ("final-steps is 0", "at least 1")),
     "top": ([*quick(RED), "--top", "0"], ("top is 0", "at least 1")),
     "batch": ([*quick(RED), "--batch", "0"], ("batch is 0", "at least 1")),
+    "large batch": ([*quick(RED), "--batch", "2147483648"], ("rows", "equal to 65536")),
+    "model that is none": ([*quick(RED), "--model", "os:getcwd"], ("model is a str", "methods")),
+    "long name": (["show", "x" * 5000], ("xxx… is longer than names may be here",)),
+    "long seed": ([*quick(RED), "--start-seed", "9" * 5000], ("start-seed", "up to 64 bits")),
+    "more prompts than any model has": (
+        ["compare", "random", "--prompts", str(10**19)],
+        ("has no 10000000000000000000 prompts of its own",),
+    ),
+    "prompts that are no number": (
+        ["compare", "random", "--prompts", "9" * 5000],
+        ("cannot be read (file name too long)",),
+    ),
+    "candidates to calibrate on for years": (
+        ["calibrate", "shapes", "--prompts", "2", "--candidates", "2147483648"],
+        ("candidates", "less than or equal to 100000"),
+    ),
     "seed": ([*quick(RED), "--seed", "-1"], ("seed is -1", "at least 0")),
     "seconds": ([*quick(RED), "--seconds", "-1"], ("seconds is -1", "above 0")),
     "guidance": ([*quick(RED), "--guidance", "nan"], ("guidance is nan", "a number")),

@@ -88,6 +88,7 @@ def test_one_candidate_is_no_search() -> None:
                    {**ARM, "name": "x, 1", "candidates": 4}]},
          "two arms would both run in the folder 'x-1'"),
         ({"seeds": 0}, "seeds: input should be greater than or equal to 1, got 0"),
+        ({"seeds": 2**31}, "seeds: input should be less than or equal to 100000, got 2147483648"),
         ({"prompts": ["one", "one"]}, "prompt 'one' is there twice"),
         ({"prompts": "nowhere.txt"}, "prompts file nowhere.txt cannot be read"),
         ({"claims": [{"says": "s"}]}, "claim 's' needs exactly one of contrast"),

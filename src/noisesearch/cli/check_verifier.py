@@ -34,7 +34,9 @@ def check_verifier(
         bool, typer.Option(help="Measure what texts in a picture or prompt do to an LLM grader.")
     ] = False,
     model: Annotated[str, typer.Option(help="Whose roles its name may mean.")] = "",
-    size: Annotated[int, typer.Option(min=8, help="Side of the pictures in pixels.")] = 256,
+    size: Annotated[
+        int, typer.Option(min=8, max=4096, help="Side of the pictures in pixels.")
+    ] = 256,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     json_: Json = False,
 ) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..results import Results
     from ..run import Run
 
+MOST_PROMPTS = 100_000  # of a model's own; more are a file's
 P = ParamSpec("P")
 app = typer.Typer(
     help="Better images from diffusion and flow models, by searching over noise.",
@@ -96,10 +97,12 @@ def prompts_of(given: list[str], file: Path | None, unconditional: bool) -> list
 def texts_of(prompts: str, model: str) -> list[str]:
     """So many of a model's own prompts, or those of a file."""
     from .. import build
+    from ..forms import numeral
 
-    if not prompts.isdigit():
+    count = numeral(prompts)
+    if count is None:
         return [p for p in prompts_of([], Path(prompts), False) if p is not None]
-    texts = build.model_of(model).examples(int(prompts)) if int(prompts) else []
+    texts = build.model_of(model).examples(count) if 0 < count <= MOST_PROMPTS else []
     if not texts:
         raise ConfigError(
             f"model {model!r} has no {prompts} prompts of its own; give a file with --prompts"

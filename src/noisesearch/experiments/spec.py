@@ -107,7 +107,7 @@ class Experiment(Closed):
     most_nfe: int | None = Field(default=None, ge=1)  # that the whole may need
     prompts: Prompts | dict[str, Prompts] = 16
     limit: int | None = Field(default=None, ge=1)  # of prompts, of a file's the first
-    seeds: int = Field(default=1, ge=1)
+    seeds: int = Field(default=1, ge=1, le=100_000)
     seed: int = Field(default=0, ge=0)
     assets: dict[str, str] = Field(default_factory=dict)
     about: dict[str, str] = Field(default_factory=dict)  # what an asset is, for who has to give it
