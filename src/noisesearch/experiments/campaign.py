@@ -35,7 +35,7 @@ from .spec import Experiment, checked
 if TYPE_CHECKING:
     from .measure import Eyes
 
-SPEC, ARMS, REFERENCE = EXPERIMENT, "arms.json", "reference.npz"
+SPEC, ARMS, REFERENCE, SEEN = EXPERIMENT, "arms.json", "reference.npz", "seen.npz"
 # What an experiment runs; what is said about it beside changes nothing of that.
 RUN = ("prompts", "limit", "seeds", "seed", "defaults", "arms", "measure")
 Watching = Callable[[Run], AbstractContextManager[Any]]
@@ -261,7 +261,8 @@ class Campaign:
             return None
         from ..evaluation.scores import singular
 
-        return singular(self.images, len(kept(folder / REFERENCE)["mean"]))
+        # A file that is not as it was written is refused where it is compared with.
+        return singular(self.images, kept(folder / REFERENCE).get("mean", np.zeros(0)).size)
 
     def run(
         self,
@@ -315,7 +316,7 @@ def _done(
         _save(folder / "candidates.npz", {
             part: np.array([r.parts.get(part, np.nan) for r in replies]) for part in parts.parts
         })  # fmt: skip
-        _save(folder / "seen.npz", eyes.arrays(paths, conditions))
+        _save(folder / SEEN, eyes.arrays(paths, conditions))
     finally:
         run.close()
     content = {

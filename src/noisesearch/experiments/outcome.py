@@ -16,12 +16,12 @@ import numpy as np
 
 from ..errors import StoreError
 from ..journal import replace
-from ..json_text import parsed
 from ..set_objectives import Rows
 from . import plot
 from .board import Board, Scored
-from .campaign import ARMS, REFERENCE, SPEC, Campaign, Unit, kept
-from .set_metrics import Reference, Sample
+from .campaign import ARMS, SPEC, Campaign, Unit
+from .left import TABLE, arms_of, candidates_of, reference_of, unit_of
+from .set_metrics import Sample
 from .verdicts import TEST, Judged, Verdict, judged, overall
 
 GIGA = 1e9
@@ -57,7 +57,7 @@ def outcome(campaign: Campaign, folder: Path) -> Outcome:
     @cache
     def candidates(arm: str) -> Mapping[str, Rows]:
         units = [u for u in campaign.units if arm in {a.name for a in u.group.arms}]
-        many = [kept(folder / "runs" / u.name / "candidates.npz") for u in units]
+        many = [candidates_of(folder, u) for u in units]
         return {part: np.concatenate([one[part] for one in many]) for part in many[0]}
 
     return Outcome(campaign, board, judged(campaign.experiment.claims, board, candidates))
@@ -99,7 +99,7 @@ def again(folder: Path) -> str:
 def write(found: Outcome, folder: Path) -> None:
     """table.json, table.csv, and plot.svg or pictures.png, replaced as a whole."""
     content = found.json()
-    replace(folder / "table.json", json.dumps(content, indent=1).encode())
+    replace(folder / TABLE, json.dumps(content, indent=1).encode())
     replace(folder / "table.csv", _csv(content["arms"]).encode())
     drawn = found.campaign.experiment.plot
     if drawn.y:
@@ -116,32 +116,13 @@ def resumption(folder: Path) -> str:
 
 def _board(campaign: Campaign, folder: Path, units: Sequence[Unit]) -> Board:
     """The arms that some runs are of."""
-    found = {unit.name: _unit(folder, unit) for unit in units}
+    measure, count = campaign.experiment.measure, len(campaign.prompts)
+    found = {unit.name: unit_of(folder, unit, count, measure) for unit in units}
     named = {arm.name for unit in units for arm in unit.group.arms}
     arms = [_scored(campaign, arm.name, found) for arm in campaign.arms if arm.name in named]
-    reference = Reference()
-    if (folder / REFERENCE).exists():
-        of = kept(folder / REFERENCE)
-        reference = Reference(of["mean"], of["covariance"], of.get("features"))
-    return Board(arms, campaign.experiment.measure.sets, reference)
-
-
-def _arms(folder: Path, unit: Unit) -> dict[str, Any]:
-    path = folder / "runs" / unit.name / ARMS
-    try:
-        content: dict[str, Any] = parsed(path.read_text())
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{folder} is not finished: {unit.name} has no {ARMS}; go on with the same command"
-        ) from error
-    return content
-
-
-def _unit(folder: Path, unit: Unit) -> dict[str, Any]:
-    """A run's arms, and the features of their winners."""
-    content = _arms(folder, unit)
-    content["arrays"] = kept(folder / "runs" / unit.name / "seen.npz")
-    return content
+    features = arms[0].sample.features
+    reference = reference_of(folder, None if features is None else features.shape[1])
+    return Board(arms, measure.sets, reference)
 
 
 def _scored(campaign: Campaign, name: str, found: Mapping[str, Mapping[str, Any]]) -> Scored:
@@ -187,7 +168,7 @@ def pictures(campaign: Campaign, folder: Path, count: int) -> dict[str, list[Pat
         if unit.seed != campaign.experiment.seed or not done(folder, unit):
             continue
         samples = folder / "runs" / unit.name / "samples"
-        for name, rows in _arms(folder, unit)["arms"].items():
+        for name, rows in arms_of(folder, unit, len(campaign.prompts))["arms"].items():
             first = {row["condition"]: row["key"] for row in reversed(rows)}
             found[name] = [samples / f"{first[i]}.png" for i in range(count) if i in first]
     return {arm.name: found[arm.name] for arm in campaign.arms if arm.name in found}

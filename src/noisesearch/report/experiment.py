@@ -11,13 +11,11 @@ from typing import Any
 from ..errors import StoreError
 from ..experiments import outcome
 from ..experiments.campaign import Campaign, Unit
-from ..json_text import parsed
+from ..experiments.left import table_of
 from ..run import stored_results
 from ..spec import RunSpec
 from ..store import read_spec
 from .cost import spent
-
-TABLE = "table.json"
 
 
 @dataclass(frozen=True)
@@ -105,14 +103,14 @@ def read(folder: Path) -> Examined:
 
 
 def _table(campaign: Campaign, folder: Path) -> dict[str, Any]:
-    """table.json of a finished experiment; written where the process ended before that."""
-    try:
-        content: dict[str, Any] = parsed((folder / TABLE).read_text())
-        return content
-    except (OSError, ValueError):
+    """table.json of a finished experiment; written where the process ended before that, or where
+    somebody else has written it."""
+    content = table_of(folder, [arm.name for arm in campaign.arms])
+    if content is None:
         found = outcome.outcome(campaign, folder)
         outcome.write(found, folder)
         return found.json()
+    return content
 
 
 def _ran(folder: Path, unit: Unit) -> Ran:
