@@ -31,8 +31,8 @@ Scale = Annotated[float, Field(gt=0, le=1e100)]
 SOME = Field(min_length=1)
 
 
-def _condition(content: dict[str, Any]) -> dict[str, Any]:
-    """As it is, where a condition can be made of it."""
+def usable(content: dict[str, Any]) -> dict[str, Any]:
+    """As it is, where a condition can be made of it; ValueError otherwise."""
     try:
         _Condition.model_validate(content)
     except ValidationError as error:
@@ -74,7 +74,7 @@ class RunSpec(BaseModel):
     format: int = FORMAT
     version: str = __version__
     model: str
-    conditions: Annotated[list[Annotated[dict[str, Any], AfterValidator(_condition)]], SOME]
+    conditions: Annotated[list[Annotated[dict[str, Any], AfterValidator(usable)]], SOME]
     verifiers: list[str]
     watch: list[str] = Field(default_factory=list)  # held out
     guard: list[str] = Field(default_factory=list)  # of the verifiers: never below the baseline

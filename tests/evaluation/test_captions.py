@@ -105,3 +105,21 @@ def test_folders_that_will_not_do(tmp_path: Path) -> None:
         (good.parent / "metadata.jsonl").write_text(text)
         with pytest.raises(ConfigError, match=words):
             of_folder(good.parent)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"nodes": 7},
+        {"nodes": [7, None, "condition"]},
+        {"nodes": {"condition": 1}},
+        {"nodes": [{"condition": 7}]},
+        {"nodes": [{"condition": {"text": 7}}]},
+        {"nodes": [{"condition": {"nosuch": 1}}]},
+        {"nodes": [{"condition": {"label": "x"}}]},
+    ],
+)
+def test_a_recipe_that_nobody_wrote_says_nothing(recipe: object, tmp_path: Path) -> None:
+    """The next place is looked at, as in a picture without one."""
+    paint(tmp_path / "a.png", prompt="a plain field", **{"noisesearch:recipe": json.dumps(recipe)})
+    assert of_folder(tmp_path).prompts == ["a plain field"]

@@ -13,6 +13,7 @@ from ..check_verifier import condition_of
 from ..errors import ConfigError
 from ..json_text import parsed
 from ..pictures import opened
+from ..spec import usable
 from ..trajectory import Condition
 
 TABLES = ("metadata.jsonl", "metadata.csv")
@@ -90,15 +91,25 @@ def _within(path: Path) -> Condition | None:
     except ConfigError:
         return None  # no picture, which is said of all such together
     recipe = _json(said.get("noisesearch:recipe"))
-    for node in recipe.get("nodes", ()):
-        if "condition" in node:
-            return Condition(**node["condition"])
+    nodes = recipe.get("nodes")
+    for node in nodes if isinstance(nodes, list) else ():
+        if (condition := _recorded(node)) is not None:
+            return condition
     for name in FIELDS:
         # Under the same name ComfyUI keeps a graph.
         if said.get(name, "").strip() and not _json(said[name]):
             return condition_of(said[name].strip())
     settings = re.split(r"^(?:Negative prompt|Steps): ", said.get("parameters", ""), flags=re.M)
     return condition_of(settings[0].strip() or None)
+
+
+def _recorded(node: Any) -> Condition | None:
+    """That of a recipe's node; None where it has none, or none that can be used."""
+    content = node.get("condition") if isinstance(node, dict) else None
+    try:
+        return Condition(**usable(content)) if isinstance(content, dict) else None
+    except ValueError:
+        return None
 
 
 def _json(text: str | None) -> dict[str, Any]:
