@@ -37,7 +37,7 @@ audit: setup
 
 test: lint
 	@echo "==> the tests that take minutes at most"
-	@$(BIN)/python -m pytest -m "not slow"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: setup
 	@echo "==> the slow tests: kills, all combinations, benchmarks in small (up to an hour)"
