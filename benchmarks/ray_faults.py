@@ -177,7 +177,7 @@ def one(folder: Path, seed: int) -> dict[str, Any]:
     faults = [fault for fault in schedule(seed) if fault.kind in OTHER_FAULTS]
     command = [sys.executable, __file__, "--drive", str(folder), "--address", nodes.address,
                "--first", str(seed)]  # fmt: skip
-    driver = subprocess.Popen(command)
+    driver = subprocess.Popen(command, stdout=sys.stderr)  # Ray says there what it lost
     try:
         while (status := driver.poll()) is None and time.monotonic() - started < PATIENCE:
             if faults and answered(folder) >= faults[0].after:
@@ -185,7 +185,7 @@ def one(folder: Path, seed: int) -> dict[str, Any]:
                 if kind == "driver killed":
                     driver.send_signal(signal.SIGKILL)
                     driver.wait()
-                    kills, driver = kills + 1, subprocess.Popen(command)
+                    kills, driver = kills + 1, subprocess.Popen(command, stdout=sys.stderr)
                 else:
                     nodes.happen(kind)
             time.sleep(0.1)

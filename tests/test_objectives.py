@@ -242,3 +242,10 @@ def test_no_one_on_a_front_is_beaten(rows: list[tuple[int, int]]) -> None:
 def test_forms_that_are_refused(text: str, what: str) -> None:
     with pytest.raises(ConfigError, match=what):
         parse(text, SCALES)
+
+
+@pytest.mark.parametrize("text", ["", "part(a)"])
+def test_without_a_part(text: str) -> None:
+    """As of a run folder that somebody changed."""
+    with pytest.raises(ConfigError, match="no part of a verifier"):
+        parse(text, {})

@@ -33,6 +33,8 @@ def parse(text: str, scales: Scales) -> Objective:
 
     ``scales`` has every part of the run. A single part is its own order.
     """
+    if not scales:
+        raise ConfigError("there is no part of a verifier to compare candidates by; name one")
     if not text:
         return _mean_rank(list(scales), scales)
     kind, inside = _split(text)

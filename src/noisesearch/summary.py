@@ -82,7 +82,9 @@ def table(rows: Sequence[Sequence[str]]) -> str:
         made.add_column(Text(head), justify="left" if i == 0 else "right")
     for row in rows[1:]:
         made.add_row(*map(Text, row))  # a prompt may look like markup
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDE)
+    out = sys.__stdout__  # while a command runs, sys.stdout is what libraries print to
+    wide = None if out is not None and out.isatty() else WIDE
+    console = Console(file=out, width=wide)
     with console.capture() as capture:
         console.print(made)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())

@@ -22,7 +22,8 @@ def vivid(images, conditions):
     return images.std(dim=(1, 2, 3)) * 10
 
 def slow(images, conditions):
-    """Slow, so that there is time to interrupt; the same numbers as vivid."""
+    """Slow, so that there is time to interrupt; the same numbers as vivid. And it talks."""
+    print("looking at", len(images))
     time.sleep(0.05)
     return vivid(images, conditions)
 

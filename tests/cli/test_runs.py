@@ -97,6 +97,10 @@ def test_progress_goes_to_stderr(first: Done) -> None:
     assert "run folder run" in first.err
 
 
+def test_what_a_verifier_prints_goes_to_stderr(done: dict[str, Done]) -> None:
+    assert done["clock"].json()["searches"] and "looking at" in done["clock"].err
+
+
 def test_no_control_characters_in_a_pipe(first: Done, done: dict[str, Done]) -> None:
     for text in (first.out, first.err, done["unnamed"].out, done["unnamed"].err):
         assert text

@@ -173,6 +173,7 @@ def test_safetensors(examples: int, tmp_path: Path) -> None:
     fuzz(check, examples, damage=damages, change=changes)
 
 
+@pytest.mark.filterwarnings("ignore:Reading `.npy`")  # of a head as Python 2 wrote it
 @pytest.mark.parametrize("examples", EXAMPLES)
 @pytest.mark.parametrize("ending", [".npy", ".npz"])
 def test_arrays(ending: str, examples: int, tmp_path: Path) -> None:

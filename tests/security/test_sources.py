@@ -47,8 +47,8 @@ def found(tree: ast.AST) -> Iterator[str]:
         auto = ".Auto" in called or called.startswith("Auto") or called.startswith("reader.")
         if auto and called.endswith("from_pretrained"):
             spread = [ast.unparse(k.value) for k in node.keywords if k.arg is None]
-            if given.get("trust_remote_code") != "False" and "here" not in spread:
-                yield f"calls {called} without trust_remote_code=False"
+            if given.get("trust_remote_code") != "trusted()" and "here" not in spread:
+                yield f"calls {called} without trust_remote_code=trusted()"
 
 
 @pytest.mark.parametrize("source", [

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common import Json, app, fresh_folder, interruptible, loading, say, texts_of, write
+from .common import Json, app, fresh_folder, interruptible, loading, say, tell, texts_of, write
 
 
 @app.command()
@@ -65,5 +65,5 @@ def calibrate(
     if json_:
         write(found.json(), True)
         return
-    typer.echo(calibration(found))
-    typer.echo(f"\nrun: {folder}")
+    tell(calibration(found))
+    tell(f"\nrun: {folder}")

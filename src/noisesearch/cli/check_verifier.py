@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError
-from .common import Json, app, interruptible, loading, write
+from .common import Json, app, interruptible, loading, tell, write
 
 if TYPE_CHECKING:
     from ..check_verifier import Pair, Samples
@@ -69,9 +69,9 @@ def check_verifier(
         also = {} if injected is None else {"injection": injected.json()}
         write({**report.json(), **also}, True)
     else:
-        typer.echo(checked(report))
+        tell(checked(report))
         if injected is not None:
-            typer.echo(f"\ninjection: {injected}")
+            tell(f"\ninjection: {injected}")
     if not report.passed:
         sys.exit(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
@@ -9,8 +10,9 @@ import math
 import shutil
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TextIO
 
 import typer
 
@@ -45,20 +47,33 @@ Seconds = Annotated[
 ]
 
 
+_stdout: ContextVar[TextIO | None] = ContextVar("stdout", default=None)
+
+
 def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def tell(text: str) -> None:
+    """A result; while a command runs, nothing else gets to stdout."""
+    typer.echo(text, file=_stdout.get())
+
+
 def interruptible(command: Callable[P, None]) -> Callable[P, None]:
-    """Ctrl-C before or after the search itself: said here, since typer would end silently."""
+    """Ctrl-C before or after the search itself: said here, since typer would end silently. What
+    verifiers and libraries print goes to stderr: stdout is for results."""
 
     @functools.wraps(command)
     def run(*args: P.args, **settings: P.kwargs) -> None:
+        before = _stdout.set(_stdout.get() or sys.stdout)
         try:
-            command(*args, **settings)
+            with contextlib.redirect_stdout(sys.stderr):
+                command(*args, **settings)
         except KeyboardInterrupt:
             say("noisesearch: interrupted")
             sys.exit(130)
+        finally:
+            _stdout.reset(before)
 
     return run
 
@@ -187,7 +202,7 @@ def execute(run: Run, seconds: float | None, json_: bool, where: Where) -> None:
         say(sentence)
     put(results, json_)
     if not json_:
-        typer.echo(f"\npictures: {run.folder / 'grid.png'}")
+        tell(f"\npictures: {run.folder / 'grid.png'}")
 
 
 def _say_what(run: Run) -> None:
@@ -218,11 +233,11 @@ def put(results: Results, json_: bool) -> None:
     if json_:
         write(content, True)
     elif len(results):
-        typer.echo(winners(content))
+        tell(winners(content))
 
 
 def write(content: Any, json_: bool) -> None:
-    typer.echo(json.dumps(content, indent=1) if json_ else _lines(content))
+    tell(json.dumps(content, indent=1) if json_ else _lines(content))
 
 
 def _lines(content: Any, indent: str = "") -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .common import Json, app, interruptible, loading, prompts_of, say, write
+from .common import Json, app, interruptible, loading, prompts_of, say, tell, write
 
 
 @app.command()
@@ -53,7 +53,7 @@ def evaluate(
     if json_:
         write(content, True)
     else:
-        typer.echo(_table(content))
+        tell(_table(content))
 
 
 def _table(content: Mapping[str, Any]) -> str:

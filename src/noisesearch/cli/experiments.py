@@ -22,6 +22,7 @@ from .common import (
     loading,
     parameters_of,
     say,
+    tell,
     write,
 )
 
@@ -153,7 +154,7 @@ def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool, where
     campaign = Campaign(experiment)
     if plan:
         planned = campaign.plan()
-        typer.echo(json.dumps(planned, indent=1) if json_ else _planned(planned))
+        tell(json.dumps(planned, indent=1) if json_ else _planned(planned))
         return
     campaign.check()
     folder = out or fresh_folder()
@@ -169,8 +170,8 @@ def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool, where
     if json_:
         write({"folder": str(folder), **content}, True)
         return
-    typer.echo(_said(content))
-    typer.echo(f"\nfigures: {folder / 'table.csv'}; as a page: noisesearch report {folder}")
+    tell(_said(content))
+    tell(f"\nfigures: {folder / 'table.csv'}; as a page: noisesearch report {folder}")
 
 
 def _planned(content: dict[str, Any]) -> str:

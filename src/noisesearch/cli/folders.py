@@ -22,6 +22,7 @@ from .common import (
     loading,
     put,
     say,
+    tell,
     write,
 )
 
@@ -75,7 +76,7 @@ def trust(
     if json_:
         write(names, True)
         return
-    typer.echo("\n".join([f"these may run here now, as {folder} names them:", *names])
+    tell("\n".join([f"these may run here now, as {folder} names them:", *names])
                if names else f"{folder} names nothing that would run here")  # fmt: skip
 
 
@@ -165,7 +166,7 @@ def _export_latents(folder: Path, out: Path | None, comfyui: bool, json_: bool) 
     if json_:
         write(found.json(), True)
     elif found.lines:
-        typer.echo(found.lines)
+        tell(found.lines)
 
 
 def _export_data(
@@ -188,4 +189,4 @@ def _export_data(
     if json_:
         write(found.json(), True)
     else:
-        typer.echo(f"{found.rows} {what}: {found.file}")
+        tell(f"{found.rows} {what}: {found.file}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError
-from .common import Json, app, interruptible, loading, write
+from .common import Json, app, interruptible, loading, tell, write
 
 
 @app.command()
@@ -54,9 +54,9 @@ def _run(folder: Path, verify: bool, json_: bool) -> None:
     if json_:
         write(content, True)
         return
-    typer.echo(summary(content))
+    tell(summary(content))
     if verify:
-        typer.echo(
+        tell(
             f"{found['winners']} winners re-created from their recipes: largest difference "
             f"{found['pixels']:g} of 255 in a pixel, {found['parts']:g} in a score"
         )
@@ -79,4 +79,4 @@ def _picture(path: Path, out: Path | None, model: str | None, json_: bool) -> No
         return
     same = ("the file has another size since" if made.pixels is None
             else f"largest difference {made.pixels:g} of 255 in a pixel")  # fmt: skip
-    typer.echo(f"made again from its recipe: {made.file}; {same}")
+    tell(f"made again from its recipe: {made.file}; {same}")

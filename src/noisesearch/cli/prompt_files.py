@@ -13,7 +13,7 @@ import typer
 
 from ..errors import ConfigError
 from ..executors.where import Where
-from .common import app, fresh_folder, say, write
+from .common import app, fresh_folder, say, tell, write
 
 if TYPE_CHECKING:
     from ..api import Request
@@ -111,8 +111,8 @@ def _search(request: Request, given: Given) -> None:
 
 def _put(found: Mapping[str, Any], json_: bool) -> None:
     if json_:
-        typer.echo(json.dumps(found, indent=1))
+        tell(json.dumps(found, indent=1))
     elif found["prompts"]:
-        typer.echo(f"{found['prompts']} of {found['of']} prompts: mean score "
+        tell(f"{found['prompts']} of {found['of']} prompts: mean score "
                    f"{found['baseline']:.3f} without search, {found['score']:.3f} with it, "
                    f"{found['nfe']} NFE; results: {found['results']}")  # fmt: skip

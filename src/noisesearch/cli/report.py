@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common import Json, app, interruptible, say, write
+from .common import Json, app, interruptible, say, tell, write
 
 
 @app.command()
@@ -33,4 +33,4 @@ def report(
         write(found.json(), True)
         return
     where = f"; the candidates' pictures stay in {folder}" if found.linked else ""
-    typer.echo(f"report: {found.path} ({found.size / 1e6:.1f} MB{where})")
+    tell(f"report: {found.path} ({found.size / 1e6:.1f} MB{where})")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .common import Json, app, fresh_folder, interruptible, loading, say, texts_of, write
+from .common import Json, app, fresh_folder, interruptible, loading, say, tell, texts_of, write
 
 
 @app.command("list")
@@ -30,7 +30,7 @@ def list_(
     else:
         width = max(len(r["name"]) for r in rows)
         for row in rows:
-            typer.echo(f"{row['name']:{width}}  {row['summary']}".rstrip())
+            tell(f"{row['name']:{width}}  {row['summary']}".rstrip())
 
 
 @app.command()
@@ -58,7 +58,7 @@ def compare(
     folder = out or fresh_folder()
     found = comparing.compare(named, texts, each, folder, model, verifier, seed, say)
     if json_:
-        typer.echo(json.dumps(found.json(), indent=1))
+        tell(json.dumps(found.json(), indent=1))
         return
-    typer.echo(compared(found))
-    typer.echo(f"\nruns: {folder}")
+    tell(compared(found))
+    tell(f"\nruns: {folder}")
