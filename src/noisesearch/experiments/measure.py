@@ -192,7 +192,10 @@ def _real(measure: Measure, eye: Verifier, model: Model, conditions: Sequence[Co
     if isinstance(measure.real, str):
         try:
             with array_files.opened(Path(measure.real)) as arrays:
-                return np.asarray(arrays["features"], np.float64)
+                rows: Rows = np.asarray(arrays["features"], np.float64)
+            if rows.ndim != 2 or len(rows) < 2 or not np.isfinite(rows).all():
+                raise ValueError(f"features {list(rows.shape)} are no rows of finite numbers")
+            return rows
         except array_files.BROKEN as error:
             why = array_files.reason(error)
             raise ConfigError(
@@ -210,5 +213,5 @@ def _real(measure: Measure, eye: Verifier, model: Model, conditions: Sequence[Co
         for start in range(0, len(images), BATCH):
             some = images[start : start + BATCH]
             seen.append(features_of(eye)(Views(some, [conditions[0]] * len(some))).double())
-    rows: Rows = torch.cat(seen).numpy()
+    rows = torch.cat(seen).numpy()
     return rows
