@@ -45,7 +45,7 @@ COMMANDS = (
     ("run", "e.toml", "--out", "DONE"),
     ("trust", "DONE"),
 )
-EXAMPLES = [3, pytest.param(600, marks=pytest.mark.slow)]
+EXAMPLES = [3, pytest.param(60, marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from noisesearch.shards.prompt_files import PromptFile
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
-EXAMPLES = [30, pytest.param(3000, marks=pytest.mark.slow)]
+EXAMPLES = [30, pytest.param(1000, marks=pytest.mark.slow)]
 WHOLE: Mapping[str, bytes] = {
     ".txt": "a red circle\n# no\nzwei Kreise ◯\n".encode(),
     ".csv": b'prompt,group\na red circle,x\n"two, blue",y\n',

@@ -62,7 +62,7 @@ def tampered(template: Path, tmp_path: Path) -> Callable[..., None]:
     return run
 
 
-EXAMPLES = [3, pytest.param(300, marks=pytest.mark.slow)]
+EXAMPLES = [3, pytest.param(100, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("examples", EXAMPLES)
