@@ -162,7 +162,7 @@ def test_every_command_is_fuzzed() -> None:
 
 @pytest.mark.parametrize("line", USUAL, ids=lambda line: " ".join(line[:2]))
 def test_every_option(line: tuple[str, ...], refused_or_done: Callable[..., None]) -> None:
-    """Each with another of the texts; the slow test has all of them everywhere."""
+    """Each with another of the texts; the slow test has nine or ten for each."""
     refused_or_done(list(line))
     for number, hole in enumerate(holes(line), USUAL.index(line)):
         refused_or_done(hole.filled(FIXED[number % len(FIXED)]))
@@ -170,11 +170,11 @@ def test_every_option(line: tuple[str, ...], refused_or_done: Callable[..., None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", USUAL, ids=lambda line: " ".join(line[:2]))
-def test_every_option_with_every_text(
+def test_every_option_with_more_texts(
     line: tuple[str, ...], refused_or_done: Callable[..., None]
 ) -> None:
-    for hole in holes(line):
-        for text in FIXED:
+    for number, hole in enumerate(holes(line)):
+        for text in FIXED[number % 4 :: 4]:
             refused_or_done(hole.filled(text))
 
 
@@ -182,6 +182,6 @@ def test_every_option_with_every_text(
 def test_drawn_texts(refused_or_done: Callable[..., None]) -> None:
     every = [hole for line in USUAL for hole in holes(line)]
     fuzz(
-        lambda hole, text: refused_or_done(hole.filled(text)), 2000,
+        lambda hole, text: refused_or_done(hole.filled(text)), 400,
         hole=st.sampled_from(every), text=texts,
     )  # fmt: skip
