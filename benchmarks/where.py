@@ -76,7 +76,7 @@ def table(parts: Parts) -> dict[str, Any]:
         executor = run.executor()
         for scorer in executor.scorers:  # type: ignore[attr-defined]
             scorer._saved = clock("pictures, waited for", scorer._saved)
-        run.executor = lambda: Timed(executor, clock, wait="slots and batches")  # type: ignore[assignment,method-assign,return-value]
+        run.executor = lambda _: Timed(executor, clock, wait="slots and batches")  # type: ignore[assignment,method-assign,return-value]
         run.store.journal.append = clock("journal", run.store.journal.append)  # type: ignore[method-assign]
         run.write = clock("winners and sheets", run.write)  # type: ignore[method-assign]
         whole = clock("algorithms and driver", run.execute)

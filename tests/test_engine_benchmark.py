@@ -21,7 +21,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.mark.slow
 def test_its_parts_run(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are there and follow from each other; how long things take is not looked at."""
-    asks = engine.driver(2, 8, 1)
+    asks = engine.driver(2, 12, 1)
     assert set(asks) == set(engine.DRIVEN)
     assert all(of["ms"] > 0 and 400 < of["journal_bytes"] < 1200 for of in asks.values())
     again = engine.resume(2, 9, 1)
