@@ -29,7 +29,10 @@ def opened(path: Path) -> Iterator[Mapping[str, Any]]:
         size = sum(member.file_size for member in whole.infolist())
     if size > LARGEST:
         raise ValueError(f"it unpacks to {size / 2**30:.0f} GiB")
-    with np.load(path, allow_pickle=False) as arrays:
+    found = np.load(path, allow_pickle=False)
+    if isinstance(found, np.ndarray):  # it begins as such a file does, and ends as an archive
+        raise ValueError("it holds one array without a name")
+    with found as arrays:
         yield arrays
 
 

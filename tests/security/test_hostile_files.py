@@ -68,6 +68,14 @@ def a_zip_bomb(path: Path) -> None:
     path.write_bytes(content.replace(true, lie))
 
 
+def an_array_with_an_archive_behind(path: Path) -> None:
+    """It begins as the one file and ends as the other."""
+    head, tail = io.BytesIO(), io.BytesIO()
+    np.save(head, np.ones(3, np.float32))
+    np.savez(tail, features=np.ones((3, 3), np.float32))
+    path.write_bytes(head.getvalue() + tail.getvalue())
+
+
 def an_array_that_promises_more(path: Path) -> None:
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(
@@ -91,6 +99,7 @@ MAKERS: Mapping[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "a torch pickle": (a_torch_pickle, (".pt", ".bin", ".pth", ".safetensors", ".npz")),
     "objects": (an_array_of_objects, (".npy", ".npz")),
     "a zip bomb": (a_zip_bomb, (".npz",)),
+    "two files": (an_array_with_an_archive_behind, (".npz",)),
     "a promise": (an_array_that_promises_more, (".npy",)),
     "a huge head": (a_head_of_exbibytes, (".safetensors", ".latent")),
     "out of bounds": (tensors_out_of_bounds, (".safetensors", ".latent")),
