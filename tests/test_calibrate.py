@@ -42,6 +42,7 @@ def found(folder: Path) -> Calibration:
 def test_rank_correlation() -> None:
     assert rank_correlation([1, 2, 3, 9], [-5, 0, 1, 2]) == 1
     assert rank_correlation([1, 2, 3, 9], [4, 3, 2, 1]) == -1
+    assert math.isnan(rank_correlation([], [])), "of no candidate both numbers are known"
     # By hand: ranks 1.5 1.5 3 and 1 2 3, deviations −.5 −.5 1 and −1 0 1: 1.5/√(1.5·2).
     assert rank_correlation([7, 7, 8], [1, 2, 3]) == pytest.approx(1.5 / math.sqrt(3))
     assert math.isnan(rank_correlation([1, 1, 1], [1, 2, 3]))

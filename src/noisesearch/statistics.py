@@ -58,8 +58,10 @@ def means(values: npt.ArrayLike, seed: int = 0) -> list[Interval]:
 
 
 def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Spearman's, of values [n] each, ties averaged; NaN where all of one are equal."""
+    """Spearman's, of values [n] each, ties averaged; NaN where all of one are equal or none is."""
     a, b = (mid_ranks(np.asarray(values, float)) for values in (first, second))
+    if not len(a):
+        return float("nan")
     a, b = a - a.mean(), b - b.mean()
     size = float(np.sqrt((a * a).sum() * (b * b).sum()))
     return float((a * b).sum()) / size if size else float("nan")

@@ -79,6 +79,9 @@ texts = st.one_of(
 ).filter(lambda text: "/" not in text or text in FIXED)
 
 
+OUTPUTS = ("out", "page")  # there the user says where something is to be written
+
+
 @dataclass(frozen=True)
 class Hole:
     """A place in a command line that something can be put into."""
@@ -87,6 +90,8 @@ class Hole:
     parameter: TyperOption | TyperArgument
 
     def filled(self, text: str) -> list[str]:
+        if self.parameter.name in OUTPUTS:
+            text = text.replace("../", "")
         if isinstance(self.parameter, TyperOption):
             name = self.parameter.opts[-1]
             return [*self.line, *([name] if self.parameter.is_flag else [name, text])]
