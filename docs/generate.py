@@ -99,7 +99,8 @@ def choosing() -> str:
     """The page on what to choose, with its tables as measured."""
     tables = {"verifiers": judged, "budgets": doubled, "algorithms": sided}
     stages = {"efficiency": "efficiency-stage2-ensemble",
-              "efficiency of all": "efficiency-stage1-ensemble"}  # fmt: skip
+              "efficiency of all": "efficiency-stage1-ensemble",
+              "efficiency of ingredients": "efficiency-ablation-ensemble"}  # fmt: skip
     tables |= {mark: partial(reached, name) for mark, name in stages.items()}
     return with_tables("choosing", tables)
 

@@ -12,7 +12,7 @@ import pytest
 
 from noisesearch.errors import StoreError
 from noisesearch.experiments import outcome
-from noisesearch.experiments.campaign import Campaign
+from noisesearch.experiments.campaign import Campaign, kept, stored
 from noisesearch.experiments.left import table_of
 from noisesearch.experiments.spec import experiment
 
@@ -105,3 +105,20 @@ def test_a_table_is_gone_by_only_as_it_was_written(done: tuple[Campaign, Path]) 
     path.write_text(json.dumps(content))
     assert table_of(folder, ["r"]) is None
     path.write_text(whole)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[], {}, {"versions": "1", "experiment": {}, "prompts": []},
+     {"versions": {}, "experiment": {}, "prompts": [["a"]]}],
+)  # fmt: skip
+def test_an_experiment_of_something_else(tmp_path: Path, content: object) -> None:
+    (tmp_path / "experiment.json").write_text(json.dumps(content))
+    with pytest.raises(StoreError, match="is not complete"):
+        stored(tmp_path)
+
+
+def test_arrays_of_no_numbers(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", mean=np.zeros(3, complex))
+    with pytest.raises(StoreError, match="not all of it is numbers"):
+        kept(tmp_path / "x.npz")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
 from .. import __version__, array_files, build
 from ..budget import Budget
@@ -360,10 +361,21 @@ def kept(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays that an experiment keeps in a file; StoreError where it cannot be read."""
     try:
         with array_files.opened(path) as arrays:
-            return {name: np.asarray(arrays[name], np.float64) for name in arrays}
+            found = {name: arrays[name] for name in arrays}
+            if any(array.dtype.kind not in "biuf" for array in found.values()):
+                raise ValueError("not all of it is numbers")
+            return {name: array.astype(np.float64) for name, array in found.items()}
     except array_files.BROKEN as error:
         why = array_files.reason(error)
         raise StoreError(f"{path} cannot be read ({why}); restore it from a copy") from error
+
+
+class _Stored(BaseModel):
+    """What is read of experiment.json again; see :meth:`Campaign._content`."""
+
+    versions: dict[str, str]
+    experiment: dict[str, Any]
+    prompts: list[tuple[str, str]]
 
 
 def stored(folder: Path) -> dict[str, Any]:
@@ -371,12 +383,13 @@ def stored(folder: Path) -> dict[str, Any]:
     path = folder / SPEC
     try:
         content: dict[str, Any] = parsed(path.read_text())
-        whole = isinstance(content, dict) and {"versions", "experiment", "prompts"}
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{folder} holds no experiment ({SPEC} cannot be read); make one with: noisesearch "
             "run EXPERIMENT.toml --out DIR"
         ) from error
-    if not whole or not whole <= content.keys():
-        raise StoreError(f"{path} is not complete; restore it from a copy")
+    try:
+        _Stored.model_validate(content)
+    except ValidationError as error:
+        raise StoreError(f"{path} is not complete; restore it from a copy") from error
     return content
