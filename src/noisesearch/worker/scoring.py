@@ -46,8 +46,8 @@ def pictures(images: Tensor) -> list[Picture]:
 
 def from_pictures(pictures: Sequence[Picture]) -> Tensor:
     """Images [N, 3, H, W] in [0, 1] of uint8 [H, W, 3], or videos: what verifiers saw in the
-    run."""
-    return torch.from_numpy(np.stack(pictures)).movedim(-1, -3).float() / 255
+    run, in the same layout, since by another a convolution rounds otherwise."""
+    return (torch.from_numpy(np.stack(pictures)).movedim(-1, -3).float() / 255).contiguous()
 
 
 @dataclass
@@ -125,8 +125,8 @@ class Scorer:
     def decoded(self, clean: Sequence[Tensor]) -> Tensor:
         """Images of at most ``rows`` clean samples [1, …], as the file has them; filled up."""
         if self.decode is None:
-            return quantise(torch.cat(list(clean)))
-        return quantise(self.decode(fill([x[0] for x in clean], self.rows)))
+            return quantise(torch.cat(list(clean))).contiguous()
+        return quantise(self.decode(fill([x[0] for x in clean], self.rows))).contiguous()
 
     def answers(self, shown: Shown, asks: Sequence[Collection[Ask]]) -> list[tuple[Ask, Reply]]:
         """The reply to every ask about each of at most ``rows`` samples."""

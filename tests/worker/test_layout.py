@@ -1,0 +1,23 @@
+"""A picture that is read again is looked at as it was when it was made, to the last bit."""
+
+from __future__ import annotations
+
+import torch
+
+from noisesearch.api import Request
+from noisesearch.trajectory import Condition
+from noisesearch.verifiers.protocol import Views
+from noisesearch.worker.scoring import from_pictures, pictures, quantise
+
+
+def test_the_layout_is_that_of_the_decoder() -> None:
+    """After a kill between a picture and its reply, what is scored is read from the file."""
+    parts, _ = Request(["a red circle"], algorithm="random", budget="4candidates").resolve()
+    images = quantise(torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    again = from_pictures(pictures(images))
+    assert torch.equal(again, images) and again.stride() == images.stride()
+    conditions = [Condition(text="a red circle")] * 8
+    for verifier in parts.verifiers:
+        with torch.inference_mode():
+            made, read = (verifier(Views(x, conditions)) for x in (images, again))
+        assert all(torch.equal(made[part], read[part]) for part in verifier.parts), verifier.name
