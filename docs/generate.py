@@ -99,6 +99,7 @@ def choosing() -> str:
     """The page on what to choose, with its tables as measured."""
     tables = {"verifiers": judged, "budgets": doubled, "algorithms": sided}
     stages = {"efficiency": "efficiency-stage2-ensemble",
+              "efficiency by preference": "efficiency-stage2-imagereward",
               "efficiency of all": "efficiency-stage1-ensemble",
               "efficiency of ingredients": "efficiency-ablation-ensemble"}  # fmt: skip
     tables |= {mark: partial(reached, name) for mark, name in stages.items()}
