@@ -136,3 +136,12 @@ def test_what_the_work_raises_is_raised_where_it_is_fetched() -> None:
     of.start(lambda: 3)
     assert of.busy and of.fetch() == 3 and not of.busy and not of.done
     of.close()
+
+
+def test_what_runs_out_of_memory_loses_nothing_of_the_batch_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its outcome is fetched no sooner than the next batch is there."""
+    monkeypatch.setattr(Beside, "done", property(lambda _: False))
+    of = worker(Watched(fails=[2]), True)
+    assert len(answers(of)) == COUNT

@@ -84,12 +84,12 @@ class Looker:
     def answers(self, rows: int, more: bool) -> Answers:
         """Look at a batch of what is ready. Where there is ``more`` to do it is done beside that,
         and the answers, if any, are those of the batch before."""
-        look = self._take(rows)
         if self._beside is None or not more:
+            look = self._take(rows)
             return self._finish(look, look.work)
-        before = self.fetch() if self.busy else []
-        self._looking = look
-        self._beside.start(look.work)
+        before = self.fetch() if self.busy else []  # first, since it may fail
+        self._looking = self._take(rows)
+        self._beside.start(self._looking.work)
         return before
 
     def fetch(self) -> Answers:
