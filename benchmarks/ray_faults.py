@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +178,8 @@ def one(folder: Path, seed: int) -> dict[str, Any]:
     faults = [fault for fault in schedule(seed) if fault.kind in OTHER_FAULTS]
     command = [sys.executable, __file__, "--drive", str(folder), "--address", nodes.address,
                "--first", str(seed)]  # fmt: skip
-    driver = subprocess.Popen(command, stdout=sys.stderr)  # Ray says there what it lost
+    begin = partial(subprocess.Popen, command, stdout=sys.stderr)  # Ray says there what it lost
+    driver = begin()
     try:
         while (status := driver.poll()) is None and time.monotonic() - started < PATIENCE:
             if faults and answered(folder) >= faults[0].after:
@@ -185,7 +187,7 @@ def one(folder: Path, seed: int) -> dict[str, Any]:
                 if kind == "driver killed":
                     driver.send_signal(signal.SIGKILL)
                     driver.wait()
-                    kills, driver = kills + 1, subprocess.Popen(command, stdout=sys.stderr)
+                    kills, driver = kills + 1, begin()
                 else:
                     nodes.happen(kind)
             time.sleep(0.1)

@@ -46,6 +46,11 @@ def array(path: Path) -> Any:
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
+def rows_of_numbers(array: Any) -> bool:
+    """True of finite numbers [n, d] of at least two things, which statistics need."""
+    return array.ndim == 2 and len(array) > 1 and bool(np.isfinite(array).all())
+
+
 def reason(error: BaseException) -> str:
     """In a few words, as part of a sentence."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

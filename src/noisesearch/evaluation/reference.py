@@ -95,7 +95,7 @@ def _features(path: Path) -> Features | None:
             rows = np.asarray(arrays["features"], np.float32)
     except array_files.BROKEN:
         return None  # said by whoever looks for statistics in it
-    if rows.ndim != 2 or len(rows) < 2 or not np.isfinite(rows).all():
+    if not array_files.rows_of_numbers(rows):
         raise ConfigError(
             f"reference {path} has features {list(rows.shape)}, but finite numbers [n, d] of at "
             "least two real images are needed"

@@ -36,7 +36,8 @@ from .spec import Experiment, checked
 if TYPE_CHECKING:
     from .measure import Eyes
 
-SPEC, ARMS, REFERENCE, SEEN = EXPERIMENT, "arms.json", "reference.npz", "seen.npz"
+SPEC, ARMS, REFERENCE = EXPERIMENT, "arms.json", "reference.npz"
+SEEN, CANDIDATES = "seen.npz", "candidates.npz"
 # What an experiment runs; what is said about it beside changes nothing of that.
 RUN = ("prompts", "limit", "seeds", "seed", "defaults", "arms", "measure")
 Watching = Callable[[Run], AbstractContextManager[Any]]
@@ -314,7 +315,7 @@ def _done(
         conditions = [parts.conditions[i] for i in found.values()]
         seen = eyes.columns(paths, conditions)
         replies = [r for live in run.searches for r in live.replies if r.trajectory.finished]
-        _save(folder / "candidates.npz", {
+        _save(folder / CANDIDATES, {
             part: np.array([r.parts.get(part, np.nan) for r in replies]) for part in parts.parts
         })  # fmt: skip
         _save(folder / SEEN, eyes.arrays(paths, conditions))

@@ -3,7 +3,7 @@ may come from anybody."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..errors import StoreError
 from ..json_text import parsed
 from ..kept import Count, Key, Number, Place
 from ..spec import sentence
-from .campaign import ARMS, REFERENCE, SEEN, Unit, kept
+from .campaign import ARMS, CANDIDATES, REFERENCE, SEEN, Unit, kept
 from .set_metrics import Reference
 from .spec import Measure
 from .verdicts import Verdict
@@ -139,7 +139,10 @@ def unit_of(folder: Path, unit: Unit, conditions: int, measure: Measure) -> dict
     content = arms_of(folder, unit, conditions)
     path = folder / "runs" / unit.name / SEEN
     wanted = [name for name, of in (("features", measure.eye), ("classes", measure.classes)) if of]
-    arrays = _wanted(path, wanted)
+    found = kept(path)
+    if lacking := [name for name in wanted if name not in found]:
+        raise _broken(path, f"it has no {lacking[0]}")
+    arrays = {name: found[name] for name in wanted}
     for name, array in arrays.items():
         if array.ndim != 2 or len(array) != len(content["keys"]) or not array.size:
             raise _broken(path, f"{name} are {list(array.shape)}")
@@ -148,7 +151,7 @@ def unit_of(folder: Path, unit: Unit, conditions: int, measure: Measure) -> dict
 
 def candidates_of(folder: Path, unit: Unit) -> dict[str, np.ndarray[Any, Any]]:
     """The numbers of all candidates of a run [m], by part."""
-    path = folder / "runs" / unit.name / "candidates.npz"
+    path = folder / "runs" / unit.name / CANDIDATES
     found = kept(path)
     if len({array.shape for array in found.values()}) != 1 or next(iter(found.values())).ndim != 1:
         raise _broken(path, "it has not one number of each part for every candidate")
@@ -171,14 +174,6 @@ def reference_of(folder: Path, width: int | None) -> Reference:
     if not whole or shapes != [(width,), (width, width)] or not seen or not finite:
         raise _broken(path, f"it is not of features of {width} numbers")
     return Reference(mean, covariance, features)
-
-
-def _wanted(path: Path, names: Collection[str]) -> dict[str, np.ndarray[Any, Any]]:
-    found = kept(path)
-    lacking = [name for name in names if name not in found]
-    if lacking:
-        raise _broken(path, f"it has no {lacking[0]}")
-    return {name: found[name] for name in names}
 
 
 def _broken(path: Path, why: str) -> StoreError:

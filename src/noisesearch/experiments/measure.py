@@ -193,7 +193,7 @@ def _real(measure: Measure, eye: Verifier, model: Model, conditions: Sequence[Co
         try:
             with array_files.opened(Path(measure.real)) as arrays:
                 rows: Rows = np.asarray(arrays["features"], np.float64)
-            if rows.ndim != 2 or len(rows) < 2 or not np.isfinite(rows).all():
+            if not array_files.rows_of_numbers(rows):
                 raise ValueError(f"features {list(rows.shape)} are no rows of finite numbers")
             return rows
         except array_files.BROKEN as error:

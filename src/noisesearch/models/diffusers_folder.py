@@ -156,11 +156,11 @@ class Folder:
         import torch
 
         self.check()
-        precision = getattr(torch, dtype)
+        precision, own = getattr(torch, dtype), self._own
         # A network is made with random weights before it gets its own.
         with torch.random.fork_rng(devices=[]):
             loaded = {part: self._load(part, precision) for part in self._models
-                      if part not in self._own}  # fmt: skip
+                      if part not in own}  # fmt: skip
         loaded |= {part: None for part in self.unused if part in self.index}
         if "requires_safety_checker" in self.index:
             loaded["requires_safety_checker"] = False
@@ -176,7 +176,7 @@ class Folder:
                 )
         except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
             raise _unreadable(self.path, error) from error
-        for part in self._own:
+        for part in own:
             network = getattr(pipeline, part).to(precision)
             self._check_filled(part, network.eval().requires_grad_(False))
         return pipeline.to(device)

@@ -125,8 +125,10 @@ class Scorer:
     def decoded(self, clean: Sequence[Tensor]) -> Tensor:
         """Images of at most ``rows`` clean samples [1, …], as the file has them; filled up."""
         if self.decode is None:
-            return quantise(torch.cat(list(clean))).contiguous()
-        return quantise(self.decode(fill([x[0] for x in clean], self.rows))).contiguous()
+            images = torch.cat(list(clean))
+        else:
+            images = self.decode(fill([x[0] for x in clean], self.rows))
+        return quantise(images).contiguous()  # the layout that from_pictures has
 
     def answers(self, shown: Shown, asks: Sequence[Collection[Ask]]) -> list[tuple[Ask, Reply]]:
         """The reply to every ask about each of at most ``rows`` samples."""
