@@ -66,7 +66,8 @@ class StepSearch(Settings):
 
     Descents follow one another from new noises as long as the budget has room for one. The first
     way on of every state is the one it was on, so with one candidate and one state a descent is
-    the sample of its noise.
+    the sample of its noise. It is the only one over the last step to clean data, which injects
+    nothing.
     """
 
     needs: ClassVar[str] = "previews; a solver that injects noise"
@@ -133,7 +134,10 @@ class StepSearch(Settings):
         descent.path = [(yield from self._started(problem, descent))]
         at, left = 0, 0
         while at < descent.end:
-            allowed = descent.width * len(descent.path[at]) + left
+            states = descent.path[at]
+            allowed = descent.width * len(states) + left
+            if not problem.branches(states[0].trajectory, descent.stops[at + 1]):
+                allowed = len(states)  # more ways would be the same pictures again
             seen = yield from self._proposed(problem, descent, at, allowed)
             left = allowed - len(seen)
             kept = [seen[i] for i in ranking(problem.objective, seen)[: self.keep]]
@@ -231,7 +235,8 @@ class StepSearch(Settings):
 
     def _price(self, problem: Problem, width: int, at: int = 0, anew: bool = True) -> float:
         """NFE from a stop to the end: each way its steps, since the look at its end is the first
-        evaluation of the next step; the last ways end in samples, which need no look."""
+        evaluation of the next step; the last ways end in samples, which need no look. Less with a
+        solver of several NFE a step, whose last step only the first ways take."""
         steps = (problem.steps - self._stops(problem.steps)[at]) * problem.stages
         ways = self.keep * width * (steps - 1)
         return (ways + (self._starts if anew else 0)) * problem.weight

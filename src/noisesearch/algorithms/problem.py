@@ -156,6 +156,15 @@ class Problem:
         own = move.seed if isinstance(move, Denoise) else _injected(trajectory.noise)
         return trajectory.denoise(level, own if other is None else other)
 
+    def branches(self, trajectory: Trajectory, level: int) -> bool:
+        """False where seeds make no difference to the way :meth:`onward` to a level: over the one
+        step to clean data, in which no solver injects anything."""
+        grid = trajectory.grid
+        if (trajectory.level, level) != (grid.steps - 1, grid.steps):
+            return True
+        end = self.space.times(grid)[-1]
+        return (end if isinstance(end, float | int) else end[0]) > 0
+
     def sample(
         self,
         noise: Noise,
