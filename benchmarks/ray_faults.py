@@ -6,6 +6,8 @@ A schedule is a run of 2,000 candidates on three nodes, in which at seeded times
 or made ten times slower, one breaks the schema of its reports, nodes are lost and join, and the
 driver's process is killed with SIGKILL and the run gone on with. Winners, scores and logical
 ledgers must be those of the undisturbed run in one process. ``--quick`` runs one schedule.
+What ``--record`` finds recorded of other schedules it keeps, so that a campaign can be made in
+parts: ``--first`` is the seed of a part's first schedule.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +38,7 @@ from recording import record
 
 CANDIDATES, PROMPTS = 2000, 8
 NODES = 3
+NAME = "ray-faults"  # of the record
 WORKER_FAULTS = ("killed", "slow", "broken")
 OTHER_FAULTS = ("node lost", "node joins", "driver killed")
 SLOW = 10
@@ -224,12 +228,27 @@ def main() -> int:
             row["same"] = row["ended"] and found(folder / str(seed)) == whole
             print(json.dumps(row), file=sys.stderr)
             rows.append(row)
-    figures = {"schedules": len(rows), "same": sum(row["same"] for row in rows),
-               "candidates": CANDIDATES, "rows": rows}  # fmt: skip
-    if given.record is not None:
-        record(given.record, "ray-faults", figures)
-    print(json.dumps(figures) if given.json else f"{figures['same']} of {len(rows)} the same")
-    return 0 if figures["same"] == len(rows) else 1
+            if given.record is not None:
+                record(given.record, NAME, summed([*rows, *others(given.record, rows)]))
+    print(json.dumps(summed(rows)) if given.json else f"{same(rows)} of {len(rows)} the same")
+    return 0 if same(rows) == len(rows) else 1
+
+
+def same(rows: Sequence[Mapping[str, Any]]) -> int:
+    return sum(row["same"] for row in rows)
+
+
+def summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures of a campaign."""
+    return {"schedules": len(rows), "same": same(rows), "candidates": CANDIDATES,
+            "rows": sorted(rows, key=lambda row: row["schedule"])}  # fmt: skip
+
+
+def others(folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What is recorded of schedules that were not run now."""
+    path, now = folder / f"{NAME}.json", {row["schedule"] for row in rows}
+    known = json.loads(path.read_text())["rows"] if path.exists() else []
+    return [row for row in known if row["schedule"] not in now]
 
 
 if __name__ == "__main__":

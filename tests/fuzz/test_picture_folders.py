@@ -29,7 +29,7 @@ TABLE = 'file_name,prompt\na.png,"a red circle"\nsub/b.png,b\n'
 
 @pytest.fixture
 def evaluated(tmp_path: Path) -> Callable[[str, bytes], None]:
-    """Measures two pictures beside a file of the given name, and sees that nothing else changes."""
+    """Measures two pictures beside a file of this name, and sees that nothing else changes."""
     folder = tmp_path / "pictures"
     (folder / "sub").mkdir(parents=True)
     for name in ("a.png", "sub/b.png"):
