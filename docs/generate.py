@@ -100,10 +100,16 @@ def choosing() -> str:
     tables = {"verifiers": judged, "budgets": doubled, "algorithms": sided}
     stages = {"efficiency": "efficiency-stage2-ensemble",
               "efficiency by preference": "efficiency-stage2-imagereward",
+              "efficiency of all by preference": "efficiency-stage1-imagereward",
               "efficiency of all": "efficiency-stage1-ensemble",
               "efficiency of ingredients": "efficiency-ablation-ensemble"}  # fmt: skip
     tables |= {mark: partial(reached, name) for mark, name in stages.items()}
     return with_tables("choosing", tables)
+
+
+def scale() -> str:
+    """The page on large jobs, with what the engine's benchmark measured."""
+    return with_tables("scale", {"where time goes": spent, "slots": held})
 
 
 def experiments() -> str:
@@ -200,6 +206,28 @@ def reached(name: str) -> str:
     return table(("algorithm", *heads, "NFE to reach it", "seconds", "right there, points"), rows)
 
 
+def spent() -> str:
+    """Where the time of a search goes, an answer, by the kind of search."""
+    found = measured("engine")["where"]
+    parts = dict.fromkeys(part for of in found.values() for part in of["parts"])
+    rows = []
+    for part in parts:
+        cells = [of["parts"].get(part, {"ms_per_answer": 0.0, "share": 0.0})
+                 for of in found.values()]  # fmt: skip
+        rows.append((part, *(f"{c['ms_per_answer']:.2f} ms, {c['share']:.1%}" for c in cells)))
+    rows.append(("all", *(f"{of['ms_per_answer']:.2f} ms" for of in found.values())))
+    return table(("part", *found), rows)
+
+
+def held() -> str:
+    """The share of slots that held work, by algorithm and live searches."""
+    found = {name: of for name, of in measured("engine")["occupancy"].items()
+             if isinstance(of, dict)}  # fmt: skip
+    live = [*next(iter(found.values()))]
+    rows = [(f"`{name}`", *(f"{of[count]:.2f}" for count in live)) for name, of in found.items()]
+    return table(("algorithm", *(f"{count} live" for count in live)), rows)
+
+
 def share(of: Mapping[str, float | None]) -> str:
     """A ratio with its interval, open where most resamples have none."""
     if of["value"] is None:
@@ -242,6 +270,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "algorithms.md": algorithms,
     "choosing.md": choosing,
     "experiments.md": experiments,
+    "scale.md": scale,
     "names.md": names,
     "commands.md": commands,
 }

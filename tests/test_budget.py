@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from noisesearch.api import Request
 from noisesearch.budget import Budget
 from noisesearch.errors import ConfigError
+from noisesearch.testing import MixtureModel
 
 GOOD = [
     (640, Budget(640, "nfe", "condition")),
@@ -59,3 +61,20 @@ def test_share() -> None:
     assert Budget.parse("100nfe/run").share(3) == 33
     assert Budget.parse("100").counted and Budget.parse("2candidates").counted
     assert not Budget.parse("5m").counted and not Budget.parse("2usd").counted
+
+
+@pytest.mark.parametrize("budget", ["1000001candidates", "999999999999", "2000002candidates/run"])
+def test_more_than_a_search_can_hold(budget: str) -> None:
+    """Said at once, by a plan too: it would rehearse, and a run remember, every one of them."""
+    request = Request(["a", "b"], model=MixtureModel(), budget=budget, algorithm="random")
+    with pytest.raises(ConfigError, match=r"1,000,000 can be held at most; give less, or a time"):
+        request.resolve()
+
+
+def test_a_set_holds_as_much_for_each_of_its_prompts() -> None:
+    request = Request(["a", "b", "c"], model=MixtureModel(), budget="900000candidates",
+                      algorithm="population", parameters={"candidates": 2})  # fmt: skip
+    parts, _ = request.resolve()
+    assert parts.limit(Budget.parse("900000candidates")) > 0
+    with pytest.raises(ConfigError, match=r"is 1e\+07 candidates for a prompt"):
+        parts.limit(Budget.parse("10000000candidates"))

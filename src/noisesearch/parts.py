@@ -249,21 +249,11 @@ class Parts:
         """NFE that one search may spend, the final generation set aside."""
         if not budget.counted:
             return math.inf
-        candidate = self.candidate
         # 20 candidates are 20 at search steps and the final one on top of nothing.
         whole = self._whole(budget)
         reserve = self._reserve(whole)
         limit = whole - reserve
-        if limit < candidate:
-            conditions, searches = len(self.conditions), self.count
-            smallest = (candidate + reserve) / self.worth[budget.unit]
-            smallest *= searches if budget.per == "run" else searches / conditions
-            raise ConfigError(
-                f"budget {budget.amount:g}{budget.unit} is too small for one image: the smallest "
-                f"is {smallest:g}{budget.unit}{'/run' if budget.per == 'run' else ''} "
-                f"({self.spec.steps} steps, {candidate:g} NFE"
-                + (f", and {self.spec.final_steps} for the final one)" if reserve else ")")
-            )
+        refusals.check_limit(self, budget, limit, reserve)
         return limit
 
     def with_final(self, budget: Budget) -> Budget:

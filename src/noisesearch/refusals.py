@@ -13,6 +13,8 @@ from .errors import ConfigError
 if TYPE_CHECKING:
     from .parts import Parts
 
+MOST = 1_000_000  # candidates' worth of a search: a plan rehearses them, a run remembers them
+
 
 def check_together(parts: Parts) -> None:
     """Of a search for a whole set."""
@@ -41,6 +43,27 @@ def check_verifiers(parts: Parts) -> None:
             f"verifier {back[0]!r} compares a sample with what it was predicted to be on the way, "
             f"and {parts.spec.model} is a black box that shows nothing on the way; choose another "
             "verifier"
+        )
+
+
+def check_limit(parts: Parts, budget: Budget, limit: float, reserve: float) -> None:
+    """Of a count that is no image, or more than a search can be planned with and held."""
+    spec, candidate, conditions = parts.spec, parts.candidate, len(parts.conditions)
+    if limit < candidate:
+        smallest = (candidate + reserve) / parts.worth[budget.unit]
+        smallest *= parts.count if budget.per == "run" else parts.count / conditions
+        raise ConfigError(
+            f"budget {budget.amount:g}{budget.unit} is too small for one image: the smallest is "
+            f"{smallest:g}{budget.unit}{'/run' if budget.per == 'run' else ''} "
+            f"({spec.steps} steps, {candidate:g} NFE"
+            + (f", and {spec.final_steps} for the final one)" if reserve else ")")
+        )
+    # A search for a whole set has all of its conditions.
+    each = limit / candidate * parts.count / conditions
+    if each > MOST:
+        raise ConfigError(
+            f"budget {budget} is {each:.7g} candidates for a prompt, and {MOST:,} can be held at "
+            "most; give less, or a time such as 24h, which ends the search wherever it is"
         )
 
 
