@@ -18,6 +18,18 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session")
+def fashion_data() -> Path:
+    """The folder of Fashion-MNIST; skips, saying so, where it is not installed."""
+    from noisesearch.errors import ConfigError
+    from noisesearch.worlds.fashion import data
+
+    try:
+        return data.folder()
+    except ConfigError:
+        pytest.skip("Fashion-MNIST (Debian's dataset-fashion-mnist) is not installed")
+
+
 REFERENCES = Path(__file__).parents[2] / "shared" / "fixtures"
 
 

@@ -251,6 +251,7 @@ def test_reranked(runs: Callable[[str], Path], tmp_path: Path) -> None:
     assert "ranked by another objective" in report(folder).path.read_text()
 
 
+@pytest.mark.usefixtures("fashion_data")
 def test_sets(tmp_path: Path) -> None:
     ns.search(["sneaker", "bag"], model="fashion", verifier="dino-linear", algorithm="population",
               parameters={"size": 8, "batch": 2, "candidates": 2}, budget="20candidates", steps=2,

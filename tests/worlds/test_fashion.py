@@ -21,10 +21,7 @@ from noisesearch.worlds.fashion.verifiers import SCALES
 
 MODELS = ("fashion", "fashion-medium", "fashion-small")
 ROLES = ("oracle-is", "dino-linear", "clip-zeroshot", "checker")
-there = pytest.mark.skipif(
-    not (data.FOLDER / "train-images-idx3-ubyte.gz").is_file(),
-    reason="Fashion-MNIST (Debian's dataset-fashion-mnist) is not installed",
-)
+there = pytest.mark.usefixtures("fashion_data")
 
 
 @pytest.mark.parametrize("name", MODELS)
