@@ -41,7 +41,7 @@ test: lint
 
 test-slow: setup
 	@echo "==> the slow tests: kills, all combinations, benchmarks in small (up to an hour)"
-	@$(BIN)/python -m pytest -m slow
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 soak: setup
 	@echo "==> the long campaigns, some hours: 300 prompts, 200 kills, 100 schedules of faults on Ray; results in benchmarks/results/"
