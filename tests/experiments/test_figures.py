@@ -191,6 +191,16 @@ def test_a_plot_shows_every_point() -> None:
     assert drawn.find("{*}title").text == "score, worse over nfe"  # type: ignore[union-attr]
 
 
+def test_no_two_lines_of_a_plot_look_alike() -> None:
+    """Of every algorithm there is, as the efficiency benchmark draws them."""
+    value = {"value": 1.0, "low": 0.5, "high": 1.5}
+    rows = [{"line": f"algorithm {i}", "nfe": 10.0 + i, "score": value} for i in range(20)]
+    drawn = ElementTree.fromstring(plot.svg(rows, Plot(y=("score",))))
+    pens = [(path.get("stroke"), path.get("stroke-dasharray"))
+            for path in drawn.iterfind("{*}path[@stroke-width='2']")]  # fmt: skip
+    assert len(pens) == len(set(pens)) == 20
+
+
 @pytest.mark.parametrize(
     ("values", "ticks"),
     [([0.0, 1.0], [0, 0.5, 1]), ([3.0, 3.0], [3.0]), ([1.0, 1000.0], [1, 10, 100, 1000])],

@@ -17,6 +17,7 @@ from .spec import Plot
 
 # Colours that are told apart without red and green (Okabe and Ito 2008).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+DASHES = ("", "6 3", "2 3")  # of the lines that have a colour again
 WIDTH, HEIGHT, LEFT, TOP, FOOT = 380, 260, 62, 34, 44  # of a panel, pixels
 LEGEND = 18  # a line of it
 TICKS = 4
@@ -73,7 +74,7 @@ def svg(rows: Sequence[Mapping[str, Any]], plot: Plot) -> str:
     inside = [_panel(rows, lines, plot.x, y, WIDTH * i) for i, y in enumerate(plot.y)]
     for i, line in enumerate(lines):
         at = HEIGHT + LEGEND * (i + 0.6)
-        inside.append(f'<path d="M{LEFT} {at - 4:.0f}h22" stroke="{_colour(i)}" '
+        inside.append(f'<path d="M{LEFT} {at - 4:.0f}h22" {_pen(i)} '
                       f'stroke-width="2"/><text x="{LEFT + 30}" y="{at:.0f}">{escape(line)}'
                       "</text>")  # fmt: skip
     return (
@@ -103,7 +104,7 @@ def _panel(
     marks += [f'<text x="{left + LEFT - 6}" y="{up.at(t) + 4:.1f}" text-anchor="end" '
               f'fill="#555">{t:.4g}</text><path d="M{across.start} {up.at(t):.1f}H{across.end}" '
               'stroke="#eee"/>' for t in up.ticks()]  # fmt: skip
-    drawn = [_line(series[line], across, up, _colour(i)) for i, line in enumerate(lines)]
+    drawn = [_line(series[line], across, up, i) for i, line in enumerate(lines)]
     return "".join([box, *marks, *drawn])
 
 
@@ -115,20 +116,26 @@ def _points(rows: Sequence[Mapping[str, Any]], line: str, x: str, y: str) -> Ite
             yield row[x], value, low, high
 
 
-def _line(points: Sequence[Point], across: Axis, up: Axis, colour: str) -> str:
+def _line(points: Sequence[Point], across: Axis, up: Axis, index: int) -> str:
     if not points:
         return ""
     at = [(across.at(x), up.at(v), up.at(low), up.at(high)) for x, v, low, high in points]
     path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y, *_ in at)
     whiskers = "".join(f"M{x:.1f} {low:.1f}V{high:.1f}" for x, _, low, high in at)
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>'
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{_colour(index)}"/>'
                    for x, y, *_ in at)  # fmt: skip
-    return (f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>'
-            f'<path d="{whiskers}" stroke="{colour}" opacity="0.6"/>{dots}')  # fmt: skip
+    return (f'<path d="{path}" fill="none" {_pen(index)} stroke-width="1.8"/>'
+            f'<path d="{whiskers}" stroke="{_colour(index)}" opacity="0.6"/>{dots}')  # fmt: skip
 
 
 def _colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
+
+
+def _pen(index: int) -> str:
+    """How a line is drawn: no two of the first 24 alike."""
+    dash = DASHES[index // len(COLOURS) % len(DASHES)]
+    return f'stroke="{_colour(index)}"' + (f' stroke-dasharray="{dash}"' if dash else "")
 
 
 def rows(shown: Sequence[PictureRow]) -> bytes:
