@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 from noisesearch.__main__ import main
 
 HANG = 120  # seconds after which a command is said to hang; those here take tenths of one
+WORLD = "noisesearch.testing.mixture_model:MixtureModel"
+# A verifier of that world in a file of one's own.
+SEEING = "from noisesearch.testing.mixture_model import brightness\nLIGHT = brightness()\n"
 DEEP = 100_000  # brackets within each other, more than any reader's stack
 
 TEXTS = (

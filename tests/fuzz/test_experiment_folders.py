@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile import Change, Damage, changes, command, damages, fuzz, tree
+from hostile import SEEING, WORLD, Change, Damage, changes, command, damages, fuzz, tree
 from hypothesis import strategies as st
 
-WORLD = "noisesearch.testing.mixture_model"
 EXPERIMENT = f"""
 summary = "s"
 prompts = {{ one = ["a", "b"], two = ["c"] }}
-defaults = {{ model = "{WORLD}:MixtureModel", verifier = "SEEING:LIGHT", steps = 2 }}
+defaults = {{ model = "{WORLD}", verifier = "SEEING:LIGHT", steps = 2 }}
 measure = {{ columns = ["SEEING:LIGHT"], sets = ["frechet"], eye = "SEEING:LIGHT" }}
 plot = {{ y = ["brightness"], images = 1 }}
 [[arms]]
@@ -36,7 +35,6 @@ correlate = ["brightness", "brightness"]
 of = "random 3"
 more_than = 0.5
 """
-SEEING = f"from {WORLD} import brightness\nLIGHT = brightness()\n"
 COMMANDS = (
     ("report", "DONE"),
     ("show", "DONE"),

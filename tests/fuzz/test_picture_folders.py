@@ -8,7 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hostile import DEEP, TEXTS, Change, Damage, changes, command, damages, fuzz, tree
+from hostile import (
+    DEEP,
+    SEEING,
+    TEXTS,
+    WORLD,
+    Change,
+    Damage,
+    changes,
+    command,
+    damages,
+    fuzz,
+    tree,
+)
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -19,8 +31,6 @@ from noisesearch.evaluation.compbench.numeracy import Nouns, counts, tokens
 from noisesearch.evaluation.compbench.repaired import counts as repaired_counts
 from noisesearch.evaluation.compbench.spatial import locality
 
-SEEING = "from noisesearch.testing.mixture_model import brightness\nLIGHT = brightness()\n"
-WORLD = "noisesearch.testing.mixture_model:MixtureModel"
 EXAMPLES = [15, pytest.param(500, marks=pytest.mark.slow)]
 RUNS = [4, pytest.param(80, marks=pytest.mark.slow)]
 ROWS = [{"file_name": "a.png", "prompt": "a red circle"}, {"file_name": "sub/b.png", "text": "b"}]
@@ -41,8 +51,7 @@ def evaluated(tmp_path: Path) -> Callable[[str, bytes], None]:
         (folder / name).write_bytes(data)
         before = tree(tmp_path, but=tmp_path / "seeing.py")
         command("evaluate", folder, "--metrics", metrics, "--json")
-        after = tree(tmp_path, but=tmp_path / "seeing.py")
-        assert {n: at for n, at in after.items() if "__pycache__" not in n} == before
+        assert tree(tmp_path, but=tmp_path / "seeing.py") == before
 
     return run
 
@@ -126,16 +135,8 @@ def test_runs_that_screening_is_fitted_on(
     """``--set run=``: a run folder of which one file says something else."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "seeing.py").write_text(SEEING)
-    common = (
-        "generate",
-        "a",
-        "--model",
-        WORLD,
-        "--verifier",
-        tmp_path / "seeing.py:LIGHT",
-        "--steps",
-        "2",
-    )
+    common = ("generate", "a", "--model", WORLD, "--verifier", tmp_path / "seeing.py:LIGHT",
+              "--steps", "2")  # fmt: skip
     fitted, out = tmp_path / "fitted", tmp_path / "out"
     made = command(*common, "--algorithm", "random", "--budget", "12candidates",
                    "--out", tmp_path / "whole")  # fmt: skip
@@ -161,7 +162,6 @@ def test_runs_that_screening_is_fitted_on(
             (fitted / name).write_bytes(content)
             before = tree(tmp_path, but=out)
             command(*told)
-            after = tree(tmp_path, but=out)
-            assert {n: at for n, at in after.items() if "__pycache__" not in n} == before
+            assert tree(tmp_path, but=out) == before
 
     fuzz(check, examples, number=st.integers(0, 100), change=changes, damage=damages)
