@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from ..denoiser import Memory
 from ..solvers import Pair, State
 
@@ -27,6 +29,16 @@ class Place:
         """Counted with the pair, which comes later and stays: x0 and ε are as large as x."""
         tensors = (*self.state, self.state[0], self.state[0], *(self.memory or ()))
         return sum(t.numel() * t.element_size() for t in tensors)
+
+    def own(self) -> None:
+        """Have tensors of its own: a row of a batch keeps the whole of it in memory."""
+        self.state = tuple(map(_alone, self.state))
+        if self.pair is not None:
+            self.pair = _alone(self.pair[0]), _alone(self.pair[1])
+
+
+def _alone(tensor: Tensor) -> Tensor:
+    return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
 
 
 class EdgeCache:
@@ -53,6 +65,7 @@ class EdgeCache:
 
     def put(self, edge: str, level: int, place: Place) -> None:
         self._drop((edge, level))
+        place.own()
         self._places[edge, level] = place
         self._levels.setdefault(edge, set()).add(level)
         self._sizes[edge, level] = place.bytes
@@ -71,9 +84,13 @@ class EdgeCache:
         return there > 0
 
     def grown(self, place: Place) -> None:
-        """A place has got a memory: weigh it again wherever it is."""
-        for edge, level in tuple(self._keys.get(id(place), ())):
-            self.put(edge, level, place)
+        """A place has been evaluated, and has a memory perhaps: weigh it again wherever it is."""
+        keys = tuple(self._keys.get(id(place), ()))
+        if keys:
+            place.own()
+        if place.memory is not None:
+            for edge, level in keys:
+                self.put(edge, level, place)
 
     def _drop(self, at: tuple[str, int]) -> None:
         place = self._places.pop(at, None)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from ..trajectory import Condition, Grid, Trajectory
 from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
 from .gradient import Differentiator, alike
-from .jobs import Job, Levels, Planner, evaluated, injected, stacked
+from .jobs import Job, Levels, Planner, Stack, injected
 from .looking import Asked, Looker
 from .memory import Residence, within_memory
 from .previews import Previews
@@ -66,20 +66,19 @@ class Worker:
         self.device = torch.device(device)
         self.usage: Usage = {}
         self._narrowed = narrowed
-        self._schedule = times
-        self._times: dict[Grid, Tensor] = {}
-        self._plain: dict[Grid, Levels] = {}
-        self._planner = Planner(
-            denoiser.process, solver, noises, self._levels, self.cache, self.device
-        )
+        # Each once: times [levels] or [levels, 2] by the model's own schedule, and plain numbers.
+        self._grid = grid = cache(lambda of: torch.tensor(times(of), dtype=torch.float64))
+        levels = cache(lambda of: Levels.of(grid(of)))
+        self._planner = Planner(denoiser.process, solver, noises, levels, self.cache, self.device)
         self._reader = Reader(denoiser, self.residence, self.device)
-        self._previews = Previews(self.scorer.verifiers, denoiser.process, self._levels)
+        self._previews = Previews(self.scorer.verifiers, denoiser.process, levels)
         self._differentiator = Differentiator(
             self.counted, solver, verifiers, self.scorer, noises, self._count, self.device,
             self.residence,
         )  # fmt: skip
         self._pulls: dict[str, Ask] = {}
         self._active: list[Job] = []
+        self._states, self._pairs = Stack(), Stack()
         self._asked: Asked = {}
         self._looker = Looker(
             self.scorer, self._previews, self._asked, self._count, self.device,
@@ -263,20 +262,27 @@ class Worker:
             self._planner.evaluated(job)
         going = [job for job in ahead if not job.done]
         if going:
-            first = evaluated(going, self.rows)
-            self._step(going, [*range(len(going))], *self._standing(going), {}, first)
+            every = [*range(len(going))]
+            self._step(going, every, *self._standing(going), {}, self._pair(going))
         self._land()
         return bool(queue or self._backlog) and len(self._active) < self.rows
 
     def _land(self) -> None:
-        for job in filter(lambda job: job.done, self._active):
+        landed = [job for job in self._active if job.done]
+        for job in landed:
             self._planner.land(job)
-        self._active = [job for job in self._active if not job.done]
+        if landed:
+            self._active = [job for job in self._active if not job.done]
 
     def _standing(self, jobs: list[Job]) -> tuple[tuple[Tensor, ...], Tensor]:
         """Where jobs are: their states and times."""
         times = self._filled([job.times.left[job.level] for job in jobs])
-        return stacked([job.place.state for job in jobs], self.rows), times
+        return self._states([job.place.state for job in jobs], self.rows), times
+
+    def _pair(self, jobs: list[Job]) -> Pair:
+        """The evaluations where jobs are, which all have one."""
+        x0, eps = self._pairs([job.place.pair for job in jobs if job.place.pair], self.rows)
+        return x0, eps
 
     def _tick(self) -> None:
         """Evaluate where each job stands, hand out previews, and step those that go on."""
@@ -300,28 +306,30 @@ class Worker:
         for i, job in enumerate(jobs):
             if job.place.pair is None:
                 fresh.setdefault(id(job.place), i)
-        if fresh:
-            live: Live = {i: jobs[i].place.memory for i in fresh.values()}
-            x0, eps = self._counted(x, t, encoded, live)
+        live: Live = {i: jobs[i].place.memory for i in fresh.values()}
+        if live:
+            rows = self._pairs.part(self._counted(x, t, encoded, live))
             for i, memory in live.items():
-                job = jobs[i]
-                job.place.pair = x0[i : i + 1].clone(), eps[i : i + 1].clone()
-                if memory is not None:
-                    job.place.memory = memory
-                    self.cache.grown(job.place)
-        return evaluated(jobs, self.rows)
+                x0, eps = rows[i]
+                jobs[i].place.pair, jobs[i].place.memory = (x0, eps), memory
+        found = self._pair(jobs)
+        for i in live:
+            self.cache.grown(jobs[i].place)
+        return found
 
     def _counted(self, x: Tensor, t: Tensor, encoded: dict[str, Tensor], live: Live) -> Pair:
         """An evaluation of some rows, entered for the conditions that need it."""
         before = dict(live)
-        pair = self.counted(x, t, encoded, live)
+        # Copies: a network may work in its input's memory, and use its answer's again.
+        x0, eps = self.counted(x.clone(), t, encoded, live)
+        jobs, forwards = self._active, self.counted.denoiser.forwards
+        for condition, rows in Counter(jobs[i].trajectory.condition for i in live).items():
+            self._count(condition, "nfe", rows)
+            self._count(condition, "forwards", rows * forwards)
         for i, memory in live.items():
-            condition = self._active[i].trajectory.condition
-            self._count(condition, "nfe")
-            self._count(condition, "forwards", self.counted.denoiser.forwards)
             if memory is not None and memory is before[i]:
-                self._count(condition, REUSED)
-        return pair
+                self._count(jobs[i].trajectory.condition, REUSED)
+        return x0.clone(), eps.clone()
 
     def _step(
         self,
@@ -350,27 +358,15 @@ class Worker:
         if self.solver.stochastic:
             noise = injected(state[0], {i: (jobs[i].move, jobs[i].level) for i in going})
         process = self.counted.denoiser.process
-        after = self.solver.step(denoise, process, state, t0, t1, noise)
+        rows = self._states.part(self.solver.step(denoise, process, state, t0, t1, noise))
         for i in going:
             job = jobs[i]
             level, grid = job.level + 1, job.trajectory.grid
             clean = level == grid.steps and grid.end == 0.0  # nothing is evaluated there
             memory = None if clean else live[i]
             # Both or neither: there may be no memory for the place, and the step is made again.
-            place = Place(tuple(s[i : i + 1].clone() for s in after), memory=memory)
-            job.level, job.place = level, place
+            job.level, job.place = level, Place(rows[i], memory=memory)
             self._planner.passed(job)
-
-    def _grid(self, grid: Grid) -> Tensor:
-        """Times of a grid's levels, float64; the model's own schedule."""
-        if grid not in self._times:
-            self._times[grid] = torch.tensor(self._schedule(grid), dtype=torch.float64)
-        return self._times[grid]
-
-    def _levels(self, grid: Grid) -> Levels:
-        if grid not in self._plain:
-            self._plain[grid] = Levels.of(self._grid(grid))
-        return self._plain[grid]
 
     def _filled(self, times: list[float]) -> Tensor:
         filled = [*times, *[times[0]] * (self.rows - len(times))]

@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..keys import seed_of
 from ..noise import Materialiser, gaussian, normals, turned
 from ..process import Process, begun, renoise
-from ..solvers import Pair, Solver, State
+from ..solvers import Solver, State
 from ..trajectory import Denoise, Grid, Renoise, Trajectory
 from .cache import EdgeCache, Place
 
@@ -199,16 +199,29 @@ def left_from(times: Tensor, level: int) -> Tensor:
     return times[level].reshape(-1)[-1]
 
 
-def stacked(states: list[State], size: int) -> State:
-    """Row states [1, …] as one of exactly ``size`` rows, filled with copies of the first."""
-    rows = [*states, *[states[0]] * (size - len(states))]
-    return tuple(torch.cat(column) for column in zip(*rows, strict=True))
+class Stack:
+    """Row states [1, …] as one of exactly ``size`` rows, filled with copies of the first.
 
+    What came as one and was parted is not put together again while the same rows come.
+    """
 
-def evaluated(jobs: Sequence[Job], rows: int) -> Pair:
-    """The evaluations [rows, …] where jobs are, which all have one."""
-    x0, eps = stacked([job.place.pair for job in jobs if job.place.pair is not None], rows)
-    return x0, eps
+    def __init__(self) -> None:
+        self._rows: list[State] = []
+        self._whole: State = ()
+
+    def part(self, whole: State) -> list[State]:
+        """The rows [1, …] of a state; views, so that what keeps one for long copies it."""
+        parted = (column.unsqueeze(1).unbind() for column in whole)
+        self._rows = list(zip(*parted, strict=True))
+        self._whole = whole
+        return self._rows
+
+    def __call__(self, states: Sequence[State], size: int) -> State:
+        known = len(self._rows) == size
+        if known and all(a is b for a, b in zip(states, self._rows, strict=False)):
+            return self._whole
+        rows = [*states, *[states[0]] * (size - len(states))]
+        return tuple(torch.cat(column) for column in zip(*rows, strict=True))
 
 
 def injected(like: Tensor, rows: Mapping[int, tuple[Denoise | None, int]]) -> Tensor:
