@@ -39,6 +39,8 @@ PROMPTS = (
     "two yellow triangles",
 )  # fmt: skip
 NEIGHBOURS = 4
+# Deleted at the end: soon after it has deleted files, a file system is slow to make others.
+RUNS = tempfile.TemporaryDirectory()
 
 
 def timed(work: Callable[[], None]) -> float:
@@ -59,14 +61,18 @@ def load(rounds: int) -> Parts:
     return request.resolve()[0]
 
 
+def begun(parts: Parts) -> Run:
+    """A run in a folder of its own."""
+    return Run.create(Path(tempfile.mkdtemp(dir=RUNS.name)) / "run", parts)
+
+
 def search(parts: Parts) -> Results:
-    """A whole run in a folder that goes afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = Run.create(Path(folder) / "run", parts)
-        try:
-            return run.execute()
-        finally:
-            run.close()
+    """A whole run."""
+    run = begun(parts)
+    try:
+        return run.execute()
+    finally:
+        run.close()
 
 
 @torch.inference_mode()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from bare import begun
 from noisesearch.parts import Parts
-from noisesearch.run import Run
 
 WORK = ("network", "text", "decoder", "verifiers")  # what would run without any search
 
@@ -71,19 +69,18 @@ def clocked(parts: Parts, clock: Clock) -> Parts:
 def table(parts: Parts) -> dict[str, Any]:
     """Seconds and shares by what they are spent on, over one search."""
     clock = Clock()
-    with tempfile.TemporaryDirectory() as folder:
-        run = Run.create(Path(folder) / "run", clocked(parts, clock))
-        executor = run.executor()
-        for scorer in executor.scorers:  # type: ignore[attr-defined]
-            scorer._saved = clock("pictures, waited for", scorer._saved)
-        run.executor = lambda _: Timed(executor, clock, wait="slots and batches")  # type: ignore[assignment,method-assign,return-value]
-        run.store.journal.append = clock("journal", run.store.journal.append)  # type: ignore[method-assign]
-        run.write = clock("winners and sheets", run.write)  # type: ignore[method-assign]
-        whole = clock("algorithms and driver", run.execute)
-        try:
-            results = whole()
-        finally:
-            run.close()
+    run = begun(clocked(parts, clock))
+    executor = run.executor()
+    for scorer in executor.scorers:  # type: ignore[attr-defined]
+        scorer._saved = clock("pictures, waited for", scorer._saved)
+    run.executor = lambda _: Timed(executor, clock, wait="slots and batches")  # type: ignore[assignment,method-assign,return-value]
+    run.store.journal.append = clock("journal", run.store.journal.append)  # type: ignore[method-assign]
+    run.write = clock("winners and sheets", run.write)  # type: ignore[method-assign]
+    whole = clock("algorithms and driver", run.execute)
+    try:
+        results = whole()
+    finally:
+        run.close()
     seconds = dict(clock.seconds.most_common())
     total, answers = sum(seconds.values()), len(run.store)
     bare = sum(seconds.get(name, 0.0) for name in WORK)

@@ -159,14 +159,15 @@ def replace(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old or the new content, never a part."""
     beside = path.parent / f".{path.name}.{os.getpid()}.{get_ident()}"
     try:
-        if path.is_dir():
-            raise StoreError(f"cannot write {path}: it is a folder; give the name of a file")
         beside.write_bytes(data)
         os.replace(beside, path)
     except BaseException as error:  # an interrupt too must not leave half a file
         with suppress(OSError):
             beside.unlink()
         if isinstance(error, OSError):
+            if os.path.isdir(path):  # and not its own: the name may be too long to ask
+                why = "it is a folder; give the name of a file"
+                raise StoreError(f"cannot write {path}: {why}") from error
             raise disk_error(error, path) from error
         raise
 

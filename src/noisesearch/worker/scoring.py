@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +29,8 @@ Sink = Callable[[Trajectory, Picture], None]
 Source = Callable[[Trajectory], Picture | None]
 Hand = Callable[[Trajectory, Picture, Away], None]
 Column = dict[str, list[float | str]]
-SAVERS = 8  # threads that write pictures
+# Threads that write pictures. More than there are processors wait for each other.
+SAVERS = min(8, os.cpu_count() or 1)
 
 
 def quantise(images: Tensor) -> Tensor:
