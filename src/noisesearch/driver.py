@@ -14,7 +14,7 @@ from .budget import MAX_MISSING, Budget
 from .choices import Choices
 from .errors import BackendError, ConfigError
 from .live import Live
-from .store import RunStore
+from .store import RunStore, uncollected
 
 FAILED_SOON = 10  # replies before the share of failures can end a run
 CLOCK = 0.5  # seconds after which the clock is looked at where answers take long
@@ -131,8 +131,9 @@ class Driver:
             for search, ask in zip(fresh, turn, strict=True):
                 if ask is not None:
                     self._ask(search, ask)
-        for search in fresh:
-            self._take(search, [])
+        with uncollected():  # the journal may answer a hundred thousand of them
+            for search in fresh:
+                self._take(search, [])
 
     def _take(self, live: Live, asks: list[Ask]) -> None:
         """Answer asks from the journal, submit the others, go on while there is nothing to wait
