@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,6 @@ import pytest
 from scipy.linalg import sqrtm
 
 from noisesearch.set_objectives import Frechet, Mean, Moments, frechet_distance
-
-FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
 
 
 def normal(count: int, size: int, seed: int) -> Any:
@@ -65,15 +64,12 @@ def test_the_running_distance_is_the_naive_one_of_every_staged_set() -> None:
         ) == pytest.approx(wanted, rel=1e-6)
 
 
-def test_frechet_agrees_with_the_published_code() -> None:
+def test_frechet_agrees_with_the_published_code(reference_path: Callable[[str], Path]) -> None:
     """Catches covariances over n, which another reading of the formula would agree with."""
-    path = FIXTURES / "generative_metrics_features.safetensors"
-    if not path.exists():
-        pytest.skip("the reference numbers are not here: ../shared/fixtures")
     from safetensors.numpy import load_file
 
-    features = load_file(str(path))
-    wanted = json.loads((FIXTURES / "generative_metrics_expected.json").read_text())
+    features = load_file(reference_path("generative_metrics_features.safetensors"))
+    wanted = json.loads(reference_path("generative_metrics_expected.json").read_text())
     first, second = (
         features[f"features_{name}"].astype(np.float64) for name in ("1_generated", "2_real")
     )
