@@ -140,7 +140,7 @@ def start_up() -> dict[str, float]:
 def beside(rounds: int, naive_rounds: int, repeats: int) -> dict[str, Any]:
     """The figures of search, bare network and common loop in turns."""
     parts = load(rounds)
-    search(load(1))  # warm up
+    bare(parts, 1)  # warm up
     bares, searches, naives = [timed(lambda: bare(parts, rounds))], [], []
     for repeat in range(repeats):
         print(f"search over bare: {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
