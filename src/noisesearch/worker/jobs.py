@@ -202,7 +202,8 @@ def left_from(times: Tensor, level: int) -> Tensor:
 class Stack:
     """Row states [1, …] as one of exactly ``size`` rows, filled with copies of the first.
 
-    What came as one and was parted is not put together again while the same rows come.
+    What came as one and was parted is not put together again while the same rows come first in it;
+    what stands in the places after them is then whatever was there.
     """
 
     def __init__(self) -> None:
