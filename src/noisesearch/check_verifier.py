@@ -18,7 +18,8 @@ from torch import Tensor
 from .denoiser import fill
 from .errors import ConfigError, first_of
 from .forms import numeral
-from .given_images import Picture, picture
+from .given_images import picture
+from .pictures import Picture
 from .trajectory import Condition
 from .verifiers.away import Away, Look
 from .verifiers.protocol import Verifier, Views

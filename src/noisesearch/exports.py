@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, memory
+from . import memory
 from .consent import Named
 from .errors import ConfigError
 from .given_images import Images
@@ -22,6 +22,7 @@ from .spec import RunSpec
 from .start import LATENTS
 from .store import RunStore, read_spec
 from .trajectory import Denoise, Renoise, Trajectory
+from .version import __version__
 
 if TYPE_CHECKING:
     from torch import Tensor

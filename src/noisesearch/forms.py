@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import ConfigError
-from .json_text import parsed
 from .registry import located as whole
 
 PROCESS = "process:"  # what a verifier in a process of its own begins with
@@ -95,7 +94,7 @@ def _quoted(value: str) -> str:
 
 def _unquoted(value: str) -> str:
     try:
-        return str(parsed(value)) if value.startswith('"') else value
+        return str(json.loads(value)) if value.startswith('"') else value
     except ValueError:  # a value that has quotes in it, and is not in quotes
         return value
 

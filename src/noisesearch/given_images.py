@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .errors import ConfigError, StoreError
 from .keys import digest
+from .pictures import Picture
 
-Picture = npt.NDArray[np.uint8]
 FOLDER = "inputs"  # of a run, where they are kept
 
 

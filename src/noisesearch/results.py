@@ -20,7 +20,7 @@ from .watch import Watched, watched
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .store import Picture
+    from .pictures import Picture
 
 
 @dataclass(frozen=True, slots=True)

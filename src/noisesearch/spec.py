@@ -15,10 +15,10 @@ from pydantic import (
     ValidationError,
 )
 
-from . import __version__
 from .budget import EVEN, MAX_MISSING
 from .errors import ConfigError, StoreError, unknown
 from .trajectory import FULL
+from .version import __version__
 
 FORMAT = 1
 PIPELINE = "pipeline"  # the solver of a run whose steps are a pipeline's own

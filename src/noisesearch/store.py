@@ -29,7 +29,6 @@ from .trajectory import Graph, Trajectory, nodes
 
 Physical = dict[str, dict[str, float]]
 Spent = dict[str, dict[str, dict[str, float]]]  # by search, verifier and unit
-Picture = npt.NDArray[np.uint8]
 KEY = re.compile("[0-9a-f]{32}")  # of what has a file of its own
 Value = TypeVar("Value")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from noisesearch.evaluation.protocol import Picture
+from noisesearch.pictures import Picture
 
 
 @dataclass(frozen=True)

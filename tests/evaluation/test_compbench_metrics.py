@@ -21,7 +21,8 @@ from noisesearch.evaluation.compbench.detections import Box, Detection
 from noisesearch.evaluation.compbench.metrics import Attributes, Complex, Numeracy, Spatial
 from noisesearch.evaluation.compbench.numeracy import tokens
 from noisesearch.evaluation.compbench.words import Chunk, Parsed, Word
-from noisesearch.evaluation.protocol import Picture, check
+from noisesearch.evaluation.protocol import check
+from noisesearch.pictures import Picture
 from noisesearch.spec import settings
 from noisesearch.testing.tiny_blip import make_vqascore
 from noisesearch.testing.tiny_clip import make_clipscore

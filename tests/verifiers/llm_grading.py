@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from noisesearch.testing.grader_server import GraderServer, Picture
+from noisesearch.pictures import Picture
+from noisesearch.testing.grader_server import GraderServer
 from noisesearch.trajectory import Condition
 from noisesearch.verifiers.away import Look
 from noisesearch.verifiers.llm import LLMGrader

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from noisesearch import build
 from noisesearch.errors import ConfigError
+from noisesearch.pictures import Picture
 from noisesearch.testing import VerifierContract
 from noisesearch.trajectory import Condition
-from noisesearch.verifiers.ocr import Ocr, OcrVerifier, Picture, distance, likeness, quoted
+from noisesearch.verifiers.ocr import Ocr, OcrVerifier, distance, likeness, quoted
 from noisesearch.verifiers.protocol import Views
 
 

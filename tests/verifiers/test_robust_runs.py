@@ -14,8 +14,9 @@ from torch import Tensor
 
 import noisesearch as ns
 from noisesearch import pictures
+from noisesearch.pictures import Picture
 from noisesearch.testing import MixtureModel
-from noisesearch.testing.grader_server import FAULTS, GraderServer, Picture, brightness
+from noisesearch.testing.grader_server import FAULTS, GraderServer, brightness
 from noisesearch.trajectory import Condition
 from noisesearch.verifiers.llm import LLMGrader
 

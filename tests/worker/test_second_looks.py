@@ -6,12 +6,12 @@ import pytest
 
 from noisesearch.ask import Ask, Features, Reply, Score, score
 from noisesearch.noise import Materialiser, gaussian
+from noisesearch.pictures import Picture
 from noisesearch.solvers import solver
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.worker.engine import Worker
-from noisesearch.worker.scoring import Picture
 
 WHOLE = [Trajectory.begin(Condition(), gaussian(i), 6).denoise() for i in range(9)]
 

@@ -10,11 +10,11 @@ from typing import Any
 from .. import pictures
 from ..check_verifier import condition_of
 from ..errors import ConfigError, first_of
+from ..pictures import Picture
 from ..run import stored_results
 from ..store import RunStore
 from ..trajectory import Condition
 from .captions import captions
-from .protocol import Picture
 
 EXPERIMENT = "experiment.json"  # in the folder of an experiment, whose runs are below it
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")

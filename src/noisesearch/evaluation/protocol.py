@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import ConfigError
+from ..pictures import Picture
 from ..trajectory import Condition
 
-Picture = NDArray[np.uint8]  # [H, W, 3], as the file holds it
 Figures = Mapping[str, float | list[float]]  # by name: one of the set, or one for each image
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..build import Given, Plain
-from ..given_images import Images, Picture
-from ..pictures import png, read
+from ..given_images import Images
+from ..pictures import Picture, png, read
 from ..remote_code import trust_remote_code, trusted
 from ..spec import RunSpec
 from ..verifiers.away import Away, Look, Verdict

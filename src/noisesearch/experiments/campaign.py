@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from .. import __version__, array_files, build
+from .. import array_files, build
 from ..budget import Budget
 from ..consent import Named
 from ..errors import ConfigError, StoreError, unknown
@@ -27,6 +27,7 @@ from ..json_text import parsed
 from ..parts import Parts
 from ..plan import plan
 from ..run import Run
+from ..version import __version__
 from .arms import Group, Setting, groups, settings
 from .prompts import Prompt, prompts
 from .replay import parts_of, replayed, searches

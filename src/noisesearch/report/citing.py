@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from .. import __version__
 from ..build import model_of
 from ..forms import written
 from ..registry import TABLES
 from ..set_forms import parse as set_form
 from ..spec import RunSpec
+from ..version import __version__
 
 METHOD = "ma2025inference"
 # By what is in a model's name, folder or hub id; the first that fits.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from .. import __version__
+from ..version import __version__
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-Picture = npt.NDArray[np.uint8]
+from ..pictures import Picture
+
 Mark = Callable[[Picture, Mapping[str, Any]], float]  # of a picture and its question
 Reply = tuple[int, dict[str, str], bytes]
 

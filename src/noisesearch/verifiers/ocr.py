@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..pictures import Picture
 from ..trajectory import Condition
 from .packaged import packaged
 from .protocol import Views
@@ -33,7 +33,6 @@ QUOTED = re.compile(
     r"|(?<!\w)['‘]((?:[^'’]|(?<=\w)['’](?=\w))+)['’](?!\w)"
 )
 
-Picture = npt.NDArray[np.uint8]
 Reader = Callable[[Picture], Sequence[str]]
 
 

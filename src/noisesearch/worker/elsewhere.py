@@ -12,9 +12,10 @@ from typing import Protocol
 
 from ..ask import Ask, Reply
 from ..driver import Executor
+from ..pictures import Picture
 from ..trajectory import Trajectory
 from ..verifiers.away import Away, Look, Verdict
-from .scoring import Hand, Picture
+from .scoring import Hand
 
 Asking = Callable[[Away, Sequence[Look]], None]
 

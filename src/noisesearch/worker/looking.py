@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from ..ask import Ask, Reply
+from ..pictures import Picture
 from ..trajectory import Condition, Trajectory
 from .beside import Beside
 from .previews import Previews, Ready
-from .scoring import Picture, Scorer, Shown, from_pictures
+from .scoring import Scorer, Shown, from_pictures
 
 Answers = list[tuple[Ask, Reply]]
 Asked = dict[str, dict[str, Ask]]  # by trajectory, then by the ask's own key

@@ -13,12 +13,13 @@ from ..denoiser import LOOK
 from ..keys import seed_of
 from ..ledger import UNITS
 from ..noise import Materialiser
+from ..pictures import Picture
 from ..sampler import Sampler
 from ..trajectory import Condition, Trajectory
 from ..verifiers.protocol import Verifier
 from .engine import Usage
 from .memory import Residence, within_memory
-from .scoring import Picture, Scorer, Shown, Sink, Source, from_pictures
+from .scoring import Scorer, Shown, Sink, Source, from_pictures
 
 
 class Sampling:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,13 +17,13 @@ from ..ask import Ask, Features, Reply
 from ..denoiser import fill
 from ..errors import BackendError
 from ..noise import Array
+from ..pictures import Picture
 from ..trajectory import Trajectory
 from ..verifiers.away import Away
 from ..verifiers.protocol import Verifier, Views
 from ..verifiers.video import features, scores
 from .memory import out_of_memory
 
-Picture = npt.NDArray[np.uint8]
 Sink = Callable[[Trajectory, Picture], None]
 Source = Callable[[Trajectory], Picture | None]
 Hand = Callable[[Trajectory, Picture, Away], None]

@@ -20,8 +20,8 @@ from ...errors import ConfigError, first_of
 from ...fingerprint import of_file
 from ...hub import downloaded
 from ...keys import digest
+from ...pictures import Picture
 from ...remote_code import trusted
-from ..protocol import Picture
 from .detections import Detection, Detector, overlap
 
 ASKED = ("owlvit", "owlv2")  # model types that are told what to look for

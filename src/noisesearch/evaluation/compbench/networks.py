@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import ConfigError
+from ...pictures import Picture
 from ...trajectory import Condition
 from ...verifiers.answers import Answerer
 from ...verifiers.clip_scores import ClipSettings, ClipVerifier
 from ...verifiers.clip_towers import Sentences, cropped
 from ...verifiers.protocol import Views
 from ...verifiers.vqascore import VqaScore
-from ..protocol import ImageSet, Picture
+from ..protocol import ImageSet
 
 ROWS = 8  # pictures of every batch; always as many, so that a figure does not depend on the others
 

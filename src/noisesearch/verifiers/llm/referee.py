@@ -14,6 +14,7 @@ import numpy as np
 
 from ...journal import replace
 from ...json_text import parsed
+from ...pictures import Picture
 from ...trajectory import Condition
 from ..away import Away, Look, Verdict
 from .asking import Asker
@@ -21,7 +22,7 @@ from .errors import Failed
 from .grader import NAME, mean, total
 from .ratings import bradley_terry, knock_out
 from .schema import Comparison
-from .shown import Picture, Shown
+from .shown import Shown
 
 MODES = ("pairs", "tournament")
 POINTS = {"first": 1.0, "second": 0.0, "neither": 0.5}

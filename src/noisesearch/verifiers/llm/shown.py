@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from ...keys import digest
+from ...pictures import Picture
 from ..video import FRAMES
-
-Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
