@@ -23,13 +23,13 @@ from typing import Any
 import torch
 
 from noisesearch.api import Request
-from noisesearch.budget import Budget
+from noisesearch.candidates.budget import Budget
+from noisesearch.candidates.noise import Materialiser, gaussian, neighbour
+from noisesearch.candidates.trajectory import Grid
 from noisesearch.denoiser import fill
-from noisesearch.noise import Materialiser, gaussian, neighbour
 from noisesearch.parts import Parts
 from noisesearch.results import Results
 from noisesearch.run import Run
-from noisesearch.trajectory import Grid
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worker.scoring import quantise
 

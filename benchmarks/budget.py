@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from noisesearch.api import Request
-from noisesearch.budget import Budget
+from noisesearch.candidates.budget import Budget
 from noisesearch.compare import ran
 from noisesearch.objectives import MeanRank
 from noisesearch.progress import Progress

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import noisesearch as ns
-from noisesearch.pictures import read
+from noisesearch.files.pictures import read
 from noisesearch.statistics import paired
 from noisesearch.worlds.shapes.benchmark import load
 from noisesearch.worlds.shapes.checker import check

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 
 from noisesearch.api import Request
-from noisesearch.budget import Budget
+from noisesearch.candidates.budget import Budget
 from noisesearch.compare import ran
 from noisesearch.experiments.plot import svg
 from noisesearch.experiments.spec import Plot

@@ -30,16 +30,18 @@ from pathlib import Path
 from typing import Any
 
 from bare import PROMPTS, load, rounded, start_up, usual
-from noisesearch import ConfigError, registry
+from noisesearch import ConfigError
 from noisesearch.api import Request
-from noisesearch.budget import Budget
 from noisesearch.build import algorithm_of, threads
-from noisesearch.driver import Driver, Executor
+from noisesearch.candidates.budget import Budget
+from noisesearch.candidates.executor import Executor
+from noisesearch.candidates.trajectory import Trajectory
+from noisesearch.driver import Driver
+from noisesearch.names import registry
 from noisesearch.parts import Parts
 from noisesearch.store import RunStore
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import MadeUp
-from noisesearch.trajectory import Trajectory
 from recording import record
 from where import table
 

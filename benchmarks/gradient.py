@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from noisesearch.api import Request
-from noisesearch.noise import Materialiser, gaussian
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import Grid
 from noisesearch.solvers import solver
-from noisesearch.trajectory import Grid
 from noisesearch.worker.gradient import Flow, objective, pull_back
 
 ROWS = 8

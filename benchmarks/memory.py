@@ -18,10 +18,10 @@ import tempfile
 from pathlib import Path
 
 from noisesearch import RandomSearch
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.results import results_of
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import MadeUp
-from noisesearch.trajectory import Trajectory
 from recording import record
 
 COUNTS = (1_000, 10_000, 100_000)

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from noisesearch.api import Request
-from noisesearch.budget import Budget
+from noisesearch.candidates.budget import Budget
 from noisesearch.compare import ran
+from noisesearch.files.pictures import read
 from noisesearch.objectives import MeanRank, Weighted, best
-from noisesearch.pictures import read
 from noisesearch.progress import Progress
 from noisesearch.results import Candidate, Results
 from noisesearch.statistics import paired

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from noisesearch.journal import replace
+from noisesearch.files.writing import replace
 
 
 def record(folder: Path, name: str, figures: Mapping[str, Any]) -> None:

@@ -38,9 +38,9 @@ import torch
 
 from bare import evaluate, search
 from noisesearch.api import ROWS_STEP, Request
-from noisesearch.budget import Budget
 from noisesearch.build import place, precision, threads
-from noisesearch.noise import Materialiser, gaussian
+from noisesearch.candidates.budget import Budget
+from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.parts import Parts
 from noisesearch.solvers import solver
 from random_networks import SCALES, RandomModel, flux, sit

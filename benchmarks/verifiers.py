@@ -39,8 +39,8 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from noisesearch.build import place, threads
+from noisesearch.candidates.condition import Condition
 from noisesearch.testing import tokenizers
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers import blip
 from noisesearch.verifiers.clip_aesthetic import AestheticVerifier, Head
 from noisesearch.verifiers.clip_scores import ClipVerifier, clip_score

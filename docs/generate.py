@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from noisesearch import registry
 from noisesearch.experiments import reproduction
+from noisesearch.names import registry
 from noisesearch.tables import listed, summary
 
 FOLDER = Path(__file__).parent

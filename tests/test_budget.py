@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noisesearch.api import Request
-from noisesearch.budget import Budget
+from noisesearch.candidates.budget import Budget
 from noisesearch.errors import ConfigError
 from noisesearch.testing import MixtureModel
 

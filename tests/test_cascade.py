@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
-from noisesearch.ask import Reply
+from noisesearch.candidates.ask import Reply
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import gaussian
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.noise import gaussian
 from noisesearch.objective_forms import parse
 from noisesearch.objectives import UNMET, Cascade, gradient_weights, ranking
 from noisesearch.testing import AlgorithmContract, MixtureModel
 from noisesearch.testing.bench import Bench, Clock, Ticking
-from noisesearch.trajectory import Condition, Trajectory
 
 SOME = Trajectory.begin(Condition(), gaussian(1), 2).denoise()
 SCALES = {"a": 1.0, "b": 10.0, "c": 0.1}

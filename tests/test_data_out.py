@@ -15,13 +15,14 @@ from PIL import Image
 from torch import Tensor
 
 import noisesearch as ns
-from noisesearch import ConfigError, pictures
+from noisesearch import ConfigError
 from noisesearch.build import Given
+from noisesearch.candidates.trajectory import Graph
 from noisesearch.data_out import export_data
+from noisesearch.files import pictures
 from noisesearch.records import RunRecords
 from noisesearch.rerank import rerank
 from noisesearch.testing import MixtureModel
-from noisesearch.trajectory import Graph
 
 
 def made(folder: Path, **settings: Any) -> ns.Results:

@@ -12,15 +12,16 @@ import pytest
 import noisesearch as ns
 from noisesearch.algorithms.initial_noise import RandomSearch
 from noisesearch.algorithms.problem import Problem, Search
-from noisesearch.ask import score
-from noisesearch.drafts import Draft, parse
+from noisesearch.candidates.ask import score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Cost, Ledger, Rates
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import FULL, Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.ledger import Cost, Ledger, Rates
-from noisesearch.noise import Materialiser, gaussian
+from noisesearch.names.drafts import Draft, parse
 from noisesearch.run import verify
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.bench import Bench, Released
-from noisesearch.trajectory import FULL, Condition, Trajectory
 
 STEPS = 6
 

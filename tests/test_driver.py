@@ -13,12 +13,12 @@ import torch
 
 from noisesearch import ConfigError, RandomSearch, StoreError, ZeroOrder, score
 from noisesearch.algorithms.paths import SearchOverPaths
-from noisesearch.journal import unseal
+from noisesearch.candidates.trajectory import Trajectory
+from noisesearch.files.journal import unseal
 from noisesearch.models.protocol import Model
 from noisesearch.plan import plan
 from noisesearch.testing import Bench, MixtureModel
 from noisesearch.testing.bench import MadeUp, Released
-from noisesearch.trajectory import Trajectory
 
 Number = Callable[[Trajectory, int], Mapping[str, float | str]]
 
@@ -313,7 +313,7 @@ def test_a_full_disk(room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_two_failed_writes_leave_whole_lines(tmp_path: Path) -> None:
-    from noisesearch.journal import Journal
+    from noisesearch.files.journal import Journal
 
     journal = Journal(tmp_path / "journal.jsonl")
     journal.append({"n": 1})

@@ -6,8 +6,8 @@ import pytest
 
 from noisesearch import build
 from noisesearch.errors import ConfigError
-from noisesearch.forms import form, located, numeral, separated, written
 from noisesearch.models.choice import model_of
+from noisesearch.names.forms import form, located, numeral, separated, written
 from noisesearch.verifiers.protocol import FunctionVerifier
 from noisesearch.verifiers.settings import VerifierSettings
 

@@ -10,12 +10,13 @@ import pytest
 
 import noisesearch as ns
 from noisesearch.api import Request
-from noisesearch.ask import Ask, Reply, score
-from noisesearch.budget import Budget
-from noisesearch.driver import Executor
-from noisesearch.noise import gaussian
+from noisesearch.candidates.ask import Ask, Reply, score
+from noisesearch.candidates.budget import Budget
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.executor import Executor
+from noisesearch.candidates.noise import gaussian
+from noisesearch.candidates.trajectory import FULL, Trajectory
 from noisesearch.testing import Bench, MixtureModel
-from noisesearch.trajectory import FULL, Condition, Trajectory
 from noisesearch.worker.engine import Worker
 from noisesearch.worker.qualities import Qualities
 

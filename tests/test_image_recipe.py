@@ -14,10 +14,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import noisesearch as ns
-from noisesearch import ConfigError, StoreError, pictures
+from noisesearch import ConfigError, StoreError
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.trajectory import Trajectory
+from noisesearch.files import pictures
 from noisesearch.image_recipe import MOST, RECIPE, Pictured, fields_of, remake
 from noisesearch.testing import MixtureModel
-from noisesearch.trajectory import Condition, Trajectory
 
 
 def made(folder: Path, **settings: Any) -> ns.Result:

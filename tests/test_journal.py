@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from noisesearch import ZeroOrder
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import StoreError
-from noisesearch.journal import replace, seal, unseal
+from noisesearch.files.journal import seal, unseal
+from noisesearch.files.writing import replace
 from noisesearch.store import RunStore
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import MadeUp
-from noisesearch.trajectory import Trajectory
 
 ROUNDS = 2000
 

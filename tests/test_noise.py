@@ -11,9 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import (
+    Materialiser,
+    Noise,
+    blob,
+    gaussian,
+    mix,
+    neighbour,
+    normals,
+)
+from noisesearch.candidates.trajectory import Graph, Trajectory, nodes
 from noisesearch.errors import ConfigError
-from noisesearch.noise import Materialiser, Noise, blob, gaussian, mix, neighbour, normals
-from noisesearch.trajectory import Condition, Graph, Trajectory, nodes
 
 SHAPES = [(2,), (3, 32, 32), (16, 7, 5), (1, 1, 4096)]
 

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from noisesearch.ask import Reply
+from noisesearch.candidates.ask import Reply
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import gaussian
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.noise import gaussian
 from noisesearch.objective_forms import parse
 from noisesearch.objectives import (
     Constrained,
@@ -25,7 +27,6 @@ from noisesearch.objectives import (
     mid_ranks,
     ranking,
 )
-from noisesearch.trajectory import Condition, Trajectory
 
 SOME = Trajectory.begin(Condition(), gaussian(1), 2).denoise()
 SCALES = {"a": 1.0, "b": 10.0, "c": 0.1}

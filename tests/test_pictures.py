@@ -7,8 +7,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from noisesearch.pictures import SEEN, Row, sheet
-from noisesearch.pictures import _fitted as fitted
+from noisesearch.files.pictures import SEEN, Row, sheet
+from noisesearch.files.pictures import _fitted as fitted
 
 
 def drawn(side: int, count: int) -> Image.Image:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import noisesearch as ns
-from noisesearch import pictures
 from noisesearch.build import Given
+from noisesearch.files import pictures
 from noisesearch.rerank import Reranked, rerank
 from noisesearch.run import verify
 from noisesearch.testing import MixtureModel

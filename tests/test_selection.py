@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
-from noisesearch.noise import gaussian
-from noisesearch.pictures import read
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import gaussian
+from noisesearch.candidates.trajectory import Trajectory
+from noisesearch.files.pictures import read
 from noisesearch.selection import thumbnail, unlike
 from noisesearch.testing import MixtureModel
-from noisesearch.trajectory import Condition, Trajectory
 
 MANY = [Trajectory.begin(Condition(), gaussian(i), 2).denoise() for i in range(40)]
 

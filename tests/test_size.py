@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from noisesearch import RandomSearch, ZeroOrder
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.results import results_of
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import MadeUp
-from noisesearch.trajectory import Trajectory
 
 BYTES = 2600  # of a candidate at most, as docs/memory.md has it
 FEW = 250

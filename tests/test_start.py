@@ -13,13 +13,13 @@ from safetensors.torch import save_file
 
 import noisesearch as ns
 from noisesearch import ConfigError
-from noisesearch.noise import Materialiser, Noise, normals
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, Noise, normals
 from noisesearch.rerank import rerank
 from noisesearch.run import verify
 from noisesearch.start import start_of
 from noisesearch.store import RunStore
 from noisesearch.testing import MixtureModel
-from noisesearch.trajectory import Condition
 
 SHAPE = (3, 8, 8)
 MODEL = "noisesearch.testing:MixtureModel"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from noisesearch.trajectory import Condition
+from noisesearch.candidates.condition import Condition
 
 pytest.importorskip("diffusers")
 FOLDER = Path(__file__).parents[1] / "benchmarks"

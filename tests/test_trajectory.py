@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Ledger, Rates, total
+from noisesearch.candidates.noise import gaussian
+from noisesearch.candidates.trajectory import Denoise, Renoise, Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.ledger import Ledger, Rates, total
-from noisesearch.noise import gaussian
 from noisesearch.process import Linear
 from noisesearch.solvers import DDIM, Euler
 from noisesearch.testing.solver import finished
-from noisesearch.trajectory import Condition, Denoise, Renoise, Trajectory
 
 START = Trajectory.begin(Condition(text="x"), gaussian(1), 9)
 

@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 
 import noisesearch as ns
-from noisesearch import pictures
 from noisesearch.build import Given
+from noisesearch.candidates.condition import Condition
+from noisesearch.files import pictures
 from noisesearch.models.choice import as_model
 from noisesearch.rerank import rerank
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness, evenness
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
 from noisesearch.verifiers.video import FRAMES, features, scores
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
-from noisesearch.pictures import read
+from noisesearch.files.pictures import read
 from noisesearch.tables import warnings
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.bench import Bench, Released

@@ -20,10 +20,11 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from noisesearch import build
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import normals
+from noisesearch.candidates.trajectory import Grid
 from noisesearch.models.protocol import Model
-from noisesearch.noise import normals
 from noisesearch.solvers import solver
-from noisesearch.trajectory import Condition, Grid
 from noisesearch.verifiers.protocol import Views
 from noisesearch.verifiers.self_supervised import TIME
 from noisesearch.worker.gradient import Flow

@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from loop import RUNS, Loop, options
-from noisesearch.journal import replace
+from noisesearch.files.writing import replace
 from noisesearch.worker.memory import keep_buffers
 from noisesearch.worlds.shapes import scorers
 from noisesearch.worlds.shapes.network import WEIGHTS, ShapesTransformer, load

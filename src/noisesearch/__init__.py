@@ -19,7 +19,7 @@ _PUBLIC = {
     "export_data": "data_out",
     "remake": "image_recipe",
     "trust": "consent",
-    "trust_remote_code": "remote_code",
+    "trust_remote_code": "files.remote_code",
     "Result": "results",
     "Results": "results",
     "Candidate": "results",
@@ -42,14 +42,14 @@ _PUBLIC = {
     "Rollover": "algorithms.per_step",
     "Cut": "algorithms.problem",
     "Problem": "algorithms.problem",
-    "Budget": "budget",
-    "Condition": "trajectory",
-    "Reply": "ask",
-    "score": "ask",
+    "Budget": "candidates.budget",
+    "Condition": "candidates.condition",
+    "Reply": "candidates.ask",
+    "score": "candidates.ask",
     "trace": "tracing",
-    "gaussian": "noise",
-    "neighbour": "noise",
-    "mix": "noise",
+    "gaussian": "candidates.noise",
+    "neighbour": "candidates.noise",
+    "mix": "candidates.noise",
     "NoisesearchError": "errors",
     "ConfigError": "errors",
     "StoreError": "errors",
@@ -81,18 +81,18 @@ if TYPE_CHECKING:
     from .algorithms.steering import Steering
     from .algorithms.subspace import Cma
     from .api import resume, search
-    from .ask import Reply, score
-    from .budget import Budget
+    from .candidates.ask import Reply, score
+    from .candidates.budget import Budget
+    from .candidates.condition import Condition
+    from .candidates.noise import gaussian, mix, neighbour
     from .consent import trust
     from .data_out import export_data
     from .errors import BackendError, ConfigError, NoisesearchError, StoreError
     from .exports import export
+    from .files.remote_code import trust_remote_code
     from .image_recipe import remake
-    from .noise import gaussian, mix, neighbour
-    from .remote_code import trust_remote_code
     from .results import Candidate, Result, Results
     from .tracing import trace
-    from .trajectory import Condition
 
 
 def __getattr__(name: str) -> Any:

@@ -24,7 +24,7 @@ def main() -> None:
             raise  # no file to name: not the user's to mend
         from pathlib import Path
 
-        from .journal import disk_error
+        from .files.writing import disk_error
 
         print(f"noisesearch: {disk_error(error, Path(error.filename))}", file=sys.stderr)
         sys.exit(2)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .budget import GAIN, Budget
+from .candidates.budget import GAIN, Budget
 from .live import Live
 
 if TYPE_CHECKING:

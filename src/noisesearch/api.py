@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from . import build, memory, registry, set_forms
+from . import build, memory, set_forms
 from .algorithms.problem import Algorithm
-from .budget import EVEN, GAIN, MAX_MISSING, Budget
 from .build import Given
-from .drafts import parse
+from .candidates.budget import EVEN, GAIN, MAX_MISSING, Budget
+from .candidates.condition import Condition
+from .candidates.trajectory import FULL
 from .driver import Watcher
 from .errors import ConfigError, unknown
 from .executors.where import LOCAL, Where
@@ -26,13 +27,14 @@ from .given_images import Images
 from .models.choice import as_model, furnished, placement, running, sized
 from .models.pipeline_call import plain
 from .models.protocol import Model
+from .names import registry
+from .names.drafts import parse
 from .parts import Parts
 from .plan import Plan, Width, plan, usual_widths
 from .results import Result, Results
 from .run import Run
 from .spec import RunSpec
 from .start import start_of
-from .trajectory import FULL, Condition
 
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import forms, registry
 from .algorithms.problem import Algorithm, Problem
 from .errors import ConfigError
 from .given_images import Images
 from .models.choice import model_of as model_of
 from .models.protocol import Model
-from .spec import PIPELINE, RunSpec, settings
+from .names import forms, registry
+from .names.options import settings
+from .spec import PIPELINE, RunSpec
 from .verifiers.settings import VerifierSettings
 
 if TYPE_CHECKING:

@@ -16,16 +16,16 @@ from pydantic import Field
 from .algorithms.problem import Problem, Search
 from .algorithms.settings import Settings
 from .api import Request
-from .ask import score
+from .candidates.ask import score
+from .candidates.trajectory import FULL
 from .driver import Watcher
 from .errors import ConfigError
-from .json_text import parsed
+from .files.json_text import parsed
 from .live import Live
 from .models.choice import as_model, model_of
 from .objectives import ranking
 from .run import Run
 from .statistics import Interval, mean, rank_correlation
-from .trajectory import FULL
 
 if TYPE_CHECKING:
     from .parts import Parts

@@ -15,12 +15,12 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from .candidates.condition import Condition
 from .denoiser import fill
 from .errors import ConfigError, first_of
-from .forms import numeral
+from .files.pictures import Picture
 from .given_images import picture
-from .pictures import Picture
-from .trajectory import Condition
+from .names.forms import numeral
 from .verifiers.away import Away, Look
 from .verifiers.protocol import Verifier, Views
 from .verifiers.video import scores

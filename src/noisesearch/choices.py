@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .ask import Reply
-from .keys import digest
+from .candidates.ask import Reply
+from .candidates.keys import digest
 from .set_objectives import Rows
 
 if TYPE_CHECKING:

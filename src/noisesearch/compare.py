@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import build, registry
+from . import build
 from .api import Request
-from .budget import Budget
+from .candidates.budget import Budget
 from .errors import ConfigError
+from .names import registry
 from .parts import Parts
 from .results import Candidate, Results
 from .run import Run
@@ -197,7 +198,7 @@ def _checked(prompts: list[str], chosen: Sequence[Candidate], model: str) -> Num
     known = build.model_of(model)
     if "checker" not in known.verifiers:
         return None
-    from .pictures import read
+    from .files.pictures import read
     from .verifiers.protocol import Views
     from .worker.scoring import from_pictures
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import drafts, forms, registry, set_forms
+from . import set_forms
+from .candidates.keys import digest
+from .candidates.trajectory import FULL
 from .errors import ConfigError, StoreError
-from .journal import disk_error
-from .keys import digest
+from .files.writing import disk_error
+from .names import drafts, forms, registry
 from .spec import RunSpec
-from .trajectory import FULL
 
 if TYPE_CHECKING:
     from .experiments.spec import Experiment

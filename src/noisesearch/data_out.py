@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, unknown
-from .journal import disk_error
+from .files.writing import disk_error
 from .records import Record, RunRecords
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 from .api import Request
-from .budget import Budget
-from .pictures import read
+from .candidates.budget import Budget
+from .files.pictures import read
+from .names.columns import aligned, number
 from .progress import Progress
 from .results import Candidate, Results
 from .run import Run
-from .tables import aligned, number
 from .worlds.shapes.checker import check
 
 PROMPTS = (

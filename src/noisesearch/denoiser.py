@@ -8,9 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from .candidates.condition import Condition
 from .process import Process
 from .solvers import Pair
-from .trajectory import Condition
 
 Encoded = Mapping[str, Tensor]
 # The phases of the work: prompts are read; noise is denoised; samples are decoded and scored.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from .algorithms.problem import Algorithm
-from .ask import Ask, Reply
-from .budget import MAX_MISSING, Budget
+from .candidates.ask import Ask, Reply
+from .candidates.budget import MAX_MISSING, Budget
+from .candidates.executor import Executor, Patient
 from .choices import Choices
 from .errors import BackendError, ConfigError
 from .live import Live
@@ -19,35 +20,6 @@ from .store import RunStore, uncollected
 FAILED_SOON = 10  # replies before the share of failures can end a run
 CLOCK = 0.5  # seconds after which the clock is looked at where answers take long
 LAST = ("final", "baseline", "watch")  # what is still asked when the time is over
-
-
-class Executor(Protocol):
-    """Answers asks, in any order. ``submit`` is idempotent: the same ask twice is one."""
-
-    @property
-    def usage(self) -> Mapping[str, Mapping[str, int]]:
-        """What ran so far, by condition key: nfe and decodes."""
-        ...
-
-    def submit(self, ask: Ask) -> None: ...
-
-    def wait(self) -> list[tuple[Ask, Reply]]:
-        """Block until something is answered; empty where nothing is asked."""
-        ...
-
-    def cancel(self, ask: Ask) -> None:
-        """Nobody waits for it any more: it need not be answered, and should cost nothing."""
-        ...
-
-    def close(self) -> None: ...
-
-
-@runtime_checkable
-class Patient(Protocol):
-    """An executor whose answers may take long: it gives nothing after ``patience`` seconds
-    without one."""
-
-    patience: float | None
 
 
 class Watcher(Protocol):

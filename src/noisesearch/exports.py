@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import memory
+from .candidates.keys import seed_of
+from .candidates.noise import Materialiser
+from .candidates.trajectory import Denoise, Renoise, Trajectory
 from .consent import Named
 from .errors import ConfigError
+from .files.writing import replace
 from .given_images import Images
-from .journal import replace
-from .keys import seed_of
 from .models.choice import as_model, furnished, model_of, running, sized
 from .models.protocol import Model
-from .noise import Materialiser
 from .run import stored_results
 from .spec import RunSpec
 from .start import LATENTS
 from .store import RunStore, read_spec
-from .trajectory import Denoise, Renoise, Trajectory
 from .version import __version__
 
 if TYPE_CHECKING:

@@ -12,20 +12,22 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from . import drafts, pictures
-from .ask import Ask, Score
 from .build import Given
+from .candidates.ask import Ask, Score
+from .candidates.noise import Array
+from .candidates.trajectory import FULL, Denoise, Graph, Trajectory, nodes
 from .consent import is_code
 from .errors import ConfigError, StoreError, first_of
+from .files import pictures
+from .files.json_text import parsed
+from .files.writing import replace
 from .given_images import Images
-from .journal import replace
-from .json_text import parsed
 from .models.choice import as_model
-from .noise import Array
+from .names import drafts
+from .names.options import sentence
 from .parts import Parts
-from .spec import RunSpec, sentence
+from .spec import RunSpec
 from .store import RunStore
-from .trajectory import FULL, Denoise, Graph, Trajectory, nodes
 
 SHEETS = ("best.png", "grid.png")  # of several pictures, unless a run has one condition
 TRAJECTORY, RECIPE = "trajectory", "recipe"  # fields of the file

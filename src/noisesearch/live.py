@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .algorithms.problem import Algorithm, Cut, Problem, Search
-from .ask import Ask, Reply, Score, score
-from .ledger import Ledger
+from .candidates.ask import Ask, Reply, Score, score
+from .candidates.condition import Condition
+from .candidates.ledger import Ledger
+from .candidates.trajectory import FULL, Trajectory
 from .objectives import Bound, Cascade, Constrained, Objective, Pareto, ranking
 from .selection import Select, leaders
 from .stopping import TARGET, Enough
-from .trajectory import FULL, Condition, Trajectory
 
 
 @dataclass

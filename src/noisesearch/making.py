@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .candidates.noise import Array, packed
+from .files.writing import leftover, replace
 from .given_images import FOLDER
-from .journal import leftover, replace
-from .noise import Array, packed
 
 BEGUN = ".spec.json"  # the spec of a run that is being made
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from .errors import ConfigError, unknown
-from .forms import separated
+from .names.forms import separated
 from .objectives import (
     Bound,
     Cascade,

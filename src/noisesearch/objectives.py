@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .ask import Reply
+from .candidates.ask import Reply
 from .errors import ConfigError
 
 

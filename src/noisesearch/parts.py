@@ -10,13 +10,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from . import allocation, memory, objective_forms, refusals, set_forms
-from .algorithms.problem import Algorithm, Problem, Space
-from .budget import Budget
+from .algorithms.problem import Algorithm, Problem
 from .build import Given, algorithm_of, fitted, model_of, place, verifier_of
+from .candidates.budget import Budget
+from .candidates.condition import Condition
+from .candidates.ledger import Cost, Ledger, Rates
+from .candidates.space import Space
+from .candidates.trajectory import FULL, Grid
 from .errors import ConfigError, StoreError
-from .fingerprint import of_file
+from .files.fingerprint import of_file
 from .given_images import Images
-from .ledger import Cost, Ledger, Rates
 from .live import Live
 from .models.choice import furnished, running, sized
 from .models.protocol import Model
@@ -27,12 +30,11 @@ from .spec import RunSpec
 from .start import Start
 from .stopping import Enough, Target
 from .together import Together
-from .trajectory import FULL, Condition, Grid
 
 if TYPE_CHECKING:
+    from .candidates.noise import Array
     from .denoiser import Denoiser
     from .models.drafted import Drafted
-    from .noise import Array
     from .sampler import Sampler
     from .solvers import Solver
     from .verifiers.protocol import Verifier

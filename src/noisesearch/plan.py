@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .algorithms.problem import Algorithm, Problem
-from .ask import Ask, Reply
-from .ledger import Ledger
+from .candidates.ask import Ask, Reply
+from .candidates.ledger import Ledger
 from .live import Live
 from .store import RunStore
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .ask import Reply
+    from .candidates.ask import Reply
     from .driver import Driver
     from .live import Live
     from .run import Run

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from . import objective_forms, set_forms
-from .ask import Reply
+from .candidates.ask import Reply
+from .candidates.condition import Condition
+from .candidates.ledger import Ledger, Rates
+from .candidates.trajectory import Trajectory, nodes
 from .errors import ConfigError
-from .ledger import Ledger, Rates
 from .objectives import Bound, Constrained, Objective
 from .run import stored_results
 from .spec import PIPELINE, RunSpec
 from .store import RunStore, read_spec
-from .trajectory import Condition, Trajectory, nodes
 
 WINNER, BASELINE, CANDIDATE = "winner", "baseline", "candidate"  # roles
 # Scores are sums of a few floats: what differs by more is of another objective.

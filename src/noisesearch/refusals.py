@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .ask import Ask, Gradient
-from .budget import GAIN, Budget
+from .candidates.ask import Ask, Gradient
+from .candidates.budget import GAIN, Budget
 from .errors import ConfigError
 
 if TYPE_CHECKING:

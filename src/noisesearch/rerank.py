@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import build, objective_forms
-from .ask import Ask, Reply, Score, score
-from .budget import Budget
 from .build import Given
+from .candidates.ask import Ask, Reply, Score, score
+from .candidates.budget import Budget
+from .candidates.trajectory import FULL
 from .errors import ConfigError
 from .live import Live
 from .objectives import Objective
 from .results import Results
 from .run import Run, loaded
 from .store import RunStore
-from .trajectory import FULL
 
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from .agreement import Agreement, agreements
-from .ask import Reply, nothing
+from .candidates.ask import Reply, nothing
+from .candidates.condition import Condition
 from .errors import ConfigError
+from .files.json_text import finite
 from .live import Live
-from .trajectory import Condition
 from .watch import Watched, watched
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .pictures import Picture
+    from .files.pictures import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,14 @@ class Candidate:
         """The picture as the run folder holds it; of a video the frame in the middle."""
         from PIL import Image
 
-        from .pictures import still
+        from .files.pictures import still
 
         return Image.fromarray(still(self.pixels))
 
     @property
     def pixels(self) -> Picture:
         """The picture uint8 [H, W, 3], or the whole video [F, H, W, 3]."""
-        from .pictures import read
+        from .files.pictures import read
 
         return read(self._kept())
 
@@ -84,11 +85,6 @@ class Candidate:
         if self.search_score is not None:
             content["search_score"] = finite(self.search_score)
         return content
-
-
-def finite(number: float) -> float | None:
-    """JSON has no infinity: a candidate without a value has null."""
-    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)

@@ -12,21 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import allocation, pictures
-from .ask import Ask, Score
-from .budget import Budget
+from . import allocation
 from .build import Given, check_objects
+from .candidates.ask import Ask, Score
+from .candidates.budget import Budget
+from .candidates.condition import Condition
+from .candidates.executor import Executor
+from .candidates.keys import digest
+from .candidates.ledger import UNITS
+from .candidates.trajectory import Trajectory
 from .consent import Named
-from .driver import Driver, Executor, Watcher
+from .driver import Driver, Watcher
 from .errors import ConfigError, NoisesearchError, StoreError
 from .executors.where import Where
+from .files import pictures
+from .files.json_text import parsed
+from .files.writing import replace
 from .given_images import Images
 from .image_recipe import fields_of
-from .journal import replace
-from .json_text import parsed
 from .kept import check_winners
-from .keys import digest
-from .ledger import UNITS
 from .live import Live
 from .making import as_json
 from .parts import Parts
@@ -37,7 +41,6 @@ from .sheets import draw
 from .spec import RunSpec
 from .store import RunStore, read_spec
 from .together import Together
-from .trajectory import Condition, Trajectory
 
 if TYPE_CHECKING:
     from .verifiers.away import Away, Look

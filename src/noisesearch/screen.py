@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .spectrum import ring, turned
+from .candidates.spectrum import ring, turned
 from .statistics import rank_correlation
 
 Rows = npt.NDArray[np.float64]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import array_files, registry
 from .errors import ConfigError, unknown
+from .files import arrays as array_files
+from .names import registry
 from .set_objectives import Frechet, Moments, Rows, SetObjective, Spread
 
 if TYPE_CHECKING:

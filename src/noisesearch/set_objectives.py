@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .ask import Reply
+from .candidates.ask import Reply
 from .objectives import UNMET
 
 Rows = npt.NDArray[np.float64]

@@ -15,9 +15,10 @@ from pydantic import (
     ValidationError,
 )
 
-from .budget import EVEN, MAX_MISSING
-from .errors import ConfigError, StoreError, unknown
-from .trajectory import FULL
+from .candidates.budget import EVEN, MAX_MISSING
+from .candidates.trajectory import FULL
+from .errors import ConfigError, StoreError
+from .names.options import sentence
 from .version import __version__
 
 FORMAT = 1
@@ -132,32 +133,3 @@ class RunSpec(BaseModel):
             return cls.model_validate(content)
         except ValidationError as error:
             raise StoreError(f"{folder}/spec.json is not complete: {sentence(error)}") from error
-
-
-def sentence(error: ValidationError) -> str:
-    """What pydantic found, in one line."""
-
-    def said(e: Any) -> str:
-        if e["type"] == "value_error":  # a sentence of ours
-            return str(e["ctx"]["error"])
-        return f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}, got {e['input']!r}"
-
-    return "; ".join(said(e) for e in error.errors())
-
-
-def settings(kind: str, name: str, target: Any, parameters: dict[str, Any]) -> Any:
-    """An object of a pydantic class from parameters; ConfigError with near matches otherwise."""
-    fields = getattr(target, "model_fields", None)
-    if fields is None:
-        if parameters:
-            raise ConfigError(f"{kind} {name!r} takes no parameters, got {', '.join(parameters)}")
-        return target
-    for given in parameters:
-        if given not in fields:
-            if not fields:
-                raise ConfigError(f"{kind} {name!r} takes no parameters, got {given!r}")
-            raise unknown(f"{name} parameter", given, fields)
-    try:
-        return target(**parameters)
-    except ValidationError as error:
-        raise ConfigError(f"{kind} {name!r}: {sentence(error)}") from error

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import array_files
+from .candidates.condition import Condition
+from .candidates.noise import Array, packed
 from .errors import ConfigError
-from .forms import numeral
-from .noise import Array, packed
+from .files import arrays as array_files
+from .names.forms import numeral
 from .spec import StartSpec
-from .trajectory import Condition
 
 if TYPE_CHECKING:
     import torch

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from .ask import Ask, Reply
+from .candidates.ask import Ask, Reply
+from .candidates.ledger import Ledger, Rates
 from .errors import ConfigError
-from .ledger import Ledger, Rates
 from .objectives import Objective
 
 TARGET, PLATEAU = "target", "plateau"  # what ends a search before its budget does

@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import build, registry
+from . import build
 from .agreement import sentences
-from .budget import Budget
+from .candidates.budget import Budget
+from .candidates.trajectory import FULL
 from .errors import unknown
 from .memory import needed
+from .names import registry
+from .names.columns import aligned, number
 from .plan import predicted
-from .trajectory import FULL
 
 if TYPE_CHECKING:
     from .api import Request
@@ -125,18 +127,6 @@ def checked(report: Report) -> str:
     return aligned(rows) + (
         f"\n\n{report.verifier}: {'all holds' if report.passed else 'not all holds'}, on "
         f"{report.pictures} pictures; {speed} pictures a second"
-    )
-
-
-def number(value: float | None, form: str = ".3f") -> str:
-    return "-" if value is None else format(value, form)
-
-
-def aligned(rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns padded to their widest cell; the first left, the others as they come."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .algorithms.problem import Algorithm
-from .ask import Ask, Reply
+from .candidates.ask import Ask, Reply
+from .candidates.condition import Condition
+from .candidates.ledger import Ledger
+from .candidates.trajectory import Trajectory
 from .choices import Choices
-from .ledger import Ledger
 from .live import Live, Outcome
-from .trajectory import Condition, Trajectory
 
 
 @dataclass

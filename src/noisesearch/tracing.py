@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .algorithms.problem import Algorithm, Problem
-from .ask import Ask, Reply
+from .candidates.ask import Ask, Reply
+from .candidates.trajectory import Trajectory
 from .objectives import ranking
-from .trajectory import Trajectory
 
 if TYPE_CHECKING:
     from .testing.plane import Plane

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from . import memory
-from .noise import Array, Materialiser
-from .trajectory import FULL
+from .candidates.noise import Array, Materialiser
+from .candidates.trajectory import FULL
 from .worker.engine import Worker
 from .worker.qualities import Qualities
 from .worker.sampling import Sampling
 
 if TYPE_CHECKING:
-    from .algorithms.problem import Space
+    from .candidates.space import Space
     from .denoiser import Denoiser
     from .parts import Parts
     from .worker.scoring import Sink, Source

@@ -15,8 +15,8 @@ from command_line import Tool
 from PIL import Image
 from torch import Tensor
 
+from noisesearch.candidates.condition import Condition
 from noisesearch.check_verifier import Pair, Report, Samples, Trial
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
 
 Function = Callable[[Tensor, Any], Any]

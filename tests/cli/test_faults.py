@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from command_line import VIVID, answered, journal, logical
 
-from noisesearch.journal import leftover
+from noisesearch.files.writing import leftover
 from noisesearch.store import RunStore
 from noisesearch.testing.faults import (
     FULL,

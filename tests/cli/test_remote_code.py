@@ -9,8 +9,8 @@ import pytest
 from command_line import VIVID, Tool, quick
 from safetensors.torch import load_file, save_file
 
-from noisesearch import remote_code
 from noisesearch.errors import ConfigError
+from noisesearch.files import remote_code
 from noisesearch.models.diffusers_folder import Folder
 from noisesearch.testing import tiny_pipeline
 

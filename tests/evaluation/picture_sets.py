@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from noisesearch.pictures import Picture
+from noisesearch.files.pictures import Picture
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from noisesearch import ConfigError, pictures
+from noisesearch import ConfigError
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import gaussian
+from noisesearch.candidates.trajectory import Trajectory, nodes
 from noisesearch.evaluation.images import of_folder
-from noisesearch.noise import gaussian
-from noisesearch.trajectory import Condition, Trajectory, nodes
+from noisesearch.files import pictures
 
 
 def paint(path: Path, size: int = 8, **texts: str) -> Path:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from picture_sets import Pictures, noise
 
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.evaluation.compbench import detectors, networks, words
 from noisesearch.evaluation.compbench.detections import Box, Detection
@@ -22,12 +23,11 @@ from noisesearch.evaluation.compbench.metrics import Attributes, Complex, Numera
 from noisesearch.evaluation.compbench.numeracy import tokens
 from noisesearch.evaluation.compbench.words import Chunk, Parsed, Word
 from noisesearch.evaluation.protocol import check
-from noisesearch.pictures import Picture
-from noisesearch.spec import settings
+from noisesearch.files.pictures import Picture
+from noisesearch.names.options import settings
 from noisesearch.testing.tiny_blip import make_vqascore
 from noisesearch.testing.tiny_clip import make_clipscore
 from noisesearch.testing.tiny_detectors import LABELS, make_asked_detector, make_detector
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.protocol import Views
 from noisesearch.verifiers.vqascore import VqaScore
 

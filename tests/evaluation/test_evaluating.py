@@ -14,6 +14,7 @@ from PIL import Image
 import noisesearch as ns
 from noisesearch.algorithms.population import Population
 from noisesearch.build import verifier_of
+from noisesearch.candidates.condition import Condition
 from noisesearch.evaluation import metrics
 from noisesearch.evaluation.evaluate import Evaluation
 from noisesearch.evaluation.set_metrics import Eyes
@@ -21,7 +22,6 @@ from noisesearch.evaluation.sight import ROWS, Sight
 from noisesearch.models.choice import model_of
 from noisesearch.set_objectives import Moments, frechet_distance
 from noisesearch.testing import MixtureModel
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers import inception
 from noisesearch.verifiers.oracle import ClassProbability
 from noisesearch.verifiers.protocol import Views

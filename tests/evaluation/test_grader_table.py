@@ -13,7 +13,7 @@ from noisesearch.errors import BackendError, ConfigError
 from noisesearch.evaluation import grader
 from noisesearch.evaluation.grader import GraderTable
 from noisesearch.evaluation.protocol import check
-from noisesearch.spec import settings
+from noisesearch.names.options import settings
 from noisesearch.testing.grader_server import GraderServer
 
 pytest.importorskip("httpx")

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from noisesearch.ask import Ask, Reply
 from noisesearch.build import Given
+from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.executors.crew import Event, Joined, Lost, Parcel, Report, Told
 from noisesearch.executors.setup import Setup, objects
 from noisesearch.executors.station import Station

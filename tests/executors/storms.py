@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from crews import Reckoner, Timed
 
-from noisesearch.ask import Ask, Reply
-from noisesearch.budget import Budget
+from noisesearch.candidates.ask import Ask, Reply
+from noisesearch.candidates.budget import Budget
+from noisesearch.candidates.keys import seed_of, uniform_of
 from noisesearch.driver import Driver
 from noisesearch.errors import BackendError
 from noisesearch.executors.crew import Event, Joined, Lost, Parcel, Told
 from noisesearch.executors.pool import Pool
 from noisesearch.executors.station import Station
 from noisesearch.executors.wire import Reader
-from noisesearch.journal import seal
-from noisesearch.keys import seed_of, uniform_of
+from noisesearch.files.journal import seal
 from noisesearch.live import Live
 from noisesearch.parts import Parts
 from noisesearch.store import RunStore

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from crews import MadeUpCrew, number
 
-from noisesearch.ask import Ask, Reply, Score, score
+from noisesearch.candidates.ask import Ask, Reply, Score, score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import gaussian
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import BackendError
 from noisesearch.executors.crew import Joined, Lost
 from noisesearch.executors.pool import Pool
 from noisesearch.executors.wire import Reader
-from noisesearch.noise import gaussian
-from noisesearch.trajectory import Condition, Trajectory
 
 OF = Condition(text="any")
 

@@ -9,7 +9,7 @@ import pytest
 from crews import Here
 from searching import ALGORITHMS, same, searched
 
-from noisesearch import registry
+from noisesearch.names import registry
 from noisesearch.verifiers.away import Away, Look, Verdict
 
 # Noises alone, renoised prefixes, blobs of gradients, previews that go on.

@@ -13,7 +13,7 @@ from storms import Weathered
 
 from noisesearch import FirstOrder, RandomSearch, ZeroOrder
 from noisesearch.algorithms.paths import SearchOverPaths
-from noisesearch.journal import Journal
+from noisesearch.files.journal import Journal
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import without_seconds
 from noisesearch.testing.faults import repeated

@@ -12,27 +12,24 @@ from hostile import DEEP, TEXTS, Change, Damage, changes, damages, fuzz
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from noisesearch import (
-    drafts,
-    forms,
-    objective_forms,
-    pictures,
-    set_forms,
-    tensor_files,
-)
-from noisesearch.budget import Budget
+from noisesearch import objective_forms, set_forms
+from noisesearch.candidates.budget import Budget
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import gaussian
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.cli.common import parameters_of
 from noisesearch.errors import NoisesearchError
 from noisesearch.evaluation.prompts import reading
 from noisesearch.experiments import spec as experiments
+from noisesearch.files import pictures
+from noisesearch.files import tensors as tensor_files
+from noisesearch.files.json_text import parsed
 from noisesearch.image_recipe import Pictured, fields_of
-from noisesearch.json_text import parsed
 from noisesearch.models import lora
-from noisesearch.noise import gaussian
+from noisesearch.names import drafts, forms
 from noisesearch.spec import RunSpec
 from noisesearch.start import _read
 from noisesearch.stopping import Target
-from noisesearch.trajectory import Condition, Trajectory
 
 EXAMPLES = [60, pytest.param(3000, marks=pytest.mark.slow)]
 MARKS = '()=,:"\\+*<>[]{}0123456789eE.-abnfx '

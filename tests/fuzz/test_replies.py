@@ -12,7 +12,7 @@ import pytest
 from hostile import DEEP, Change, Damage, changes, damages, fuzz, in_time
 from hypothesis import strategies as st
 
-from noisesearch.trajectory import Condition
+from noisesearch.candidates.condition import Condition
 from noisesearch.verifiers.away import Look, Verdict
 from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.grader import Grader

@@ -11,7 +11,7 @@ import pytest
 from hostile import Change, Damage, changes, command, damages, fuzz, tree
 from hypothesis import strategies as st
 
-from noisesearch.journal import seal
+from noisesearch.files.journal import seal
 
 # Those that read only; what they have in common is done once by the first.
 READ: tuple[tuple[str, ...], ...] = (

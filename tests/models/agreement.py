@@ -10,15 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from noisesearch.ask import Ask
+from noisesearch.candidates.ask import Ask
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.denoiser import Encoded
 from noisesearch.models.diffusers_denoiser import DiffusersDenoiser
 from noisesearch.models.diffusers_model import DiffusersModel, from_object
-from noisesearch.noise import Materialiser, gaussian
 from noisesearch.solvers import Pair, solver
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.worker.engine import Worker
 
 PROMPTS = ("a red circle", "a busy city street at night", "an old man reading")

@@ -18,16 +18,16 @@ from noisesearch.__main__ import main
 from noisesearch.algorithms.initial_noise import RandomSearch
 from noisesearch.api import Request
 from noisesearch.build import Given
-from noisesearch.keys import seed_of
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.keys import seed_of
+from noisesearch.candidates.noise import Materialiser
 from noisesearch.models.choice import as_model, furnished, running
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.pipeline_copy import networks
-from noisesearch.noise import Materialiser
 from noisesearch.run import verify
 from noisesearch.store import RunStore
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.trajectory import Condition
 
 # Some classes of diffusers use what others of it deprecate.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:diffusers")

@@ -11,10 +11,10 @@ import torch
 
 import noisesearch as ns
 from noisesearch import ConfigError
+from noisesearch.candidates.condition import Condition
 from noisesearch.models.diffusers_model import from_folder, from_object
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.trajectory import Condition
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -12,11 +12,11 @@ from own_noise import ALL, PROMPTS, differ, search
 
 from noisesearch import ConfigError
 from noisesearch.api import Request
+from noisesearch.candidates.condition import Condition
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.flux import pack
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.trajectory import Condition
 
 # Of a scheduler, written for an older numpy.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -13,13 +13,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import noisesearch as ns
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models.blocks import LISTS, lists_of, twin
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.first_block import FirstBlockDenoiser
 from noisesearch.models.lora import Factors, adapted, read
 from noisesearch.testing import tiny_pipeline
-from noisesearch.trajectory import Condition
 
 TRANSFORMERS = ("flux", "sd3", "sana", "pixart")
 SIZES = {"sana": ("64x64", "32x32")}

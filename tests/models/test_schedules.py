@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from noisesearch.candidates.trajectory import Grid
 from noisesearch.errors import ConfigError
 from noisesearch.models.schedules import schedule
 from noisesearch.process import VariancePreserving
-from noisesearch.trajectory import Grid
 
 diffusers = pytest.importorskip("diffusers")
 # The schedulers' own, of a numpy newer than they were written for.

@@ -9,17 +9,18 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from noisesearch.ask import score
+from noisesearch.candidates.ask import score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, blob
+from noisesearch.candidates.trajectory import Grid, Trajectory
 from noisesearch.models import sit_files
 from noisesearch.models.sit import SiT, place_features
 from noisesearch.models.sit_config import NAMES, SiTConfig, sized
 from noisesearch.models.sit_denoiser import SiTDenoiser, count_flops, pixels
 from noisesearch.models.sit_model import sit
-from noisesearch.noise import Materialiser, blob
 from noisesearch.process import Linear
 from noisesearch.solvers import like, solver, velocity
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.trajectory import Condition, Grid, Trajectory
 from noisesearch.worker.engine import Worker
 
 FIXTURE = Path(__file__).parents[3] / "shared" / "fixtures" / "sit_tiny_reference.safetensors"

@@ -16,6 +16,7 @@ import noisesearch as ns
 from noisesearch import ConfigError
 from noisesearch.__main__ import main
 from noisesearch.build import model_of
+from noisesearch.candidates.condition import Condition
 from noisesearch.models import sit_files
 from noisesearch.models.autoencoder import SCALE, SLICE, Autoencoder
 from noisesearch.models.sit import SiT
@@ -24,7 +25,6 @@ from noisesearch.models.sit_denoiser import SiTDenoiser
 from noisesearch.models.sit_model import SiTModel, sit
 from noisesearch.run import verify
 from noisesearch.testing.mixture_model import brightness, evenness
-from noisesearch.trajectory import Condition
 
 NAMES = ["tench, Tinca tinca", "crane", "Golden Retriever", "crane", "shark"]
 

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
-from noisesearch import registry
+from noisesearch.candidates.trajectory import Graph
 from noisesearch.errors import ConfigError, StoreError
+from noisesearch.names import registry
 from noisesearch.report import report
 from noisesearch.report.again import command, recipe
 from noisesearch.report.answers import answers
@@ -27,7 +28,6 @@ from noisesearch.report.reading import Reading, read
 from noisesearch.rerank import rerank
 from noisesearch.statistics import mean, means, paired
 from noisesearch.testing.made_up import made_up_run
-from noisesearch.trajectory import Graph
 
 PROMPTS = ["a red circle", "two blue squares"]
 QUICK: dict[str, Any] = {"verifier": "clipscore,aesthetic", "steps": 2, "guidance": 1.0}

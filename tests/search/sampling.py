@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from noisesearch.ask import score
-from noisesearch.noise import Materialiser
+from noisesearch.candidates.ask import score
+from noisesearch.candidates.noise import Materialiser
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.solvers import solver
 from noisesearch.testing import Mixture, MixtureDenoiser, MixtureModel
-from noisesearch.trajectory import Trajectory
 from noisesearch.worker.engine import Worker
 
 

@@ -13,14 +13,16 @@ from noisesearch.algorithms.auto import Auto
 from noisesearch.algorithms.draft import DraftThenCommit
 from noisesearch.algorithms.initial_noise import RandomSearch
 from noisesearch.algorithms.per_step import Beam
-from noisesearch.algorithms.problem import Algorithm, Problem, Space
+from noisesearch.algorithms.problem import Algorithm, Problem
 from noisesearch.api import Request
-from noisesearch.budget import Budget
-from noisesearch.ledger import Cost, Ledger, Rates
+from noisesearch.candidates.budget import Budget
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Cost, Ledger, Rates
+from noisesearch.candidates.space import Space
+from noisesearch.candidates.trajectory import FULL, Grid
 from noisesearch.objectives import Weighted
 from noisesearch.tables import warnings
 from noisesearch.testing import MixtureModel
-from noisesearch.trajectory import FULL, Condition, Grid
 
 STEPS = 12
 ONE, TWO, THREE = "model:quick", "steps:2+model:quick", "steps:3"

@@ -15,13 +15,16 @@ from scipy import stats
 
 import noisesearch as ns
 from noisesearch.agreement import Agreement, agreement, interval
-from noisesearch.algorithms.problem import Problem, Space
+from noisesearch.algorithms.problem import Problem
 from noisesearch.api import Request
-from noisesearch.ask import Ask, Reply
-from noisesearch.budget import Budget
+from noisesearch.candidates.ask import Ask, Reply
+from noisesearch.candidates.budget import Budget
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Cost, Ledger, Rates
+from noisesearch.candidates.noise import gaussian
+from noisesearch.candidates.space import Space
+from noisesearch.candidates.trajectory import FULL, Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.ledger import Cost, Ledger, Rates
-from noisesearch.noise import gaussian
 from noisesearch.objectives import Weighted
 from noisesearch.plan import rehearse
 from noisesearch.report.page import report
@@ -29,7 +32,6 @@ from noisesearch.run import verify
 from noisesearch.summary import summary
 from noisesearch.testing import AlgorithmContract, Bench, MixtureModel
 from noisesearch.tracing import drive
-from noisesearch.trajectory import FULL, Condition, Trajectory
 
 X = Weighted({"x": 1.0})
 SCALES = {"brightness": 0.1, "evenness": 0.05}

@@ -16,15 +16,17 @@ from scipy import stats
 
 import noisesearch as ns
 from noisesearch.algorithms.evolution import stopped
-from noisesearch.algorithms.problem import Problem, Space
-from noisesearch.ask import Ask, Reply
+from noisesearch.algorithms.problem import Problem
+from noisesearch.candidates.ask import Ask, Reply
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Ledger, Rates
+from noisesearch.candidates.noise import Materialiser, cross, gaussian, mix, neighbour
+from noisesearch.candidates.space import Space
+from noisesearch.candidates.trajectory import Denoise, Renoise, Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.ledger import Ledger, Rates
-from noisesearch.noise import Materialiser, cross, gaussian, mix, neighbour
 from noisesearch.objectives import Weighted
 from noisesearch.testing import AlgorithmContract, Mixture, MixtureModel
 from noisesearch.tracing import drive
-from noisesearch.trajectory import Condition, Denoise, Renoise, Trajectory
 
 SHAPE = (2, 8, 8)
 STEPS = 10

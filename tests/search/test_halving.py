@@ -12,13 +12,14 @@ from pydantic import ValidationError
 
 import noisesearch as ns
 from noisesearch.algorithms.problem import Problem
-from noisesearch.ask import Ask, Reply
+from noisesearch.candidates.ask import Ask, Reply
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Ledger, Rates
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.ledger import Ledger, Rates
 from noisesearch.objectives import Weighted
 from noisesearch.testing import AlgorithmContract, Bench, MixtureModel, mixture
 from noisesearch.tracing import drive
-from noisesearch.trajectory import Condition, Trajectory
 
 STEPS = 20
 

@@ -14,15 +14,16 @@ from sampling import Sampler
 import noisesearch as ns
 from marginals import PLANE, assert_marginal
 from noisesearch.algorithms.problem import Problem
-from noisesearch.ask import Ask, Reply, score
-from noisesearch.ledger import Ledger, Rates
-from noisesearch.noise import Materialiser
+from noisesearch.candidates.ask import Ask, Reply, score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Ledger, Rates
+from noisesearch.candidates.noise import Materialiser
+from noisesearch.candidates.trajectory import Renoise, Trajectory
 from noisesearch.objectives import Weighted
 from noisesearch.plan import made_up_reply
 from noisesearch.solvers import solver
 from noisesearch.testing import Bench, MixtureModel
 from noisesearch.testing.bench import MadeUp
-from noisesearch.trajectory import Condition, Renoise, Trajectory
 
 SIT = {"steps": 25, "solver": "heun"}  # 50 NFE a candidate, as the paper has it on ImageNet
 

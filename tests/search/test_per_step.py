@@ -23,14 +23,15 @@ from noisesearch.algorithms.per_step import (
 )
 from noisesearch.algorithms.problem import Problem
 from noisesearch.api import Request
-from noisesearch.ask import Ask, Reply
-from noisesearch.budget import Budget
 from noisesearch.build import algorithm_of
-from noisesearch.ledger import Ledger, Rates
+from noisesearch.candidates.ask import Ask, Reply
+from noisesearch.candidates.budget import Budget
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Ledger, Rates
+from noisesearch.candidates.trajectory import Denoise, Trajectory
 from noisesearch.objectives import Weighted
 from noisesearch.testing import MixtureModel
 from noisesearch.tracing import drive
-from noisesearch.trajectory import Condition, Denoise, Trajectory
 
 STEPS = 6
 Number = Callable[[Trajectory, int], float]

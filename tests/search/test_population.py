@@ -12,17 +12,18 @@ import pytest
 from scipy.linalg import sqrtm
 
 import noisesearch as ns
-from noisesearch import pictures, set_forms
+from noisesearch import set_forms
 from noisesearch.algorithms.population import Population
 from noisesearch.api import Request
 from noisesearch.build import verifier_of
+from noisesearch.candidates.condition import Condition
 from noisesearch.choices import Choices
+from noisesearch.files import pictures
 from noisesearch.set_objectives import Frechet, Spread
 from noisesearch.store import RunStore
 from noisesearch.tables import planned
 from noisesearch.testing import AlgorithmContract, MixtureModel
 from noisesearch.testing.bench import Bench, Clock, Ticking
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worker.scoring import from_pictures
 

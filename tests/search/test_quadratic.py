@@ -21,14 +21,15 @@ from torch import Tensor
 
 import noisesearch as ns
 from noisesearch.algorithms.problem import Problem
-from noisesearch.ask import Ask, Reply
-from noisesearch.ledger import Ledger, Rates
-from noisesearch.noise import Array, Materialiser, Noise, normals
+from noisesearch.candidates.ask import Ask, Reply
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Ledger, Rates
+from noisesearch.candidates.noise import Array, Materialiser, Noise, normals
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.objectives import Weighted
 from noisesearch.solvers import Euler
 from noisesearch.testing import Mixture, MixtureDenoiser, MixtureModel
 from noisesearch.tracing import drive
-from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worker.engine import Worker
 

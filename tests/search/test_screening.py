@@ -12,15 +12,17 @@ import pytest
 
 import noisesearch as ns
 from noisesearch import ConfigError, Screening, StoreError
-from noisesearch.algorithms.problem import Problem, Space
-from noisesearch.ask import Ask, Reply
-from noisesearch.ledger import Ledger, Rates
-from noisesearch.noise import Materialiser
+from noisesearch.algorithms.problem import Problem
+from noisesearch.candidates.ask import Ask, Reply
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Ledger, Rates
+from noisesearch.candidates.noise import Materialiser
+from noisesearch.candidates.space import Space
+from noisesearch.candidates.trajectory import Grid
 from noisesearch.objectives import Weighted
 from noisesearch.screen import Examples, features, fit, unseen
 from noisesearch.testing import MixtureModel
 from noisesearch.tracing import drive
-from noisesearch.trajectory import Condition, Grid
 
 SHAPE = (3, 16, 16)
 STEPS, CANDIDATES = 4, 120

@@ -13,16 +13,17 @@ from scipy import stats
 from scipy.fft import dctn
 
 import noisesearch as ns
-from noisesearch.algorithms.problem import Problem, Space
-from noisesearch.ask import Ask, Reply
+from noisesearch.algorithms.problem import Problem
+from noisesearch.candidates.ask import Ask, Reply
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Ledger, Rates
+from noisesearch.candidates.noise import Array, Materialiser, Noise, band, gaussian
+from noisesearch.candidates.space import Space
+from noisesearch.candidates.spectrum import redrawn, ring, turned
 from noisesearch.errors import ConfigError
-from noisesearch.ledger import Ledger, Rates
-from noisesearch.noise import Array, Materialiser, Noise, band, gaussian
 from noisesearch.objectives import Weighted
-from noisesearch.spectrum import redrawn, ring, turned
 from noisesearch.testing import AlgorithmContract, MixtureModel
 from noisesearch.tracing import drive
-from noisesearch.trajectory import Condition
 
 SHAPE = (4, 32, 32)
 STEPS = 4

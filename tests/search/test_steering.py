@@ -17,16 +17,17 @@ from sampling import Sampler
 import noisesearch as ns
 from noisesearch.algorithms.problem import Problem
 from noisesearch.algorithms.steering import Steering, systematic
-from noisesearch.ask import Ask, Reply
 from noisesearch.build import algorithm_of
-from noisesearch.keys import seed_of
-from noisesearch.ledger import Ledger, Rates
-from noisesearch.noise import Materialiser, normals
+from noisesearch.candidates.ask import Ask, Reply
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.keys import seed_of
+from noisesearch.candidates.ledger import Ledger, Rates
+from noisesearch.candidates.noise import Materialiser, normals
+from noisesearch.candidates.trajectory import Denoise, Trajectory
 from noisesearch.objectives import Weighted
 from noisesearch.solvers import Solver, solver
 from noisesearch.testing import Mixture, MixtureDenoiser, MixtureModel
 from noisesearch.tracing import drive
-from noisesearch.trajectory import Condition, Denoise, Trajectory
 
 MEAN, SPREAD, STEPS = (0.5, -0.3), 0.7, 6
 GAUSSIAN = Mixture.of([1.0], [list(MEAN)], [SPREAD])

@@ -14,14 +14,14 @@ from pydantic import ValidationError
 import noisesearch as ns
 from noisesearch.algorithms.problem import Problem
 from noisesearch.algorithms.subspace import optimised, place
-from noisesearch.ask import Ask, Reply
+from noisesearch.candidates.ask import Ask, Reply
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.ledger import Ledger, Rates
+from noisesearch.candidates.noise import Materialiser, Noise
 from noisesearch.errors import ConfigError
-from noisesearch.ledger import Ledger, Rates
-from noisesearch.noise import Materialiser, Noise
 from noisesearch.objectives import Weighted
 from noisesearch.testing import AlgorithmContract, MixtureModel
 from noisesearch.tracing import drive
-from noisesearch.trajectory import Condition
 
 cma = pytest.importorskip("cma")
 STEPS, DIMENSIONS = 4, 6

@@ -16,7 +16,7 @@ import noisesearch as ns
 from noisesearch.data_out import export_data
 from noisesearch.errors import ConfigError, StoreError
 from noisesearch.exports import export
-from noisesearch.journal import seal, unseal
+from noisesearch.files.journal import seal, unseal
 from noisesearch.report import report
 from noisesearch.rerank import rerank
 from noisesearch.run import Run, stored_results, verify

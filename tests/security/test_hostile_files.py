@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisesearch import given_images, pictures, set_forms, tensor_files
+from noisesearch import given_images, set_forms
 from noisesearch.errors import ConfigError, NoisesearchError
 from noisesearch.evaluation import reference
+from noisesearch.files import pictures
+from noisesearch.files import tensors as tensor_files
 from noisesearch.models import lora
 from noisesearch.models.diffusers_folder import Folder
 from noisesearch.start import _read

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from noisesearch.pictures import Picture
+from noisesearch.candidates.condition import Condition
+from noisesearch.files.pictures import Picture
 from noisesearch.testing.grader_server import GraderServer
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.away import Look
 from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.grader import Grader

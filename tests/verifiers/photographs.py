@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from noisesearch.trajectory import Condition
+from noisesearch.candidates.condition import Condition
 from noisesearch.verifiers.protocol import Views
 
 

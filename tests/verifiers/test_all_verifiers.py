@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from noisesearch import build, registry
+from noisesearch import build
 from noisesearch.errors import ConfigError
+from noisesearch.names import registry
 from noisesearch.testing import tiny_verifier
 from noisesearch.testing.tiny_verifiers import MAKERS
 from noisesearch.verifiers.settings import VerifierSettings

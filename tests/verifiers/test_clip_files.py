@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from noisesearch import registry
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
+from noisesearch.names import registry
 from noisesearch.testing import tiny_clip
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers import clip_files, clip_names, weights
 from noisesearch.verifiers.clip_aesthetic import Aesthetic
 from noisesearch.verifiers.clip_scores import ClipScore, HPSv2, PickScore

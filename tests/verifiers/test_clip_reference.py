@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from noisesearch.trajectory import Condition
+from noisesearch.candidates.condition import Condition
 from noisesearch.verifiers import preprocess
 from noisesearch.verifiers.clip_aesthetic import HEAD, HEADS, AestheticVerifier, loaded
 from noisesearch.verifiers.clip_scores import ClipScore, ClipVerifier, HPSv2, PickScore

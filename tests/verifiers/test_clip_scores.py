@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.testing import VerifierContract, tiny_clip
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.clip_aesthetic import Aesthetic
 from noisesearch.verifiers.clip_scores import ClipScore
 from noisesearch.verifiers.preprocess import CLIP_MEAN, CLIP_STD

@@ -12,10 +12,10 @@ from torch import Tensor
 
 import noisesearch as ns
 from noisesearch import build
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_vision import CLASSES, make_dino_linear
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.dino import DinoLinear, LinearProbe, head_input, linear_head, tokens
 from noisesearch.verifiers.dino_network import DinoV2, Sizes
 from noisesearch.verifiers.protocol import Views

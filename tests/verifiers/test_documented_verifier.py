@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from noisesearch import registry
 from noisesearch.__main__ import main
+from noisesearch.names import registry
 from noisesearch.tables import listed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-own-verifier.md").read_text("utf-8")

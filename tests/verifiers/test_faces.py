@@ -9,10 +9,10 @@ import torch
 from photographs import installed, photograph, seen
 
 from noisesearch import build
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_packaged import make_faces
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.faces import Faces, FacesVerifier, asked_for
 from noisesearch.verifiers.mtcnn import surest
 from noisesearch.verifiers.protocol import Views

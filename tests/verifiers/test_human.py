@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
-from noisesearch import pictures
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
-from noisesearch.trajectory import Condition
+from noisesearch.files import pictures
 from noisesearch.verifiers.away import Look, Verdict
 from noisesearch.verifiers.human import SKIPPED, Person
 from noisesearch.verifiers.human_questions import Question, levels

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from noisesearch import build
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.away import Look, Verdict
 from noisesearch.verifiers.human import Human, Person
 from noisesearch.verifiers.human_page import Page

@@ -11,10 +11,10 @@ from photographs import installed, photograph, seen
 from torch import Tensor
 
 from noisesearch import build
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_packaged import make_imagenet_lite
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.imagenet_lite import ImageNetLite, ImageNetLiteVerifier
 from noisesearch.verifiers.protocol import Views
 

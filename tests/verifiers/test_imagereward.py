@@ -13,10 +13,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_blip import SIDE, make_imagereward
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers import imagereward
 from noisesearch.verifiers.imagereward import ImageReward, ImageRewardVerifier
 from noisesearch.verifiers.protocol import Views

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import noisesearch as ns
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_vision import SHARE, make_oracle_fid, make_oracle_is
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.inception import BLOCKS, Convolution, Inception, Mixed, outputs, picture
 from noisesearch.verifiers.oracle import ClassProbability, Distance, OracleFID, OracleIS
 from noisesearch.verifiers.protocol import Views

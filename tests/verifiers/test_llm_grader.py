@@ -14,11 +14,11 @@ import torch
 from llm_grading import RED, graded, number, numbered
 
 from noisesearch import build
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.grader_server import FAULTS, GraderServer
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.away import Away, Look, Verdict
 from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.calls import Bill

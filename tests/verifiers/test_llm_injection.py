@@ -11,7 +11,7 @@ import pytest
 from llm_grading import RED, graded, number
 
 from noisesearch.errors import ConfigError
-from noisesearch.pictures import Picture
+from noisesearch.files.pictures import Picture
 from noisesearch.testing.grader_server import GraderServer
 from noisesearch.verifiers.away import Look
 from noisesearch.verifiers.llm.injection import ORDER, PLAIN, measure, painted

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from llm_grading import graded, number, numbered
 
+from noisesearch.candidates.condition import Condition
 from noisesearch.testing.grader_server import GraderServer
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.away import Verdict
 from noisesearch.verifiers.llm.ratings import PRIOR, bradley_terry, knock_out
 

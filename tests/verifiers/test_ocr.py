@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from noisesearch import build
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
-from noisesearch.pictures import Picture
+from noisesearch.files.pictures import Picture
 from noisesearch.testing import VerifierContract
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.ocr import Ocr, OcrVerifier, distance, likeness, quoted
 from noisesearch.verifiers.protocol import Views
 

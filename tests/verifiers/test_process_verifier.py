@@ -19,12 +19,12 @@ import pytest
 
 import noisesearch as ns
 from noisesearch import build
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
-from noisesearch.forms import located, written
+from noisesearch.files.pictures import png
 from noisesearch.models.choice import model_of
-from noisesearch.pictures import png
+from noisesearch.names.forms import located, written
 from noisesearch.testing import VerifierContract
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers import serve
 from noisesearch.verifiers.away import Look, Verdict
 from noisesearch.verifiers.process import Process, ProcessVerifier

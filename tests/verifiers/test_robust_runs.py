@@ -13,11 +13,11 @@ from llm_grading import Waits
 from torch import Tensor
 
 import noisesearch as ns
-from noisesearch import pictures
-from noisesearch.pictures import Picture
+from noisesearch.candidates.condition import Condition
+from noisesearch.files import pictures
+from noisesearch.files.pictures import Picture
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.grader_server import FAULTS, GraderServer, brightness
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.llm import LLMGrader
 
 COUNT = 1000

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from noisesearch import build
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_vision import make_self_supervised
 from noisesearch.testing.verifier import shown
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers import preprocess as p
 from noisesearch.verifiers.dino import DinoLinear
 from noisesearch.verifiers.dino import picture as dino_picture

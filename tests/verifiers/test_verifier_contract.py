@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from noisesearch.candidates.condition import Condition
 from noisesearch.testing import VerifierContract
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.protocol import FunctionVerifier
 
 

@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import noisesearch as ns
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
-from noisesearch.forms import written
+from noisesearch.names.forms import written
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_blip import make_imagereward, make_vqascore, make_vqascore_chat
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers import blip_vqa, chat_vqa
 from noisesearch.verifiers.answers import by_length
 from noisesearch.verifiers.protocol import Views

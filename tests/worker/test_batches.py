@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisesearch.ask import score
-from noisesearch.noise import Materialiser, gaussian
+from noisesearch.candidates.ask import score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.solvers import solver
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.worker.engine import Worker
 from noisesearch.worker.jobs import Stack
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisesearch.ask import Reply, score
-from noisesearch.noise import Materialiser, gaussian
+from noisesearch.candidates.ask import Reply, score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.solvers import solver
 from noisesearch.testing import MixtureModel
-from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
 from noisesearch.worker.beside import Beside
 from noisesearch.worker.engine import Worker

@@ -11,14 +11,15 @@ import torch
 
 from noisesearch.algorithms.initial_noise import RandomSearch
 from noisesearch.api import Request
-from noisesearch.ask import Reply, score
+from noisesearch.candidates.ask import Reply, score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.models.protocol import Model
-from noisesearch.noise import Materialiser, gaussian
-from noisesearch.registry import load
+from noisesearch.names.registry import load
 from noisesearch.solvers import SOLVERS, solver
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness, evenness
-from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.worker.engine import Worker
 
 ROWS = 8

@@ -14,11 +14,11 @@ from scipy import stats
 from torch import Tensor
 
 from marginals import PLANE, assert_marginal, assert_moments
-from noisesearch.noise import normals
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import normals
 from noisesearch.process import Linear, Trigonometric
 from noisesearch.solvers import DDIM, SOLVERS, Euler, Heun, Solver, renoise
 from noisesearch.testing import Mixture, MixtureDenoiser
-from noisesearch.trajectory import Condition
 
 BROAD = Mixture.of([0.6, 0.4], [[0.8, 0.2], [-0.7, 0.4]], [0.8, 0.9])
 PROCESSES = [Linear(), Trigonometric()]

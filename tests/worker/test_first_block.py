@@ -8,14 +8,15 @@ from collections.abc import Iterable
 import pytest
 import torch
 
-from noisesearch.ask import score
+from noisesearch.candidates.ask import score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import Grid, Trajectory
 from noisesearch.models.first_block import FirstBlockDenoiser
 from noisesearch.models.sit import SiT
 from noisesearch.models.sit_config import SiTConfig
 from noisesearch.models.sit_denoiser import SiTDenoiser, pixels
-from noisesearch.noise import Materialiser, gaussian
 from noisesearch.solvers import solver
-from noisesearch.trajectory import Condition, Grid, Trajectory
 from noisesearch.worker.engine import Worker
 
 STEPS, COUNT, SIDE = 6, 10, 8

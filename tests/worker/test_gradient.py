@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 import noisesearch as ns
-from noisesearch.noise import Materialiser, ascend, climb, gaussian, normals
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, ascend, climb, gaussian, normals
 from noisesearch.process import Linear
 from noisesearch.solvers import DDIM, DPMSolver, Euler, EulerSDE, Heun, Solver
 from noisesearch.testing import Mixture, MixtureDenoiser
 from noisesearch.testing.mixture_model import MixtureModel, brightness
-from noisesearch.trajectory import Condition
 from noisesearch.worker.gradient import Flow, objective, pull_back
 
 SHAPE = (1, 2, 2)

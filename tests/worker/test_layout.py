@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from noisesearch.api import Request
-from noisesearch.trajectory import Condition
+from noisesearch.candidates.condition import Condition
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worker.scoring import from_pictures, pictures, quantise
 

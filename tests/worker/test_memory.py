@@ -13,15 +13,16 @@ from moved import Part
 from torch import Tensor
 
 import noisesearch as ns
-from noisesearch.ask import score
+from noisesearch.candidates.ask import score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.denoiser import DENOISE, LOOK, PHASES, READ
 from noisesearch.errors import BackendError, ConfigError
-from noisesearch.noise import Materialiser, gaussian
 from noisesearch.run import Run
 from noisesearch.solvers import solver
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.verifiers.protocol import FunctionVerifier
 from noisesearch.worker.engine import Worker
 from noisesearch.worker.memory import Residence, out_of_memory

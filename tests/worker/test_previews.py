@@ -139,8 +139,9 @@ def test_times_are_those_of_equal_noise_to_signal() -> None:
 
 
 def test_a_trajectory_has_been_where_it_came_through() -> None:
-    from noisesearch.noise import gaussian
-    from noisesearch.trajectory import Condition, Trajectory
+    from noisesearch.candidates.condition import Condition
+    from noisesearch.candidates.noise import gaussian
+    from noisesearch.candidates.trajectory import Trajectory
 
     begun = Trajectory.begin(Condition(text="x"), gaussian(1), 10)
     whole = begun.denoise(10, seed=5)

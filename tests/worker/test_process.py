@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from noisesearch.ask import score
+from noisesearch.candidates.ask import score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import Grid, Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.noise import Materialiser, gaussian
 from noisesearch.process import Linear, Trigonometric, VariancePreserving, partial, renoise
 from noisesearch.solvers import Euler, solver
 from noisesearch.testing import Mixture, MixtureDenoiser
 from noisesearch.testing.mixture_model import SHAPE, brightness
 from noisesearch.testing.solver import drained
-from noisesearch.trajectory import Condition, Grid, Trajectory
 from noisesearch.worker.engine import Worker
 
 LINEAR = torch.linspace(1e-4, 0.02, 1000).double()

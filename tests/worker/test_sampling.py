@@ -10,13 +10,14 @@ import torch
 from moved import Part
 from torch import Tensor
 
-from noisesearch.ask import Gradient, score
+from noisesearch.candidates.ask import Gradient, score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.denoiser import LOOK
-from noisesearch.noise import Materialiser, gaussian
 from noisesearch.testing import ExecutorContract
 from noisesearch.testing.executor import STEPS
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.worker.memory import Residence
 from noisesearch.worker.sampling import Sampling
 

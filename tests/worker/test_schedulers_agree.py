@@ -12,16 +12,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisesearch.ask import score
+from noisesearch.candidates.ask import score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian, normals
+from noisesearch.candidates.trajectory import Grid, Trajectory
 from noisesearch.errors import ConfigError
 from noisesearch.models.schedules import Schedule, schedule
-from noisesearch.noise import Materialiser, gaussian, normals
 from noisesearch.process import begun
 from noisesearch.solvers import Pair, Solver, solver
 from noisesearch.testing import Mixture, MixtureDenoiser
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.testing.solver import drained
-from noisesearch.trajectory import Condition, Grid, Trajectory
 from noisesearch.worker.engine import Worker
 from noisesearch.worker.jobs import arrived_at, left_from
 

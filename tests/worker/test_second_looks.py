@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from noisesearch.ask import Ask, Features, Reply, Score, score
-from noisesearch.noise import Materialiser, gaussian
-from noisesearch.pictures import Picture
+from noisesearch.candidates.ask import Ask, Features, Reply, Score, score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import Trajectory
+from noisesearch.files.pictures import Picture
 from noisesearch.solvers import solver
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness, evenness
-from noisesearch.trajectory import Condition, Trajectory
 from noisesearch.worker.engine import Worker
 
 WHOLE = [Trajectory.begin(Condition(), gaussian(i), 6).denoise() for i in range(9)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from noisesearch.algorithms.per_step import Beam
-from noisesearch.driver import Executor
+from noisesearch.candidates.executor import Executor
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import Released
 from noisesearch.worker.engine import Worker

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import torch
 
-from noisesearch.ask import score
-from noisesearch.noise import Materialiser, gaussian
+from noisesearch.candidates.ask import score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian
+from noisesearch.candidates.trajectory import Grid, Trajectory
 from noisesearch.process import Trigonometric
 from noisesearch.solvers import renoise, solver
 from noisesearch.testing.mixture_model import Mixture, MixtureDenoiser
-from noisesearch.trajectory import Condition, Grid, Trajectory
 from noisesearch.worker.engine import Worker
 
 SHAPE = (1, 4, 4)

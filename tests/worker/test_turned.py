@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from noisesearch.ask import score
-from noisesearch.noise import Materialiser, gaussian, normals
+from noisesearch.candidates.ask import score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Materialiser, gaussian, normals
+from noisesearch.candidates.trajectory import Denoise, Graph, Grid, Trajectory, nodes
 from noisesearch.solvers import solver
 from noisesearch.testing import Mixture, MixtureDenoiser
 from noisesearch.testing.mixture_model import SHAPE
-from noisesearch.trajectory import Condition, Denoise, Graph, Grid, Trajectory, nodes
 from noisesearch.worker.engine import Worker
 from noisesearch.worker.jobs import injected
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from noisesearch.ask import Ask, score
-from noisesearch.noise import Array, Materialiser, Noise, gaussian
-from noisesearch.registry import load
+from noisesearch.candidates.ask import Ask, score
+from noisesearch.candidates.condition import Condition
+from noisesearch.candidates.noise import Array, Materialiser, Noise, gaussian
+from noisesearch.candidates.trajectory import FULL, Trajectory
+from noisesearch.names.registry import load
 from noisesearch.solvers import SOLVERS, solver
 from noisesearch.testing import ExecutorContract, MixtureModel, SolverContract, VerifierContract
 from noisesearch.testing.mixture_model import brightness, evenness
-from noisesearch.trajectory import FULL, Condition, Trajectory
 from noisesearch.worker.engine import AHEAD, Worker
 from noisesearch.worker.qualities import Qualities
 

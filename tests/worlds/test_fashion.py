@@ -11,10 +11,11 @@ import pytest
 import torch
 
 import noisesearch as ns
-from noisesearch import build, registry
+from noisesearch import build
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models.sit_config import SiTConfig
-from noisesearch.trajectory import Condition
+from noisesearch.names import registry
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worlds.fashion import data, networks
 from noisesearch.worlds.fashion.verifiers import SCALES

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from noisesearch import build
+from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
-from noisesearch.trajectory import Condition
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worlds.shapes import scorers
 from noisesearch.worlds.shapes.prompts import VOCABULARY, tokenize

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, field_validator
 
 from ..agreement import agreement
-from ..ask import Ask, Reply, score
-from ..drafts import parse
+from ..candidates.ask import Ask, Reply, score
+from ..candidates.noise import Noise
+from ..candidates.trajectory import FULL
 from ..errors import ConfigError
-from ..noise import Noise
+from ..names.drafts import parse
 from ..objectives import ranking
-from ..trajectory import FULL
 from .problem import Problem, Search
 from .settings import Settings
 

@@ -8,10 +8,10 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from ..ask import Ask, Reply, score
-from ..noise import Noise, cross, neighbour
+from ..candidates.ask import Ask, Reply, score
+from ..candidates.noise import Noise, cross, neighbour
+from ..candidates.trajectory import Denoise, Renoise, Trajectory
 from ..objectives import ranking
-from ..trajectory import Denoise, Renoise, Trajectory
 from .problem import Problem, Search
 from .settings import Settings, check_elites
 

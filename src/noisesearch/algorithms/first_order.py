@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..ask import Reply
+from ..candidates.ask import Reply
+from ..candidates.noise import Noise, ascend, climb
 from ..errors import ConfigError
-from ..noise import Noise, ascend, climb
 from ..objectives import ranking
 from .problem import Problem, Search
 from .settings import Settings

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from ..ask import Reply, score
+from ..candidates.ask import Reply, score
 from ..errors import ConfigError
 from ..objectives import ranking
 from .problem import Problem, Search

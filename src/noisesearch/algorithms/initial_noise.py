@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ..ask import Ask, Reply, score
-from ..noise import Noise, neighbour
+from ..candidates.ask import Ask, Reply, score
+from ..candidates.noise import Noise, neighbour
 from ..objectives import best, ranking
 from .problem import Problem, Search
 from .settings import Settings

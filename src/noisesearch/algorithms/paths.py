@@ -8,10 +8,10 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from ..ask import score
+from ..candidates.ask import score
+from ..candidates.trajectory import Trajectory
 from ..errors import ConfigError
 from ..objectives import ranking
-from ..trajectory import Trajectory
 from .problem import Problem, Search
 from .settings import Settings
 

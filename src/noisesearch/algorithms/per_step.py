@@ -10,11 +10,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ..ask import Ask, Reply, score
+from ..candidates.ask import Ask, Reply, score
+from ..candidates.keys import uniform_of
+from ..candidates.trajectory import Denoise, Trajectory
 from ..errors import ConfigError
-from ..keys import uniform_of
 from ..objectives import best, ranking
-from ..trajectory import Denoise, Trajectory
 from .problem import Problem, Search
 from .settings import Settings
 

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ..ask import Ask, Reply
+from ..candidates.ask import Ask, Reply
+from ..candidates.condition import Condition
+from ..candidates.trajectory import Trajectory
 from ..errors import ConfigError
-from ..trajectory import Condition, Trajectory
 from .problem import Cut, Problem, Search
 from .settings import Settings
 

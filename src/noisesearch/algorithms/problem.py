@@ -7,14 +7,16 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..ask import Ask, Features, Gradient, Reply, Score
+from ..candidates.ask import Ask, Features, Gradient, Reply, Score
+from ..candidates.condition import Condition
+from ..candidates.keys import seed_of
+from ..candidates.ledger import Ledger
+from ..candidates.noise import Noise, blob, gaussian
+from ..candidates.space import Space
+from ..candidates.trajectory import FULL, Denoise, Trajectory
 from ..errors import ConfigError
-from ..keys import seed_of
-from ..ledger import Ledger
-from ..noise import Noise, blob, gaussian
 from ..objectives import Objective, gradient_weights
 from ..set_objectives import SetObjective
-from ..trajectory import FULL, Condition, Denoise, Trajectory
 
 Search = Generator[list[Ask], list[Reply], list[Trajectory]]
 
@@ -46,24 +48,6 @@ def _injected(noise: Noise) -> int:
 def _first(batches: Sequence[Sequence[Reply]]) -> int:
     """The choice of a search that is only planned: there is nothing to compare."""
     return 0
-
-
-@dataclass(frozen=True)
-class Space:
-    """What the model lets an algorithm do; no tensors.
-
-    ``shape``: of one noise. ``times(grid)``: the times of a grid's levels, or pairs (arrived,
-    left) where a schedule looks at a level at another time than the step before it came to.
-    ``stochastic``: the run's solver injects noise, so moves name a seed. ``qualities``: what a
-    candidate can be asked for at, and the steps of each: "full", and drafts by their text.
-    """
-
-    shape: tuple[int, ...]
-    times: Callable[..., Sequence[float] | Sequence[tuple[float, float]]]
-    stochastic: bool = False
-    differentiable: bool = False
-    black_box: bool = False
-    qualities: Mapping[str, int] = field(default_factory=dict)
 
 
 class Cut(Exception):

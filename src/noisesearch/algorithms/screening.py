@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 from pydantic import Field, PrivateAttr, field_validator
 
-from ..ask import Ask, Reply, score
+from ..candidates.ask import Ask, Reply, score
+from ..candidates.keys import digest
+from ..candidates.noise import Materialiser, Noise
 from ..errors import ConfigError
-from ..keys import digest
-from ..noise import Materialiser, Noise
 from ..objectives import ranking
 from ..records import RunRecords
 from ..screen import FOLDS, Examples, features, fit, unseen

@@ -9,10 +9,10 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from ..ask import Ask, Reply, score
-from ..noise import Noise, band
+from ..candidates.ask import Ask, Reply, score
+from ..candidates.noise import Noise, band
+from ..candidates.spectrum import ring
 from ..objectives import best, ranking
-from ..spectrum import ring
 from .problem import Problem, Search
 from .settings import Settings, check_elites
 

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from ..ask import Ask, Reply, score
+from ..candidates.ask import Ask, Reply, score
+from ..candidates.keys import uniform_of
+from ..candidates.trajectory import Trajectory
 from ..errors import ConfigError
-from ..keys import uniform_of
 from ..objectives import ranking
-from ..trajectory import Trajectory
 from .problem import Problem, Search
 from .settings import Settings
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import Field
 
-from ..ask import Reply, score
+from ..candidates.ask import Reply, score
+from ..candidates.noise import Array, Noise, mix, normals, turn
 from ..errors import ConfigError
-from ..noise import Array, Noise, mix, normals, turn
 from ..objectives import ranking
 from .problem import Problem, Search
 from .settings import Settings

@@ -41,8 +41,9 @@ def check_verifier(
     json_: Json = False,
 ) -> None:
     """Try on a few pictures whether VERIFIER keeps what a search relies on; exit 1 if not."""
-    from .. import build, forms
+    from .. import build
     from ..check_verifier import Samples, Trial, condition_of
+    from ..names import forms
     from ..tables import checked
     from ..verifiers.away import Away
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TextIO
 import typer
 
 from ..errors import ConfigError, NoisesearchError
-from ..json_text import parsed
-from ..remote_code import OPTION, trust_remote_code
+from ..files.json_text import parsed
+from ..files.remote_code import OPTION, trust_remote_code
 
 if TYPE_CHECKING:
     from ..executors.where import Where
@@ -112,7 +112,7 @@ def prompts_of(given: list[str], file: Path | None, unconditional: bool) -> list
 def texts_of(prompts: str, model: str) -> list[str]:
     """So many of a model's own prompts, or those of a file."""
     from .. import build
-    from ..forms import numeral
+    from ..names.forms import numeral
 
     count = numeral(prompts)
     if count is None:
@@ -164,7 +164,7 @@ def created(out: Path | None, parts: Parts) -> Run:
 
 def fresh_folder() -> Path:
     """runs/1, runs/2, …: the first that is not there; made, so that no other process takes it."""
-    from ..journal import disk_error
+    from ..files.writing import disk_error
 
     number = 1
     while True:

@@ -40,7 +40,7 @@ def evaluate(
     """Measure the images of a run, without search and with it, or of any folder."""
     from .. import build
     from ..evaluation.evaluate import Evaluation
-    from ..journal import replace
+    from ..files.writing import replace
 
     given = None if prompts is None else prompts_of([], prompts, False)
     place = build.place(device)
@@ -58,7 +58,7 @@ def evaluate(
 
 def _table(content: Mapping[str, Any]) -> str:
     """A line a figure: each set's, and what search gained."""
-    from ..tables import aligned
+    from ..names.columns import aligned
 
     sets: Sequence[Mapping[str, Any]] = content["sets"]
     head = ("", *(f"{s['name']} ({s['images']})" for s in sets))

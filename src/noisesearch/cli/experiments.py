@@ -175,7 +175,7 @@ def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool, where
 
 
 def _planned(content: dict[str, Any]) -> str:
-    from ..tables import aligned
+    from ..names.columns import aligned
 
     rows = [("arm", "NFE an image", "run")]
     rows += [(arm["arm"], f"{arm['nfe']:.0f}", arm["run"]) for arm in content["arms"]]
@@ -190,7 +190,7 @@ def _planned(content: dict[str, Any]) -> str:
 
 def _said(content: dict[str, Any]) -> str:
     from ..experiments.page import cell
-    from ..tables import aligned
+    from ..names.columns import aligned
 
     columns = content["columns"]
     rows = [("arm", "NFE", *columns)]

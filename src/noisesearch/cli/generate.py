@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..budget import EVEN, MAX_MISSING
+from ..candidates.budget import EVEN, MAX_MISSING
 from ..executors.where import LOCAL, Where
 from .common import (
     Address,

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..candidates.condition import Condition
 from ..check_verifier import condition_of
 from ..errors import ConfigError
-from ..json_text import parsed
-from ..pictures import opened
+from ..files.json_text import parsed
+from ..files.pictures import opened
 from ..spec import usable
-from ..trajectory import Condition
 
 TABLES = ("metadata.jsonl", "metadata.csv")
 FILE, PROMPT = ("file_name", "file", "image"), ("prompt", "text", "caption")

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from .. import build, statistics
+from ..candidates.condition import Condition
 from ..consent import Named
 from ..errors import ConfigError
 from ..models.protocol import Model
 from ..run import stored_results
 from ..spec import RunSpec
 from ..store import read_spec
-from ..trajectory import Condition
 from ..verifiers.away import Away
 from ..verifiers.protocol import previews_of
 from . import metrics, protocol

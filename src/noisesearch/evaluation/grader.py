@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PrivateAttr
 
+from ..candidates.condition import Condition
 from ..errors import BackendError
-from ..trajectory import Condition
 from ..verifiers.away import Look, Verdict
 from ..verifiers.llm import LLMGrader
 from ..verifiers.llm.grader import MEAN, NAME, Grader, total

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import pictures
+from ..candidates.condition import Condition
 from ..check_verifier import condition_of
 from ..errors import ConfigError, first_of
-from ..pictures import Picture
+from ..files import pictures
+from ..files.pictures import Picture
 from ..run import stored_results
 from ..store import RunStore
-from ..trajectory import Condition
 from .captions import captions
 
 EXPERIMENT = "experiment.json"  # in the folder of an experiment, whose runs are below it

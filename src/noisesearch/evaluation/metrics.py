@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import forms
+from ..candidates.condition import Condition
 from ..errors import ConfigError
-from ..spec import settings
-from ..trajectory import Condition
+from ..names import forms
+from ..names.options import settings
 from ..verifiers.protocol import check as check_verifiers
 from .protocol import Figures, ImageSet, Metric
 from .set_metrics import Eyes

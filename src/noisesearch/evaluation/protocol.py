@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..candidates.condition import Condition
 from ..errors import ConfigError
-from ..pictures import Picture
-from ..trajectory import Condition
+from ..files.pictures import Picture
 
 Figures = Mapping[str, float | list[float]]  # by name: one of the set, or one for each image
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import array_files
+from ..candidates.condition import Condition
 from ..errors import ConfigError
+from ..files import arrays as array_files
 from ..models.protocol import Model
 from ..set_forms import REFERENCE, stored
 from ..set_objectives import Rows
-from ..trajectory import Condition
 from .accumulated import Accumulator, Features
 from .images import of_folder
 from .sight import Seen, Sight

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..candidates.condition import Condition
 from ..denoiser import fill
 from ..errors import ConfigError
 from ..selection import SIDE
 from ..set_objectives import Moments
-from ..trajectory import Condition
 from ..verifiers.protocol import Verifier, Views, features_of
 from ..worker.scoring import from_pictures, numbers
 from .accumulated import Accumulator, Features

@@ -6,8 +6,8 @@ import io
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from ..pictures import Picture, read
-from ..trajectory import Trajectory
+from ..candidates.trajectory import Trajectory
+from ..files.pictures import Picture, read
 
 if TYPE_CHECKING:
     from ..verifiers.away import Away

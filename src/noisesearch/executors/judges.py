@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..candidates.condition import Condition
 from ..errors import BackendError
-from ..trajectory import Condition
 from ..verifiers.protocol import Verifier, Views, features_of
 from ..worker.scoring import from_pictures, pictures
 from .setup import named

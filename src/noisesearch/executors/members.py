@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..ask import Ask
+from ..candidates.ask import Ask
 from .wire import Sender
 
 AHEAD = 2  # batches that a worker is handed, so that a slot that falls free is filled at once

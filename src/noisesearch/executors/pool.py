@@ -7,10 +7,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from ..ask import Ask, Reply
+from ..candidates.ask import Ask, Reply
+from ..candidates.noise import Array
+from ..candidates.trajectory import Trajectory
 from ..errors import BackendError
-from ..noise import Array
-from ..trajectory import Trajectory
 from .crew import Crew, Event, Joined, Lost, Told
 from .desk import Desk
 from .members import Homes, Member, Times, family

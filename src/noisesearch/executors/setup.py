@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..build import Given, Plain
+from ..files.pictures import Picture, png, read
+from ..files.remote_code import trust_remote_code, trusted
 from ..given_images import Images
-from ..pictures import Picture, png, read
-from ..remote_code import trust_remote_code, trusted
 from ..spec import RunSpec
 from ..verifiers.away import Away, Look, Verdict
 from .station import Fetch, Sink, Source, Station
 from .wire import data, text
 
 if TYPE_CHECKING:
-    from ..ask import Ask, Reply
+    from ..candidates.ask import Ask, Reply
     from ..parts import Parts
     from ..verifiers.protocol import Verifier
 

@@ -6,11 +6,11 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from ..ask import Ask, Reply
+from ..candidates.ask import Ask, Reply
+from ..candidates.noise import Array
+from ..candidates.trajectory import Trajectory
 from ..errors import NoisesearchError
-from ..noise import Array
-from ..pictures import Picture, png, read
-from ..trajectory import Trajectory
+from ..files.pictures import Picture, png, read
 from .crew import Parcel
 from .wire import Receiver, answer, failure, text
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError, unknown
 
 if TYPE_CHECKING:
+    from ..candidates.trajectory import Trajectory
     from ..run import Run
-    from ..trajectory import Trajectory
     from ..verifiers.away import Away
     from .crew import Crew
     from .pool import Pool

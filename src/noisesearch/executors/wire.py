@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from ..ask import Ask, Features, Gradient, Reply, Score
+from ..candidates.ask import Ask, Features, Gradient, Reply, Score
+from ..candidates.noise import Array, Noise
+from ..candidates.trajectory import Graph, Trajectory, nodes
 from ..errors import BackendError, ConfigError, NoisesearchError, StoreError
-from ..noise import Array, Noise
-from ..trajectory import Graph, Trajectory, nodes
 from .crew import Parcel, Report
 
 NODES = 50_000  # that both sides remember before they begin anew

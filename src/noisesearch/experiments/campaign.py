@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from .. import array_files, build
-from ..budget import Budget
+from .. import build
+from ..candidates.budget import Budget
 from ..consent import Named
 from ..errors import ConfigError, StoreError, unknown
 from ..evaluation.images import EXPERIMENT
 from ..executors.where import Where
-from ..journal import disk_error
-from ..journal import replace as written
-from ..json_text import parsed
+from ..files import arrays as array_files
+from ..files.json_text import parsed
+from ..files.writing import disk_error
+from ..files.writing import replace as written
 from ..parts import Parts
 from ..plan import plan
 from ..run import Run

@@ -11,9 +11,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import StoreError
-from ..json_text import parsed
+from ..files.json_text import parsed
 from ..kept import Count, Key, Number, Place
-from ..spec import sentence
+from ..names.options import sentence
 from .campaign import ARMS, CANDIDATES, REFERENCE, SEEN, Unit, kept
 from .set_metrics import Reference
 from .spec import Measure

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from .. import array_files, build
+from .. import build
+from ..candidates.condition import Condition
 from ..denoiser import fill
 from ..errors import BackendError, ConfigError, unknown
 from ..evaluation.images import Images
@@ -16,10 +17,10 @@ from ..evaluation.metrics import metric_of
 from ..evaluation.protocol import Metric
 from ..evaluation.protocol import check as check_metrics
 from ..evaluation.sight import Sight
+from ..files import arrays as array_files
+from ..files.pictures import read
 from ..models.protocol import Model
-from ..pictures import read
 from ..set_objectives import Moments, Rows
-from ..trajectory import Condition
 from ..verifiers.away import Away
 from ..verifiers.protocol import Views, check, features_of, previews_of
 from ..worker.scoring import from_pictures

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import StoreError
-from ..journal import replace
+from ..files.writing import replace
 from ..set_objectives import Rows
 from . import plot
 from .board import Board, Scored

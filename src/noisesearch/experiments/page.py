@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..journal import replace
-from ..json_text import parsed
+from ..files.json_text import parsed
+from ..files.writing import replace
 from ..statistics import Interval
 from . import reproduction
 from .spec import read

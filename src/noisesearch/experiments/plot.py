@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ..pictures import enlarged, read, still
+from ..files.pictures import enlarged, read, still
 from .spec import Plot
 
 # Colours that are told apart without red and green (Okabe and Ito 2008).

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import build
-from ..ask import Reply
-from ..budget import Budget
+from ..candidates.ask import Reply
+from ..candidates.budget import Budget
 from ..driver import Driver
+from ..files.json_text import finite
 from ..live import Live
 from ..objectives import ranking
 from ..parts import Parts
-from ..results import finite
 from ..run import Run
 from .arms import Setting
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import ConfigError, unknown
-from ..json_text import parsed
-from ..spec import sentence
+from ..files.json_text import parsed
+from ..names.options import sentence
 
 # The model's own; a file's or a benchmark's, as --prompts takes them; or as they are.
 STORED = ".json"  # how the file of an experiment's folder ends

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..denoiser import fill
 from ..errors import ConfigError
-from ..json_text import parsed
+from ..files.json_text import parsed
 from .footprint import peak_bytes
 
 # What the latents of Stable Diffusion's autoencoder are multiplied with to have unit variance

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from .. import registry
 from ..errors import ConfigError
+from ..files.hub import ENDINGS
 from ..given_images import Images
-from ..hub import ENDINGS
+from ..names import registry
 from ..spec import PIPELINE
 from .diffusers_model import DiffusersModel, from_folder, from_object
 from .pipeline_model import PipelineModel

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ..candidates.condition import Condition
 from ..denoiser import DENOISE, LOOK, READ, Encoded, fill
 from ..errors import ConfigError
 from ..process import Process
 from ..solvers import Pair, like
-from ..trajectory import Condition
 from .footprint import on_meta, peak_bytes
 from .schedules import Schedule
 

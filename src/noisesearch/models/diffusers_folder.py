@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..candidates.keys import digest
 from ..errors import ConfigError
-from ..fingerprint import of_file
-from ..json_text import parsed
-from ..keys import digest
-from ..remote_code import OPTION, trusted
+from ..files.fingerprint import of_file
+from ..files.json_text import parsed
+from ..files.remote_code import OPTION, trusted
 from .diffusers_source import UNUSED, package, pipeline_class
 from .diffusers_weights import check_whole, quiet
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from ..algorithms.problem import Space
-from ..drafts import usual
+from ..candidates.condition import Condition
+from ..candidates.space import Space
 from ..errors import ConfigError, Unfollowed
-from ..hub import unreachable
-from ..spec import sentence
-from ..trajectory import Condition
+from ..files.hub import unreachable
+from ..names.drafts import usual
+from ..names.options import sentence
 from .diffusers_families import BETAS, FAMILIES, Family, Layout
 from .diffusers_folder import Folder
 from .diffusers_object import InMemory

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..candidates.keys import digest
 from ..errors import ConfigError
-from ..keys import digest
 
 SAMPLED = 64  # numbers of each weight that the fingerprint of an object in memory looks at
 

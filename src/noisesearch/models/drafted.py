@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ..algorithms.problem import Space
-from ..drafts import Draft, parse
+from ..candidates.condition import Condition
+from ..candidates.ledger import Cost, Rates
+from ..candidates.space import Space
 from ..errors import ConfigError
-from ..fingerprint import of_file
-from ..ledger import Cost, Rates
+from ..files.fingerprint import of_file
+from ..names.drafts import Draft, parse
 from ..spec import RunSpec
-from ..trajectory import Condition
 from .choice import model_of, sized
 from .protocol import Model
 

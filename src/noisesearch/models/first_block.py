@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..candidates.condition import Condition
 from ..denoiser import Denoiser, Encoded, Live
 from ..errors import ConfigError
 from ..process import Process
 from ..solvers import Pair
-from ..trajectory import Condition
 from .blocks import twin
 
 CHUNK = 4  # rows of the rest's calls: matrix products take rows by fours

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..candidates.keys import digest
 from ..errors import ConfigError, unknown
-from ..keys import digest
 
 # The numbers that a guidance is read as, the first that has one.
 GUIDANCES = ("guidance_scale", "true_cfg_scale")

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..algorithms.problem import Space
+from ..candidates.condition import Condition
+from ..candidates.space import Space
 from ..errors import ConfigError
 from ..given_images import Images
 from ..spec import PIPELINE
-from ..trajectory import Condition
 from .diffusers_families import ENSEMBLE
 from .diffusers_object import InMemory
 from .diffusers_preset import Preset, check_dtype

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from ..candidates.condition import Condition
 from ..errors import BackendError, ConfigError
-from ..trajectory import Condition
 from .pipeline_call import Call
 from .pipeline_copy import double, networks
 from .pipeline_draws import Draws, Replace, instead, same_numbers

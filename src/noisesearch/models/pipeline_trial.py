@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from ..candidates.condition import Condition
 from ..errors import ConfigError
-from ..trajectory import Condition
 from .pipeline_call import Call
 from .pipeline_draws import instead, same_numbers, without
 from .pipeline_sampler import Caller, PipelineSampler, Ran, Start, reason

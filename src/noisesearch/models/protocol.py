@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from ..algorithms.problem import Space
-from ..trajectory import Condition
+from ..candidates.condition import Condition
+from ..candidates.space import Space
 
 if TYPE_CHECKING:
     from ..denoiser import Denoiser

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..candidates.trajectory import Grid
 from ..errors import ConfigError, Unfollowed
 from ..process import Linear, Process, VariancePreserving, partial
-from ..trajectory import Grid
 
 Levels = list[float] | list[tuple[float, float]]
 # Schedulers whose loop is one of our solvers, and which.

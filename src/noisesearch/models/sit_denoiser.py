@@ -10,10 +10,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ..candidates.condition import Condition
 from ..denoiser import DENOISE, LOOK, Encoded
 from ..process import Linear
 from ..solvers import Pair, like
-from ..trajectory import Condition
 from .footprint import peak_bytes
 from .sit import SiT
 from .sit_config import SiTConfig

@@ -18,10 +18,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import ConfigError, first_of, unknown
-from ..hub import ENDINGS
-from ..json_text import parsed
-from ..spec import settings
-from ..tensor_files import data, opened
+from ..files.hub import ENDINGS
+from ..files.json_text import parsed
+from ..files.tensors import data, opened
+from ..names.options import settings
 from .sit import SiT
 from .sit_config import WIDTHS, SiTConfig
 

@@ -8,14 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..algorithms.problem import Space
-from ..drafts import usual
+from ..candidates.condition import Condition
+from ..candidates.keys import digest
+from ..candidates.space import Space
+from ..candidates.trajectory import Grid
 from ..errors import ConfigError, unknown
-from ..fingerprint import of_file
-from ..forms import numeral
-from ..hub import ENDINGS
-from ..keys import digest
-from ..trajectory import Condition, Grid
+from ..files.fingerprint import of_file
+from ..files.hub import ENDINGS
+from ..names.drafts import usual
+from ..names.forms import numeral
 from .sit_config import NAMES, SiTConfig, sized
 
 if TYPE_CHECKING:

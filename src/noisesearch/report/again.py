@@ -7,10 +7,11 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .. import registry
 from ..build import algorithm_of
+from ..candidates.condition import Condition
+from ..candidates.trajectory import FULL, Denoise, Renoise, Trajectory, nodes
+from ..names import registry
 from ..spec import RunSpec
-from ..trajectory import FULL, Condition, Denoise, Renoise, Trajectory, nodes
 
 
 def command(spec: RunSpec, out: str = "again") -> str | None:

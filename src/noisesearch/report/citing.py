@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from ..build import model_of
-from ..forms import written
-from ..registry import TABLES
+from ..names.forms import written
+from ..names.registry import TABLES
 from ..set_forms import parse as set_form
 from ..spec import RunSpec
 from ..version import __version__

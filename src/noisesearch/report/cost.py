@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..forms import written
-from ..ledger import total
+from ..candidates.ledger import total
+from ..names.forms import written
 from .reading import Reading
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..experiments.campaign import SPEC
-from ..journal import replace
+from ..files.writing import replace
 from . import experiment_page, run_page
 
 PICTURES = ("auto", "embed", "link")

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from .. import objective_forms, set_forms
-from ..ask import Reply
+from ..candidates.ask import Reply
+from ..candidates.condition import Condition
+from ..candidates.ledger import Ledger, Rates
+from ..candidates.trajectory import FULL, Trajectory
 from ..errors import ConfigError, StoreError
-from ..json_text import parsed
-from ..ledger import Ledger, Rates
+from ..files.json_text import finite, parsed
 from ..objectives import UNMET, Bound, Constrained, Objective, Pareto
-from ..results import finite
 from ..run import stored_results
 from ..spec import PIPELINE, RunSpec
 from ..store import RunStore, read_spec
-from ..trajectory import FULL, Condition, Trajectory
 
 TOLERANCE = 1e-6  # relative, between a stored score and the same from the stored parts
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..trajectory import FULL, Trajectory
+from ..candidates.trajectory import FULL, Trajectory
 from .again import command, in_words, recipe
 from .answers import answers, counted
 from .citing import citations

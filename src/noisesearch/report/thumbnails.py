@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..pictures import opened, read, still
+from ..files.pictures import opened, read, still
 
 SMALL = 96  # pixels of a candidate's longer side
 PIXEL_ART = 128  # up to this size a picture is kept as it is, and enlarged without blur

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..data_out import Column
+from ..files.json_text import finite
 from ..parts import Parts
-from ..results import Candidate, Result, finite
+from ..results import Candidate, Result
 from .prompt_files import Row
 
 FORMATS = ("parquet", "csv", "jsonl")

@@ -15,13 +15,14 @@ from typing import Any
 
 from .. import refusals
 from ..api import Request
-from ..budget import EVEN, Budget
+from ..candidates.budget import EVEN, Budget
+from ..candidates.condition import Condition
 from ..data_out import write_rows
 from ..errors import ConfigError, StoreError, unknown
 from ..executors.where import Where
-from ..fingerprint import of_content
-from ..journal import disk_error
-from ..journal import replace as written
+from ..files.fingerprint import of_content
+from ..files.writing import disk_error
+from ..files.writing import replace as written
 from ..models.choice import as_model, model_of
 from ..models.drafted import check_read
 from ..models.protocol import Model
@@ -30,7 +31,6 @@ from ..results import Results
 from ..run import Run
 from ..store import acquire
 from ..tables import planned
-from ..trajectory import Condition
 from .prompt_files import PromptFile, Row
 from .rows import FORMATS, columns, rows
 

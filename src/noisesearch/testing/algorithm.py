@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ..algorithms.problem import Algorithm
-from ..budget import Budget
+from ..candidates.budget import Budget
+from ..candidates.condition import Condition
 from ..errors import ConfigError
 from ..plan import plan
-from ..trajectory import Condition
 from ..verifiers.protocol import FunctionVerifier
 from .bench import Bench, Released
 

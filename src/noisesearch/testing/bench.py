@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..algorithms.problem import Algorithm
 from ..api import Request
-from ..ask import Ask, Reply
-from ..budget import Budget
-from ..driver import Driver, Executor
+from ..candidates.ask import Ask, Reply
+from ..candidates.budget import Budget
+from ..candidates.executor import Executor
+from ..candidates.trajectory import Trajectory
+from ..driver import Driver
 from ..live import Live
 from ..live import Outcome as SearchOutcome
 from ..models.protocol import Model
 from ..parts import Parts
 from ..store import RunStore
-from ..trajectory import Trajectory
 from .mixture_model import MixtureModel
 
 if TYPE_CHECKING:

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from ..algorithms.initial_noise import RandomSearch
-from ..ask import Ask, Features, Reply, Score, score
-from ..driver import Executor
-from ..ledger import Ledger
-from ..noise import gaussian
+from ..candidates.ask import Ask, Features, Reply, Score, score
+from ..candidates.condition import Condition
+from ..candidates.executor import Executor
+from ..candidates.ledger import Ledger
+from ..candidates.noise import gaussian
+from ..candidates.trajectory import Trajectory
 from ..parts import Parts
-from ..trajectory import Condition, Trajectory
 from .bench import Bench
 
 STEPS = 6

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..journal import Journal
+from ..files.journal import Journal
 
 KILL, FULL, READ_ONLY = "kill", "full", "read-only"
 ERRORS = {FULL: errno.ENOSPC, READ_ONLY: errno.EROFS}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api import Request
-from ..ask import Ask, Reply
+from ..candidates.ask import Ask, Reply
 from ..executors.where import Where
 from ..run import Run
 

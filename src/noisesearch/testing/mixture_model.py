@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..algorithms.problem import Space
+from ..candidates.condition import Condition
+from ..candidates.keys import seed_of
+from ..candidates.noise import normals
+from ..candidates.space import Space
+from ..candidates.trajectory import Grid
 from ..errors import ConfigError
-from ..keys import seed_of
-from ..noise import normals
 from ..process import Linear, Process
-from ..trajectory import Condition, Grid
 from ..verifiers.protocol import Views
 
 SHAPE = (1, 4, 4)

@@ -11,12 +11,13 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..algorithms.problem import Algorithm, Problem
-from ..ask import Ask, Reply
-from ..ledger import Ledger, Rates
-from ..noise import Array, Materialiser
+from ..candidates.ask import Ask, Reply
+from ..candidates.condition import Condition
+from ..candidates.ledger import Ledger, Rates
+from ..candidates.noise import Array, Materialiser
+from ..candidates.trajectory import Trajectory
 from ..objectives import Weighted
 from ..solvers import solver
-from ..trajectory import Condition, Trajectory
 from ..verifiers.protocol import Views
 from ..worker.engine import Worker
 from .mixture_model import Mixture, MixtureDenoiser, MixtureModel

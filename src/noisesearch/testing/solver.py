@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from ..ask import Ask, score
-from ..noise import Materialiser, gaussian, normals
+from ..candidates.ask import Ask, score
+from ..candidates.condition import Condition
+from ..candidates.noise import Materialiser, gaussian, normals
+from ..candidates.trajectory import Grid, Trajectory
 from ..process import Linear, Process, Trigonometric, VariancePreserving
 from ..solvers import Solver, State
-from ..trajectory import Condition, Grid, Trajectory
 from ..worker.engine import Worker
 from .mixture_model import SHAPE, Mixture, MixtureDenoiser, brightness
 

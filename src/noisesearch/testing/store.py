@@ -11,11 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
-from ..ask import Reply
+from ..candidates.ask import Reply
+from ..candidates.condition import Condition
+from ..candidates.noise import gaussian, neighbour
+from ..candidates.trajectory import Trajectory
 from ..errors import StoreError
-from ..noise import gaussian, neighbour
 from ..store import RunStore
-from ..trajectory import Condition, Trajectory
 
 SPEC = {"format": 1, "model": "none"}
 

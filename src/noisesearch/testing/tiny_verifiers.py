@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import registry
 from ..errors import unknown
+from ..names import registry
 from ..verifiers.settings import VerifierSettings
 
 # Where each is made: a function of the folder that gives its settings, or where its weights are.

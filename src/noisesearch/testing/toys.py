@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..algorithms.problem import Problem, Search
-from ..ask import Reply, score
+from ..candidates.ask import Reply, score
+from ..candidates.trajectory import Trajectory
 from ..objectives import ranking
-from ..trajectory import Trajectory
 
 
 def _best_first(problem: Problem, replies: list[Reply]) -> list[Trajectory]:

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..candidates.condition import Condition
+from ..candidates.noise import normals
 from ..denoiser import fill
-from ..noise import normals
-from ..trajectory import Condition
 from ..verifiers.protocol import Verifier, Views
 from ..worker.scoring import quantise
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..trajectory import Condition
+from ..candidates.condition import Condition
 from .protocol import Views
 
 

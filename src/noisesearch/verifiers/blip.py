@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from ..hub import downloaded
+from ..files.hub import downloaded
 from .weights import Files, transformers
 
 HEAD = 64  # numbers in an attention head

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..fingerprint import of_file
-from ..keys import digest
+from ..candidates.keys import digest
+from ..files.fingerprint import of_file
 from . import blip
 from .answers import by_length, padded
 from .preprocess import CLIP_MEAN, CLIP_STD, normalise, pillow_resize

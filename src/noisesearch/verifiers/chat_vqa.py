@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError, first_of
-from ..remote_code import trusted
+from ..files.remote_code import trusted
 from .answers import by_length, padded
 from .protocol import Views
 from .weights import Files, shared, transformers

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..candidates.condition import Condition
 from ..errors import ConfigError
-from ..trajectory import Condition
 
 
 def of_class(scores: Tensor, conditions: Sequence[Condition]) -> Tensor:

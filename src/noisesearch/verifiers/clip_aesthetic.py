@@ -9,8 +9,8 @@ from typing import ClassVar
 from pydantic import Field
 from torch import Tensor, nn
 
+from ..candidates.keys import digest
 from ..errors import ConfigError
-from ..keys import digest
 from . import clip_towers as towers
 from .clip_files import checkpoint
 from .clip_scores import CLIP_L, DTYPE, WEIGHTS

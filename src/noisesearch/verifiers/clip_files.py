@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..candidates.keys import digest
 from ..errors import ConfigError
-from ..fingerprint import of_file
-from ..hub import downloaded
-from ..keys import digest
+from ..files.fingerprint import of_file
+from ..files.hub import downloaded
 from . import clip_names
 from .clip_towers import ImageTower, TextTower
 from .settings import Precision

@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from ..candidates.condition import Condition
+from ..candidates.keys import digest
 from ..errors import ConfigError
-from ..keys import digest
-from ..trajectory import Condition
 from . import clip_towers as towers
 from .clip_files import PATTERNS, SAVED, Checkpoint, checkpoint
 from .clip_towers import ImageTower, Picture, Sentences, TextTower

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from ..candidates.condition import Condition
+from ..candidates.keys import digest
 from ..errors import ConfigError
-from ..keys import digest
-from ..trajectory import Condition
 from . import clip_towers as towers
 from .clip_scores import ClipSettings, ClipVerifier
 from .clip_towers import Sentences

@@ -11,11 +11,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ..candidates.condition import Condition
+from ..candidates.keys import digest
 from ..errors import ConfigError
-from ..fingerprint import of_file
-from ..keys import digest
-from ..tensor_files import tensors
-from ..trajectory import Condition
+from ..files.fingerprint import of_file
+from ..files.tensors import tensors
 from .classes import check_classes, of_class
 from .dino_network import BLOCKS, DinoV2, dinov2
 from .preprocess import (

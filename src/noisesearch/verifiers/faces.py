@@ -11,9 +11,9 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from ..candidates.condition import Condition
 from ..errors import ConfigError
-from ..tensor_files import tensors
-from ..trajectory import Condition
+from ..files.tensors import tensors
 from .mtcnn import Detector
 from .packaged import packaged
 from .protocol import Views

@@ -14,11 +14,11 @@ from typing import ClassVar, Literal, Protocol
 
 from pydantic import Field
 
+from ..candidates.condition import Condition
+from ..candidates.keys import digest
 from ..errors import ConfigError
-from ..journal import replace
-from ..keys import digest
-from ..pictures import png, save_seen
-from ..trajectory import Condition
+from ..files.pictures import png, save_seen
+from ..files.writing import replace
 from .away import Away, Look, Verdict
 from .human_page import Page
 from .human_questions import NoAnswer, Order, Question, completed, levels

@@ -17,8 +17,8 @@ from importlib.resources import files
 from os.path import relpath
 from pathlib import Path
 
-from ..journal import replace
-from ..keys import digest
+from ..candidates.keys import digest
+from ..files.writing import replace
 from .human_questions import ALIKE, SKIP, NoAnswer, Question
 from .human_record import BOX, FOLDER
 from .human_terminal import STOPPED

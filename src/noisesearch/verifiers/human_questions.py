@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ConfigError
-from ..forms import numeral
+from ..names.forms import numeral
 
 SKIP = "skip"
 ALIKE = "="

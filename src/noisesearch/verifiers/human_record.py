@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..journal import Journal
-from ..trajectory import Condition
+from ..candidates.condition import Condition
+from ..files.journal import Journal
 from .human_questions import SKIP, Question
 
 FOLDER = "human"

@@ -12,8 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ..candidates.condition import Condition
 from ..errors import ConfigError
-from ..trajectory import Condition
 from .efficientnet import CLASSES, EfficientNetLite
 from .packaged import packaged
 from .preprocess import center_crop, pillow_shorter_side

@@ -16,8 +16,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..fingerprint import of_file
-from ..keys import digest
+from ..candidates.keys import digest
+from ..files.fingerprint import of_file
 from . import blip
 from .preprocess import clip_picture
 from .protocol import OnePart, Views

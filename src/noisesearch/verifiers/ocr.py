@@ -15,9 +15,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ..candidates.condition import Condition
 from ..errors import ConfigError
-from ..pictures import Picture
-from ..trajectory import Condition
+from ..files.pictures import Picture
 from .packaged import packaged
 from .protocol import Views
 from .settings import VerifierSettings

@@ -12,12 +12,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ..candidates.condition import Condition
+from ..candidates.keys import digest
 from ..errors import ConfigError
-from ..fingerprint import of_file
-from ..keys import digest
+from ..files.fingerprint import of_file
 from ..set_forms import stored
 from ..set_objectives import Rows
-from ..trajectory import Condition
 from .classes import check_classes, of_class
 from .inception import Inception, given, inception, outputs, seen
 from .protocol import OnePart, Views

@@ -17,9 +17,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from ..errors import ConfigError
-from ..json_text import parsed
-from ..pictures import png
-from ..spec import sentence
+from ..files.json_text import parsed
+from ..files.pictures import png
+from ..names.options import sentence
 from .away import Away, Look, Verdict
 from .child import Broken, Child
 from .settings import VerifierSettings

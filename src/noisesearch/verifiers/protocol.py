@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from ..candidates.condition import Condition
 from ..errors import ConfigError
-from ..trajectory import Condition
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from ..candidates.keys import digest
 from ..errors import ConfigError
-from ..keys import digest
 from . import siglip
 from .clip_files import checkpoint
 from .clip_towers import cropped

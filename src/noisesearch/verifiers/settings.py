@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ..forms import form
+from ..names.forms import form
 
 if TYPE_CHECKING:
     from ..models.protocol import Model

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ..candidates.keys import digest
 from ..errors import ConfigError, first_of
-from ..fingerprint import of_file
-from ..hub import ENDINGS, downloaded
-from ..json_text import parsed
-from ..keys import digest
-from ..tensor_files import tensors
+from ..files.fingerprint import of_file
+from ..files.hub import ENDINGS, downloaded
+from ..files.json_text import parsed
+from ..files.tensors import tensors
 
 Network = TypeVar("Network", bound=nn.Module)
 BRANCHES = ("state_dict", "model", "ema")

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ..ask import Ask, Reply
-from ..driver import Executor
-from ..pictures import Picture
-from ..trajectory import Trajectory
+from ..candidates.ask import Ask, Reply
+from ..candidates.executor import Executor
+from ..candidates.trajectory import Trajectory
+from ..files.pictures import Picture
 from ..verifiers.away import Away, Look, Verdict
 from .scoring import Hand
 

@@ -9,12 +9,13 @@ from functools import cache, partial
 import torch
 from torch import Tensor
 
-from ..ask import Ask, Gradient, Reply
+from ..candidates.ask import Ask, Gradient, Reply
+from ..candidates.condition import Condition
+from ..candidates.ledger import REUSED, UNITS
+from ..candidates.noise import Materialiser
+from ..candidates.trajectory import Grid, Trajectory
 from ..denoiser import DENOISE, LOOK, Counted, Denoiser, Live
-from ..ledger import REUSED, UNITS
-from ..noise import Materialiser
 from ..solvers import Pair, Solver
-from ..trajectory import Condition, Grid, Trajectory
 from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
 from .gradient import Differentiator, alike

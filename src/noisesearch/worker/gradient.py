@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..ask import Ask, Gradient, Reply
+from ..candidates.ask import Ask, Gradient, Reply
+from ..candidates.condition import Condition
+from ..candidates.noise import Materialiser
+from ..candidates.trajectory import Denoise, Trajectory
 from ..denoiser import DENOISE, READ, Counted, Denoiser, Encoded
 from ..errors import ConfigError
-from ..noise import Materialiser
 from ..process import begun
 from ..solvers import Pair, Solver, State
-from ..trajectory import Condition, Denoise, Trajectory
 from ..verifiers.protocol import Verifier, Views
 from .jobs import arrived_at, injected, left_from
 from .memory import Residence

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ..candidates.keys import seed_of
+from ..candidates.noise import Materialiser, gaussian, normals, turned
+from ..candidates.trajectory import Denoise, Grid, Renoise, Trajectory
 from ..errors import ConfigError
-from ..keys import seed_of
-from ..noise import Materialiser, gaussian, normals, turned
 from ..process import Process, begun, renoise
 from ..solvers import Solver, State
-from ..trajectory import Denoise, Grid, Renoise, Trajectory
 from .cache import EdgeCache, Place
 
 Arrived = Callable[[Place], None]

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from ..ask import Ask, Reply
-from ..pictures import Picture
-from ..trajectory import Condition, Trajectory
+from ..candidates.ask import Ask, Reply
+from ..candidates.condition import Condition
+from ..candidates.trajectory import Trajectory
+from ..files.pictures import Picture
 from .beside import Beside
 from .previews import Previews, Ready
 from .scoring import Scorer, Shown, from_pictures

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Sequence
 import torch
 from torch import Tensor
 
-from ..ask import Ask
+from ..candidates.ask import Ask
+from ..candidates.trajectory import Denoise, Grid, Trajectory
 from ..process import Process
-from ..trajectory import Denoise, Grid, Trajectory
 from ..verifiers.protocol import Verifier, previews_of
 from .cache import Place
 from .jobs import Levels, Planner

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..ask import Ask, Reply
+from ..candidates.ask import Ask, Reply
 from .engine import Usage, Worker
 from .scoring import Scorer
 

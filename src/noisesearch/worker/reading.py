@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
+from ..candidates.condition import Condition
 from ..denoiser import READ, Denoiser
-from ..trajectory import Condition
 from .jobs import row
 from .memory import Residence
 

@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..ask import Ask, Gradient, Reply
+from ..candidates.ask import Ask, Gradient, Reply
+from ..candidates.condition import Condition
+from ..candidates.keys import seed_of
+from ..candidates.ledger import UNITS
+from ..candidates.noise import Materialiser
+from ..candidates.trajectory import Trajectory
 from ..denoiser import LOOK
-from ..keys import seed_of
-from ..ledger import UNITS
-from ..noise import Materialiser
-from ..pictures import Picture
+from ..files.pictures import Picture
 from ..sampler import Sampler
-from ..trajectory import Condition, Trajectory
 from ..verifiers.protocol import Verifier
 from .engine import Usage
 from .memory import Residence, within_memory

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..ask import Ask, Features, Reply
+from ..candidates.ask import Ask, Features, Reply
+from ..candidates.noise import Array
+from ..candidates.trajectory import Trajectory
 from ..denoiser import fill
 from ..errors import BackendError
-from ..noise import Array
-from ..pictures import Picture
-from ..trajectory import Trajectory
+from ..files.pictures import Picture
 from ..verifiers.away import Away
 from ..verifiers.protocol import Verifier, Views
 from ..verifiers.video import features, scores

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ...pictures import Picture
+from ...files.pictures import Picture
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 SHORT, LONG = (

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...candidates.keys import digest
 from ...errors import ConfigError, first_of
-from ...fingerprint import of_file
-from ...hub import downloaded
-from ...keys import digest
-from ...pictures import Picture
-from ...remote_code import trusted
+from ...files.fingerprint import of_file
+from ...files.hub import downloaded
+from ...files.pictures import Picture
+from ...files.remote_code import trusted
 from .detections import Detection, Detector, overlap
 
 ASKED = ("owlvit", "owlv2")  # model types that are told what to look for

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...candidates.condition import Condition
 from ...errors import ConfigError
-from ...pictures import Picture
-from ...trajectory import Condition
+from ...files.pictures import Picture
 from ...verifiers.answers import Answerer
 from ...verifiers.clip_scores import ClipSettings, ClipVerifier
 from ...verifiers.clip_towers import Sentences, cropped

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError
-from ...json_text import parsed
+from ...files.json_text import parsed
 from .prompt_set import Prompt
 from .sources import Source, one_of, text_of
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ConfigError
-from ...hub import downloaded
+from ...files.hub import downloaded
 
 HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 FILES = (".csv", ".tsv", ".json", ".jsonl", ".txt")  # endings of what is no hub id

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...json_text import parsed
+from ...files.json_text import parsed
 from .prompt_set import Prompt
 from .sources import Source, one_of, text_of
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from threading import Lock, Thread
 from typing import Generic
 
-from ...keys import digest
-from ...trajectory import Condition
+from ...candidates.condition import Condition
+from ...candidates.keys import digest
 from .cache import Cache
 from .calls import Bill, Caller, Subject
 from .errors import Failed

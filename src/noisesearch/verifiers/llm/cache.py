@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ...errors import ConfigError, NoisesearchError
-from ...journal import replace
+from ...files.writing import replace
 from .schema import Kind
 
 OFF = "off"

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from threading import BoundedSemaphore, Event, Lock
 from typing import Protocol
 
-from ...keys import digest, seed_of
+from ...candidates.keys import digest, seed_of
 from .errors import Failed
 from .schema import Answer, read, schema
 from .services import Asked, Question, Said

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ...errors import ConfigError
-from ...json_text import parsed
+from ...files.json_text import parsed
 from .errors import Failed
 from .services import Asked, Said, Service
 

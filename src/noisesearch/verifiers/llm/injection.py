@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ...errors import ConfigError
-from ...pictures import Picture
+from ...files.pictures import Picture
 from ..away import Away, Look
 from .grader import NAME, Grader, mean
 

@@ -8,8 +8,8 @@ from threading import Lock
 from typing import Any
 
 from ...errors import ConfigError
-from ...hub import unreachable
-from ...remote_code import trusted
+from ...files.hub import unreachable
+from ...files.remote_code import trusted
 from .errors import Failed
 from .services import Asked, Said
 

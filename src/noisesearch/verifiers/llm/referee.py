@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from ...journal import replace
-from ...json_text import parsed
-from ...pictures import Picture
-from ...trajectory import Condition
+from ...candidates.condition import Condition
+from ...files.json_text import parsed
+from ...files.pictures import Picture
+from ...files.writing import replace
 from ..away import Away, Look, Verdict
 from .asking import Asker
 from .errors import Failed

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from ...candidates.keys import digest
 from ...errors import ConfigError
-from ...keys import digest
 from ..protocol import Verifier
 from ..settings import VerifierSettings
 from .asking import Asker

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from ...keys import digest
-from ...pictures import Picture
+from ...candidates.keys import digest
+from ...files.pictures import Picture
 from ..video import FRAMES
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...candidates.condition import Condition
 from ...models.sit_model import SiTModel, sit
-from ...trajectory import Condition
 from .data import load
 
 if TYPE_CHECKING:

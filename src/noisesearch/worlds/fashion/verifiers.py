@@ -11,8 +11,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ...fingerprint import of_file
-from ...keys import digest
+from ...candidates.keys import digest
+from ...files.fingerprint import of_file
 from ...set_forms import stored
 from ...verifiers.classes import of_class
 from ...verifiers.oracle import Distance

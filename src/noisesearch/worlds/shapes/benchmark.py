@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from noisesearch.worlds.shapes.prompts import describe
-from noisesearch.worlds.shapes.scene import (
+from .prompts import describe
+from .scene import (
     AND,
     COLOURS,
     HELD_OUT,

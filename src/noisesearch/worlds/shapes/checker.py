@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from noisesearch.worlds.shapes.prompts import parse
-from noisesearch.worlds.shapes.reading import Seen, read
-from noisesearch.worlds.shapes.scene import AND, Group, Spec
+from .prompts import parse
+from .reading import Seen, read
+from .scene import AND, Group, Spec
 
 __all__ = ["Seen", "Verdict", "check", "judge", "read"]
 

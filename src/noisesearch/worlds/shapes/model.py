@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...algorithms.problem import Space
-from ...drafts import usual
+from ...candidates.condition import Condition
+from ...candidates.space import Space
+from ...candidates.trajectory import Grid
 from ...errors import ConfigError
-from ...fingerprint import of_file
-from ...trajectory import Condition, Grid
+from ...files.fingerprint import of_file
+from ...names.drafts import usual
 from . import prompts
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from noisesearch.errors import ConfigError
-from noisesearch.worlds.shapes.scene import AND, Group, Spec
+from ...errors import ConfigError
+from .scene import AND, Group, Spec
 
 PROMPT_LENGTH = 16
 

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from noisesearch.errors import ConfigError
-from noisesearch.worlds.shapes.render import outline
-from noisesearch.worlds.shapes.scene import PALETTE, SHAPES
+from ...errors import ConfigError
+from .render import outline
+from .scene import PALETTE, SHAPES
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

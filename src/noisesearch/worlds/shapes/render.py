@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from noisesearch.worlds.shapes.scene import PALETTE, Scene
+from .scene import PALETTE, Scene
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,11 +9,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ...candidates.condition import Condition
 from ...denoiser import DENOISE, READ, Encoded
 from ...models.footprint import peak_bytes
 from ...process import Linear
 from ...solvers import Pair, like
-from ...trajectory import Condition
 from . import prompts
 from .network import ShapesTransformer, load
 

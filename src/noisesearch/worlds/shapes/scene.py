@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from noisesearch.errors import ConfigError
+from ...errors import ConfigError
 
 RGB = tuple[int, int, int]
 Floats = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...fingerprint import of_file
-from ...trajectory import Condition
+from ...candidates.condition import Condition
+from ...files.fingerprint import of_file
 from ...verifiers.protocol import Views
 from ...verifiers.self_supervised import Similarity
 from . import prompts, scorers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 
@@ -13,3 +14,8 @@ def parsed(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("its brackets are nested too deeply") from error
+
+
+def finite(number: float) -> float | None:
+    """JSON has no infinity: a candidate without a value has null."""
+    return number if math.isfinite(number) else None

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError, unknown
+from ..errors import ConfigError, unknown
 
 TABLES: dict[str, dict[str, str]] = {
     "model": {

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 EVEN, GAIN = "even", "gain"  # how a run's budget is shared by its searches
 MAX_MISSING = 0.2  # of the replies: more without a number for a part end the run

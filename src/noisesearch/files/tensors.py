@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 
 @contextmanager

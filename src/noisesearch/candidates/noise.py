@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ConfigError
+from ..errors import ConfigError
 from .keys import digest
 from .spectrum import redrawn
 
@@ -83,8 +83,8 @@ def band(base: Noise, elites: Sequence[Noise], seed: int, low: float, high: floa
     """The base with one band of its frequencies drawn anew around the mean of the elites' there.
 
     Of i.i.d. unit normals' power whatever the elites are, and without any from chance alone
-    (:func:`noisesearch.spectrum.redrawn`). ``low`` to below ``high``: shares of the highest
-    frequency.
+    (:func:`~noisesearch.candidates.spectrum.redrawn`). ``low`` to below ``high``: shares of the
+    highest frequency.
     """
     if not 0.0 <= low < high <= 1.0:
         raise ConfigError(f"a band from {low} to {high} is none; it rises, from 0 or more to 1")

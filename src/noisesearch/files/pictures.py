@@ -18,8 +18,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from .errors import ConfigError
-from .journal import replace
+from ..errors import ConfigError
+from .writing import replace
 
 Picture = npt.NDArray[np.uint8]
 OURS = "noisesearch:"  # how the names of our text fields begin

@@ -12,43 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .errors import ConfigError
+from ..errors import ConfigError
+from .condition import Condition
 from .keys import digest
 from .noise import Noise
 
 FULL = "full"  # the quality of a trajectory that is no draft
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What the image should show: a text, a class label, or nothing; and what it should not.
-
-    ``image`` and ``mask``: hashes of what a pipeline is given to begin from or to paint into.
-    """
-
-    text: str | None = None
-    label: int | None = None
-    negative: str | None = None
-    image: str | None = None
-    mask: str | None = None
-
-    @cached_property
-    def key(self) -> str:
-        return digest("condition", self.json())
-
-    def json(self) -> dict[str, Any]:
-        """Only what is set, so that a later field leaves the keys of today as they are."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
-
-    def __str__(self) -> str:
-        if self.text is not None:
-            return self.text
-        return "unconditional" if self.label is None else f"class:{self.label}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +50,7 @@ class Denoise:
 
     ``seed`` names the noise that a stochastic solver injects (keyed by step, so 3→9 is 3→6→9);
     None for an ODE. ``turns``, (seed, cosine) one after the other, make it a neighbour of what the
-    seed names, as :func:`~noisesearch.noise.neighbour` does of a start noise.
+    seed names, as :func:`~noisesearch.candidates.noise.neighbour` does of a start noise.
     """
 
     to: int

@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..errors import ConfigError, unknown
 from . import registry
-from .errors import ConfigError, unknown
 from .forms import numeral
 
 EXAMPLES = {"steps": "steps:8", "model": "model:shapes-small", "lora": "lora:lcm.safetensors",

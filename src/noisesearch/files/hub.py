@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 ENDINGS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")  # of files with weights
 

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import ConfigError
+from ..errors import ConfigError
 from .registry import located as whole
 
 PROCESS = "process:"  # what a verifier in a process of its own begins with

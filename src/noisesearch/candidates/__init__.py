@@ -1,0 +1,1 @@
+"""What is searched: conditions, noises, trajectories, asks, replies, prices and budgets."""

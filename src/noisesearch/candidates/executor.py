@@ -1,0 +1,37 @@
+"""What answers asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from .ask import Ask, Reply
+
+
+class Executor(Protocol):
+    """Answers asks, in any order. ``submit`` is idempotent: the same ask twice is one."""
+
+    @property
+    def usage(self) -> Mapping[str, Mapping[str, int]]:
+        """What ran so far, by condition key: nfe and decodes."""
+        ...
+
+    def submit(self, ask: Ask) -> None: ...
+
+    def wait(self) -> list[tuple[Ask, Reply]]:
+        """Block until something is answered; empty where nothing is asked."""
+        ...
+
+    def cancel(self, ask: Ask) -> None:
+        """Nobody waits for it any more: it need not be answered, and should cost nothing."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """An executor whose answers may take long: it gives nothing after ``patience`` seconds
+    without one."""
+
+    patience: float | None

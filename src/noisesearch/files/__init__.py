@@ -1,0 +1,1 @@
+"""Files and formats: JSON, arrays, tensors, pictures, the journal, atomic writes, hubs."""
