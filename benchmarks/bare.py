@@ -26,12 +26,12 @@ from noisesearch.api import Request
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.noise import Materialiser, gaussian, neighbour
 from noisesearch.candidates.trajectory import Grid
-from noisesearch.denoiser import fill
 from noisesearch.parts import Parts
 from noisesearch.results import Results
 from noisesearch.run import Run
+from noisesearch.sampling.denoiser import fill
+from noisesearch.sampling.images import quantise
 from noisesearch.verifiers.protocol import Views
-from noisesearch.worker.scoring import quantise
 
 PROMPTS = (
     "a red circle", "two blue squares", "a green triangle above a yellow ring",

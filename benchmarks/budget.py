@@ -23,10 +23,10 @@ import numpy as np
 from noisesearch.api import Request
 from noisesearch.candidates.budget import Budget
 from noisesearch.compare import ran
-from noisesearch.objectives import MeanRank
+from noisesearch.objectives.single import MeanRank
+from noisesearch.objectives.statistics import paired
 from noisesearch.progress import Progress
 from noisesearch.results import Candidate, Result, Results
-from noisesearch.statistics import paired
 from noisesearch.worlds.shapes.benchmark import BenchmarkPrompt
 from quality import CANDIDATES, Judge, chosen, interval, pick
 from recording import record

@@ -21,7 +21,7 @@ import numpy as np
 
 import noisesearch as ns
 from noisesearch.files.pictures import read
-from noisesearch.statistics import paired
+from noisesearch.objectives.statistics import paired
 from noisesearch.worlds.shapes.benchmark import load
 from noisesearch.worlds.shapes.checker import check
 

@@ -41,7 +41,7 @@ from noisesearch.candidates.budget import Budget
 from noisesearch.compare import ran
 from noisesearch.experiments.plot import svg
 from noisesearch.experiments.spec import Plot
-from noisesearch.objectives import Objective
+from noisesearch.objectives.single import Objective
 from noisesearch.parts import Parts
 from noisesearch.progress import Progress
 from noisesearch.results import Result

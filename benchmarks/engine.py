@@ -39,7 +39,7 @@ from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.driver import Driver
 from noisesearch.names import registry
 from noisesearch.parts import Parts
-from noisesearch.store import RunStore
+from noisesearch.store.run_store import RunStore
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import MadeUp
 from recording import record

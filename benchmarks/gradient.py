@@ -22,7 +22,7 @@ from torch import Tensor
 from noisesearch.api import Request
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Grid
-from noisesearch.solvers import solver
+from noisesearch.sampling.solvers import solver
 from noisesearch.worker.gradient import Flow, objective, pull_back
 
 ROWS = 8

@@ -38,7 +38,7 @@ from noisesearch.build import threads
 from noisesearch.evaluation.accumulated import Accumulator
 from noisesearch.evaluation.neighbours import Neighbourhoods, Points
 from noisesearch.evaluation.scores import inception_score, kernel_distance
-from noisesearch.set_objectives import Frechet, Moments, frechet_distance
+from noisesearch.objectives.sets import Frechet, Moments, frechet_distance
 from recording import record
 
 WIDTH, CLASSES = 2048, 1008

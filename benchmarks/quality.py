@@ -25,10 +25,10 @@ from noisesearch.api import Request
 from noisesearch.candidates.budget import Budget
 from noisesearch.compare import ran
 from noisesearch.files.pictures import read
-from noisesearch.objectives import MeanRank, Weighted, best
+from noisesearch.objectives.single import MeanRank, Weighted, best
+from noisesearch.objectives.statistics import paired
 from noisesearch.progress import Progress
 from noisesearch.results import Candidate, Results
-from noisesearch.statistics import paired
 from noisesearch.worlds.shapes.benchmark import BenchmarkPrompt, load
 from noisesearch.worlds.shapes.checker import check
 from recording import record

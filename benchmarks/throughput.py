@@ -42,7 +42,7 @@ from noisesearch.build import place, precision, threads
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.parts import Parts
-from noisesearch.solvers import solver
+from noisesearch.sampling.solvers import solver
 from random_networks import SCALES, RandomModel, flux, sit
 from recording import record
 

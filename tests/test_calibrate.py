@@ -14,7 +14,7 @@ import noisesearch as ns
 from noisesearch.api import Request
 from noisesearch.calibrate import Calibration, Pairs, calibrate, drafts_of, prepared
 from noisesearch.errors import ConfigError
-from noisesearch.statistics import mean, paired, rank_correlation
+from noisesearch.objectives.statistics import mean, paired, rank_correlation
 from noisesearch.tables import calibration
 from noisesearch.testing import MixtureModel
 

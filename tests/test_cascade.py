@@ -15,8 +15,8 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.objective_forms import parse
-from noisesearch.objectives import UNMET, Cascade, gradient_weights, ranking
+from noisesearch.objectives.single import UNMET, Cascade, gradient_weights, ranking
+from noisesearch.objectives.text import parse
 from noisesearch.testing import AlgorithmContract, MixtureModel
 from noisesearch.testing.bench import Bench, Clock, Ticking
 

@@ -10,7 +10,7 @@ import pytest
 
 import noisesearch as ns
 from noisesearch.compare import budgets_of, compare, located
-from noisesearch.statistics import paired
+from noisesearch.objectives.statistics import paired
 from noisesearch.tables import compared
 from noisesearch.testing import MixtureModel
 

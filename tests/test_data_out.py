@@ -20,8 +20,8 @@ from noisesearch.build import Given
 from noisesearch.candidates.trajectory import Graph
 from noisesearch.data_out import export_data
 from noisesearch.files import pictures
-from noisesearch.records import RunRecords
 from noisesearch.rerank import rerank
+from noisesearch.store.history import RunRecords
 from noisesearch.testing import MixtureModel
 
 

@@ -18,7 +18,8 @@ from noisesearch import ConfigError, StoreError
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.files import pictures
-from noisesearch.image_recipe import MOST, RECIPE, Pictured, fields_of, remake
+from noisesearch.runs.remake import remake
+from noisesearch.store.picture_recipe import MOST, RECIPE, Pictured, fields_of
 from noisesearch.testing import MixtureModel
 
 

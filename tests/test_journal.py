@@ -14,7 +14,7 @@ from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import StoreError
 from noisesearch.files.journal import seal, unseal
 from noisesearch.files.writing import replace
-from noisesearch.store import RunStore
+from noisesearch.store.run_store import RunStore
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import MadeUp
 

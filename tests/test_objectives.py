@@ -16,8 +16,7 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.objective_forms import parse
-from noisesearch.objectives import (
+from noisesearch.objectives.single import (
     Constrained,
     MeanRank,
     Objective,
@@ -27,6 +26,7 @@ from noisesearch.objectives import (
     mid_ranks,
     ranking,
 )
+from noisesearch.objectives.text import parse
 
 SOME = Trajectory.begin(Condition(), gaussian(1), 2).denoise()
 SCALES = {"a": 1.0, "b": 10.0, "c": 0.1}

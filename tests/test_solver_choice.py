@@ -9,7 +9,7 @@ import pytest
 import noisesearch as ns
 from noisesearch.api import Request
 from noisesearch.build import solver_of
-from noisesearch.solvers import SOLVERS, solver, with_noise
+from noisesearch.sampling.solvers import SOLVERS, solver, with_noise
 from noisesearch.testing import MixtureModel
 
 

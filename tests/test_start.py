@@ -18,7 +18,7 @@ from noisesearch.candidates.noise import Materialiser, Noise, normals
 from noisesearch.rerank import rerank
 from noisesearch.run import verify
 from noisesearch.start import start_of
-from noisesearch.store import RunStore
+from noisesearch.store.run_store import RunStore
 from noisesearch.testing import MixtureModel
 
 SHAPE = (3, 8, 8)

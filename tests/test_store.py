@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from noisesearch.store import RunStore
+from noisesearch.store.run_store import RunStore
 from noisesearch.testing import StoreContract
 
 

@@ -9,8 +9,8 @@ from noisesearch.candidates.ledger import Ledger, Rates, total
 from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.trajectory import Denoise, Renoise, Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.process import Linear
-from noisesearch.solvers import DDIM, Euler
+from noisesearch.sampling.process import Linear
+from noisesearch.sampling.solvers import DDIM, Euler
 from noisesearch.testing.solver import finished
 
 START = Trajectory.begin(Condition(text="x"), gaussian(1), 9)

@@ -23,7 +23,7 @@ from fashion_verifiers import accuracy
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.trajectory import Grid
 from noisesearch.models.sit_model import SiTModel
-from noisesearch.solvers import solver
+from noisesearch.sampling.solvers import solver
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worker.gradient import Flow
 from noisesearch.worlds.fashion import model as models

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from noisesearch.set_objectives import Moments
+from noisesearch.objectives.sets import Moments
 from noisesearch.worlds.fashion import networks
 from noisesearch.worlds.fashion.data import load
 from noisesearch.worlds.fashion.verifiers import STATISTICS

@@ -24,11 +24,11 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import normals
 from noisesearch.candidates.trajectory import Grid
 from noisesearch.models.protocol import Model
-from noisesearch.solvers import solver
+from noisesearch.sampling.images import quantise
+from noisesearch.sampling.solvers import solver
 from noisesearch.verifiers.protocol import Views
 from noisesearch.verifiers.self_supervised import TIME
 from noisesearch.worker.gradient import Flow
-from noisesearch.worker.scoring import quantise
 
 WORLDS = {
     "fashion": ("self-supervised", "self-supervised(network=clip)", "oracle-is", "dino-linear",

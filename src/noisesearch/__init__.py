@@ -17,7 +17,7 @@ _PUBLIC = {
     "resume": "api",
     "export": "exports",
     "export_data": "data_out",
-    "remake": "image_recipe",
+    "remake": "runs.remake",
     "trust": "consent",
     "trust_remote_code": "files.remote_code",
     "Result": "results",
@@ -90,8 +90,8 @@ if TYPE_CHECKING:
     from .errors import BackendError, ConfigError, NoisesearchError, StoreError
     from .exports import export
     from .files.remote_code import trust_remote_code
-    from .image_recipe import remake
     from .results import Candidate, Result, Results
+    from .runs.remake import remake
     from .tracing import trace
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from .candidates.ask import Reply
 from .candidates.trajectory import FULL
-from .objectives import Objective
-from .statistics import mean, rank_correlation
+from .objectives.single import Objective
+from .objectives.statistics import mean, rank_correlation
 
 LEAST = 4  # noises, for a rank correlation to say anything
 SURE = 1.96  # deviations of a normal to either side of 95 % of it

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from . import build, memory, set_forms
+from . import build, memory
 from .algorithms.problem import Algorithm
 from .build import Given
 from .candidates.budget import EVEN, GAIN, MAX_MISSING, Budget
@@ -23,18 +23,19 @@ from .candidates.trajectory import FULL
 from .driver import Watcher
 from .errors import ConfigError, unknown
 from .executors.where import LOCAL, Where
-from .given_images import Images
 from .models.choice import as_model, furnished, placement, running, sized
 from .models.pipeline_call import plain
 from .models.protocol import Model
 from .names import registry
 from .names.drafts import parse
+from .objectives import sets_text
 from .parts import Parts
 from .plan import Plan, Width, plan, usual_widths
 from .results import Result, Results
 from .run import Run
-from .spec import RunSpec
 from .start import start_of
+from .store.given_images import Images
+from .store.spec import RunSpec
 
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
@@ -178,7 +179,7 @@ class Request:
         not to come out as the pipeline makes it, winners are finished as they were seen and one is
         wanted, since those that have their beginning in common are alike, and a look at a preview
         moves no networks."""
-        from .solvers import solver
+        from .sampling.solvers import solver
 
         if model.space().black_box or self.top > 1:
             return False
@@ -228,7 +229,7 @@ class Request:
             model=registry.located(self.model) if isinstance(self.model, str) else model.name,
             conditions=conditions,
             verifiers=verifiers,
-            objective=str(set_forms.parse(self.objective) or self.objective),
+            objective=str(sets_text.parse(self.objective) or self.objective),
             algorithm=registry.located(self.algorithm)
             if isinstance(self.algorithm, str)
             else algorithm.name,

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .algorithms.problem import Algorithm, Problem
+from .candidates.space import PIPELINE
 from .errors import ConfigError
-from .given_images import Images
 from .models.choice import model_of as model_of
 from .models.protocol import Model
 from .names import forms, registry
 from .names.options import settings
-from .spec import PIPELINE, RunSpec
+from .store.given_images import Images
+from .store.spec import RunSpec
 from .verifiers.settings import VerifierSettings
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def solver_of(named: str | None, model: Model, algorithm: Algorithm) -> str:
     ConfigError for an unknown name, and where the solver that was named, or a black box's own
     loop, injects none for such an algorithm.
     """
-    from .solvers import solver, with_noise
+    from .sampling.solvers import solver, with_noise
 
     name = named or model.solver
     whole = name == PIPELINE

@@ -23,9 +23,9 @@ from .errors import ConfigError
 from .files.json_text import parsed
 from .live import Live
 from .models.choice import as_model, model_of
-from .objectives import ranking
+from .objectives.single import ranking
+from .objectives.statistics import Interval, mean, rank_correlation
 from .run import Run
-from .statistics import Interval, mean, rank_correlation
 
 if TYPE_CHECKING:
     from .parts import Parts

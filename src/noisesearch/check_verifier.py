@@ -16,15 +16,16 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from .candidates.condition import Condition
-from .denoiser import fill
 from .errors import ConfigError, first_of
 from .files.pictures import Picture
-from .given_images import picture
 from .names.forms import numeral
+from .sampling.denoiser import fill
+from .sampling.images import from_pictures
+from .store.given_images import picture
 from .verifiers.away import Away, Look
 from .verifiers.protocol import Verifier, Views
 from .verifiers.video import scores
-from .worker.scoring import from_pictures, numbers
+from .worker.scoring import numbers
 
 Scores = Mapping[str, npt.NDArray[np.float64]]
 TOLERANCE = 0.01  # of a part's scale: what no order between candidates hangs on

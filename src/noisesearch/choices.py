@@ -9,11 +9,11 @@ import numpy as np
 
 from .candidates.ask import Reply
 from .candidates.keys import digest
-from .set_objectives import Rows
+from .objectives.sets import Rows
 
 if TYPE_CHECKING:
     from .algorithms.problem import Problem
-    from .store import RunStore
+    from .store.run_store import RunStore
 
 
 class Choices:

@@ -17,10 +17,10 @@ from .api import Request
 from .candidates.budget import Budget
 from .errors import ConfigError
 from .names import registry
+from .objectives.statistics import Interval, paired
 from .parts import Parts
 from .results import Candidate, Results
 from .run import Run
-from .statistics import Interval, paired
 
 Numbers = npt.NDArray[np.float64]
 NONE = "no search"
@@ -199,8 +199,8 @@ def _checked(prompts: list[str], chosen: Sequence[Candidate], model: str) -> Num
     if "checker" not in known.verifiers:
         return None
     from .files.pictures import read
+    from .sampling.images import from_pictures
     from .verifiers.protocol import Views
-    from .worker.scoring import from_pictures
 
     checker = build.verifier_of("checker", known)
     images = from_pictures([read(c.path) for c in chosen if c.path is not None])

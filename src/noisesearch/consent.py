@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import set_forms
 from .candidates.keys import digest
 from .candidates.trajectory import FULL
 from .errors import ConfigError, StoreError
 from .files.writing import disk_error
 from .names import drafts, forms, registry
-from .spec import RunSpec
+from .objectives import sets_text
+from .store.spec import RunSpec
 
 if TYPE_CHECKING:
     from .experiments.spec import Experiment
@@ -120,7 +120,7 @@ def _verifiers(names: Iterable[str]) -> Found:
 
 
 def _objectives(texts: Iterable[str]) -> Found:
-    return (("objective", text) for text in texts if ":" in set_forms.kind_of(text))
+    return (("objective", text) for text in texts if ":" in sets_text.kind_of(text))
 
 
 def _drafts(texts: Iterable[str]) -> Found:
@@ -132,8 +132,8 @@ def trust(folder: str | Path) -> list[str]:
 
     ConfigError or StoreError where it is no such folder, or where this cannot be kept.
     """
-    from .evaluation.images import EXPERIMENT
-    from .store import read_spec
+    from .store.run_store import read_spec
+    from .store.spec import EXPERIMENT
 
     path = Path(folder)
     runs = [path]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, unknown
 from .files.writing import disk_error
-from .records import Record, RunRecords
+from .store.history import Record, RunRecords
 
 if TYPE_CHECKING:
     import pyarrow as pa

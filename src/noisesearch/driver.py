@@ -15,7 +15,7 @@ from .candidates.executor import Executor, Patient
 from .choices import Choices
 from .errors import BackendError, ConfigError
 from .live import Live
-from .store import RunStore, uncollected
+from .store.run_store import RunStore, uncollected
 
 FAILED_SOON = 10  # replies before the share of failures can end a run
 CLOCK = 0.5  # seconds after which the clock is looked at where answers take long

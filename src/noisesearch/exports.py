@@ -15,13 +15,13 @@ from .candidates.trajectory import Denoise, Renoise, Trajectory
 from .consent import Named
 from .errors import ConfigError
 from .files.writing import replace
-from .given_images import Images
 from .models.choice import as_model, furnished, model_of, running, sized
 from .models.protocol import Model
-from .run import stored_results
-from .spec import RunSpec
 from .start import LATENTS
-from .store import RunStore, read_spec
+from .store.given_images import Images
+from .store.run_store import RunStore, read_spec
+from .store.spec import RunSpec
+from .store.winners import stored_results
 from .version import __version__
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from .candidates.ask import Ask, Reply, Score, score
 from .candidates.condition import Condition
 from .candidates.ledger import Ledger
 from .candidates.trajectory import FULL, Trajectory
-from .objectives import Bound, Cascade, Constrained, Objective, Pareto, ranking
+from .objectives.single import Bound, Cascade, Constrained, Objective, Pareto, ranking
 from .selection import Select, leaders
 from .stopping import TARGET, Enough
 

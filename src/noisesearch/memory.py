@@ -12,10 +12,10 @@ from .models.protocol import Model
 if TYPE_CHECKING:
     from torch import nn
 
-    from .denoiser import Denoiser
     from .parts import Parts
-    from .sampler import Sampler
-    from .spec import RunSpec
+    from .sampling.denoiser import Denoiser
+    from .sampling.sampler import Sampler
+    from .store.spec import RunSpec
     from .verifiers.protocol import Verifier
     from .worker.memory import Residence
 
@@ -66,7 +66,7 @@ def built(model: Model, spec: RunSpec) -> Denoiser | Sampler:
 
 def residence(parts: Parts) -> Residence:
     """Which networks are on the device in which phase of the work."""
-    from .denoiser import PHASES, READ
+    from .sampling.denoiser import PHASES, READ
     from .worker.memory import Residence
 
     networks = _by_phase(parts)
@@ -82,7 +82,7 @@ def put_away(parts: Parts) -> None:
     """Networks to the host, since workers elsewhere have theirs. Those that are the user's own
     objects stay where they are."""
     if parts.spec.device != "cpu" and not _in_memory(parts.model):
-        from .denoiser import PHASES
+        from .sampling.denoiser import PHASES
         from .worker.memory import Residence
 
         networks = _by_phase(parts)
@@ -94,8 +94,8 @@ def needed(parts: Parts) -> dict[str, Any]:
 
     Counted on shapes; of text encoders, verifiers and black boxes the weights alone are known.
     """
-    from .denoiser import PHASES
     from .models.footprint import weight_bytes
+    from .sampling.denoiser import PHASES
 
     of = residence(parts)
     work = getattr(parts.denoiser, "work", None)
@@ -116,7 +116,7 @@ def needed(parts: Parts) -> dict[str, Any]:
 
 def _by_phase(parts: Parts) -> dict[str, list[nn.Module]]:
     """All networks of a run."""
-    from .denoiser import LOOK, PHASES
+    from .sampling.denoiser import LOOK, PHASES
 
     denoisers = [parts.denoiser, *(draft.denoiser for draft in parts.drafts.values())]
     networks = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from . import allocation, memory, objective_forms, refusals, set_forms
+from . import allocation, memory, refusals
 from .algorithms.problem import Algorithm, Problem
 from .build import Given, algorithm_of, fitted, model_of, place, verifier_of
 from .candidates.budget import Budget
@@ -19,24 +19,26 @@ from .candidates.space import Space
 from .candidates.trajectory import FULL, Grid
 from .errors import ConfigError, StoreError
 from .files.fingerprint import of_file
-from .given_images import Images
 from .live import Live
 from .models.choice import furnished, running, sized
 from .models.protocol import Model
-from .objectives import Objective
+from .objectives import sets_text
+from .objectives import text as objective_text
+from .objectives.sets import Mean, NoOrder, SetObjective
+from .objectives.single import Objective
 from .plan import final_price, usual_widths
-from .set_objectives import Mean, NoOrder, SetObjective
-from .spec import RunSpec
 from .start import Start
 from .stopping import Enough, Target
+from .store.given_images import Images
+from .store.spec import RunSpec
 from .together import Together
 
 if TYPE_CHECKING:
     from .candidates.noise import Array
-    from .denoiser import Denoiser
     from .models.drafted import Drafted
-    from .sampler import Sampler
-    from .solvers import Solver
+    from .sampling.denoiser import Denoiser
+    from .sampling.sampler import Sampler
+    from .sampling.solvers import Solver
     from .verifiers.protocol import Verifier
     from .worker.engine import Worker
     from .worker.qualities import Qualities
@@ -127,7 +129,7 @@ class Parts:
     @property
     def fingerprints(self) -> dict[str, str]:
         prints = {f"verifier {v.name}": v.fingerprint for v in (*self.verifiers, *self.watch)}
-        if (form := set_forms.parse(self.spec.objective)) and form.reference is not None:
+        if (form := sets_text.parse(self.spec.objective)) and form.reference is not None:
             prints[f"reference {form.reference}"] = of_file(form.reference)
         prints |= getattr(self.algorithm, "fingerprints", {})
         prints |= {f"draft {q}": d.fingerprint for q, d in self.drafts.items() if d.fingerprint}
@@ -160,7 +162,7 @@ class Parts:
 
     @property
     def solver(self) -> Solver:
-        from .solvers import solver
+        from .sampling.solvers import solver
 
         return solver(self.spec.solver)
 
@@ -220,7 +222,7 @@ class Parts:
         """Measured on batches of the run's width; for plans, which promise nothing."""
         import torch
 
-        from .denoiser import DENOISE, READ
+        from .sampling.denoiser import DENOISE, READ
 
         if self.sampler is not None:
             return self.sampler.seconds_per_nfe
@@ -307,7 +309,7 @@ class Parts:
     @cached_property
     def sets(self) -> SetObjective | None:
         """What a joint search is led by."""
-        given = set_forms.parse(self.spec.objective)
+        given = sets_text.parse(self.spec.objective)
         if given is not None:
             if not self.joint:
                 raise ConfigError(
@@ -315,7 +317,7 @@ class Parts:
                     f"{self.algorithm.name!r} compares single candidates; choose --algorithm "
                     "population"
                 )
-            return set_forms.build(given, self)
+            return sets_text.build(given, self)
         return Mean() if self.joint else None
 
     def _objective(self) -> Objective:
@@ -327,7 +329,7 @@ class Parts:
             beside = {p for v in self.verifiers for p in getattr(v, "beside", ())}
             left_out = beside | self.guards.keys()
             scales = {p: s for p, s in scales.items() if p not in left_out} or scales
-        return objective_forms.parse(self.spec.objective, scales)
+        return objective_text.parse(self.spec.objective, scales)
 
     def _search(self, index: int, limit: float) -> Live:
         smooth = frozenset(p for v in self.verifiers if v.differentiable for p in v.parts)

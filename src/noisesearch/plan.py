@@ -13,7 +13,7 @@ from .algorithms.problem import Algorithm, Problem
 from .candidates.ask import Ask, Reply
 from .candidates.ledger import Ledger
 from .live import Live
-from .store import RunStore
+from .store.run_store import RunStore
 
 OPEN_YIELDS = 3  # looked at where only a clock ends the search
 WIDTH_YIELDS = 64  # enough to see how wide the asks are, whatever the budget

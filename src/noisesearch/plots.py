@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
-from .records import RunRecords
+from .store.history import RunRecords
 
 if TYPE_CHECKING:
     from .results import Candidate, Result

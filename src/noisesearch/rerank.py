@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import build, objective_forms
+from . import build
 from .build import Given
 from .candidates.ask import Ask, Reply, Score, score
 from .candidates.budget import Budget
 from .candidates.trajectory import FULL
 from .errors import ConfigError
 from .live import Live
-from .objectives import Objective
+from .objectives import text as objective_text
+from .objectives.single import Objective
 from .results import Results
 from .run import Run, loaded
-from .store import RunStore
+from .store.run_store import RunStore
 
 if TYPE_CHECKING:
     from .verifiers.protocol import Verifier
@@ -57,7 +58,7 @@ def rerank(
     found = [objects.get(name) or build.verifier_of(name, parts.model) for name in names]
     added = [v for v in found if v.name not in known]
     scales = {**parts.scales, **{p: s for v in added for p, s in v.scale.items()}}
-    chosen = objective_forms.parse(objective, scales)
+    chosen = objective_text.parse(objective, scales)
     parts.watch = [v for v in added if set(v.parts) & set(chosen.parts)]
     budget = Budget.parse(parts.spec.budget)
     searches = parts.searches(budget)

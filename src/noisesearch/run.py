@@ -26,20 +26,19 @@ from .driver import Driver, Watcher
 from .errors import ConfigError, NoisesearchError, StoreError
 from .executors.where import Where
 from .files import pictures
-from .files.json_text import parsed
 from .files.writing import replace
-from .given_images import Images
-from .image_recipe import fields_of
-from .kept import check_winners
 from .live import Live
-from .making import as_json
 from .parts import Parts
 from .plan import plan, predicted, reused
 from .results import Results, results_of
 from .selection import unlike
 from .sheets import draw
-from .spec import RunSpec
-from .store import RunStore, read_spec
+from .store.creation import as_json
+from .store.given_images import Images
+from .store.picture_recipe import fields_of
+from .store.run_store import RunStore, read_spec
+from .store.spec import RunSpec
+from .store.winners import stored_results
 from .together import Together
 
 if TYPE_CHECKING:
@@ -321,25 +320,6 @@ def loaded(folder: Path, given: Given | None) -> Parts:
     parts = Parts.load(spec, given)
     parts.check_fingerprints(folder)
     return parts
-
-
-def stored_results(folder: Path) -> dict[str, Any]:
-    """winners.json of a run."""
-    read_spec(folder)
-    path = folder / "winners.json"
-    if not path.is_file():
-        raise StoreError(
-            f"{folder} has no winners yet: nothing was finished; "
-            f"go on with: noisesearch resume {folder}"
-        )
-    try:
-        content: dict[str, Any] = parsed(path.read_text("utf-8"))
-        check_winners(content)
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path} cannot be read ({error}); write it again with: noisesearch resume {folder}"
-        ) from error
-    return content
 
 
 def verify(folder: Path, given: Given | None = None) -> dict[str, Any]:

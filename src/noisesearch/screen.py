@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .candidates.spectrum import ring, turned
-from .statistics import rank_correlation
+from .objectives.statistics import rank_correlation
 
 Rows = npt.NDArray[np.float64]
 FOLDS = 5

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .candidates.ask import Reply
 from .candidates.trajectory import Trajectory
-from .objectives import Objective, ranking
+from .objectives.single import Objective, ranking
 
 Look = Callable[[Trajectory], npt.NDArray[np.uint8] | None]
 Select = Callable[[list[Trajectory], int], list[Trajectory]]

@@ -16,14 +16,14 @@ from .candidates.noise import Array, packed
 from .errors import ConfigError
 from .files import arrays as array_files
 from .names.forms import numeral
-from .spec import StartSpec
+from .store.spec import StartSpec
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from .models.protocol import Model
-    from .sampler import Sampler
+    from .sampling.sampler import Sampler
 
 LATENTS = "latents"  # what our own files call them
 NAMES = (LATENTS, "latent_tensor")  # the latter is ComfyUI's

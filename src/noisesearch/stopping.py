@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from .candidates.ask import Ask, Reply
 from .candidates.ledger import Ledger, Rates
 from .errors import ConfigError
-from .objectives import Objective
+from .objectives.single import Objective
 
 TARGET, PLATEAU = "target", "plateau"  # what ends a search before its budget does
 

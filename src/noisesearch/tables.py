@@ -181,7 +181,7 @@ def listed(what: str, model: str) -> list[dict[str, Any]]:
     if what not in KINDS:
         raise unknown("list", what, KINDS)
     if what == "solvers":
-        from .solvers import SOLVERS
+        from .sampling.solvers import SOLVERS
 
         return [{"name": n, "summary": summary(SOLVERS[n]())} for n in SOLVERS]
     if what == "metrics":

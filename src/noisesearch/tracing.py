@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .algorithms.problem import Algorithm, Problem
 from .candidates.ask import Ask, Reply
 from .candidates.trajectory import Trajectory
-from .objectives import ranking
+from .objectives.single import ranking
 
 if TYPE_CHECKING:
     from .testing.plane import Plane

@@ -14,8 +14,8 @@ from .worker.sampling import Sampling
 
 if TYPE_CHECKING:
     from .candidates.space import Space
-    from .denoiser import Denoiser
     from .parts import Parts
+    from .sampling.denoiser import Denoiser
     from .worker.scoring import Sink, Source
 
 CACHE_BYTES = 256 * 2**20  # of states kept for siblings, over all qualities

@@ -13,7 +13,7 @@ import pytest
 from command_line import VIVID, answered, journal, logical
 
 from noisesearch.files.writing import leftover
-from noisesearch.store import RunStore
+from noisesearch.store.run_store import RunStore
 from noisesearch.testing.faults import (
     FULL,
     KILL,

@@ -20,12 +20,12 @@ from noisesearch.evaluation.evaluate import Evaluation
 from noisesearch.evaluation.set_metrics import Eyes
 from noisesearch.evaluation.sight import ROWS, Sight
 from noisesearch.models.choice import model_of
-from noisesearch.set_objectives import Moments, frechet_distance
+from noisesearch.objectives.sets import Moments, frechet_distance
+from noisesearch.sampling.images import pictures
 from noisesearch.testing import MixtureModel
 from noisesearch.verifiers import inception
 from noisesearch.verifiers.oracle import ClassProbability
 from noisesearch.verifiers.protocol import Views
-from noisesearch.worker.scoring import pictures
 
 PROMPTS = ["a red circle", "two blue squares", "a yellow ring", "three purple circles"]
 BRIGHT = "def bright(images, conditions):\n    return images.mean((1, 2, 3))\n"

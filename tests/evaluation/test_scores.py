@@ -14,7 +14,7 @@ from torch import Tensor
 from noisesearch.evaluation.accumulated import BLOCK, Accumulator
 from noisesearch.evaluation.neighbours import Lying, Neighbourhoods, Points, mean_distance
 from noisesearch.evaluation.scores import inception_score, kernel_distance
-from noisesearch.set_objectives import Moments, frechet_distance
+from noisesearch.objectives.sets import Moments, frechet_distance
 
 
 @pytest.fixture

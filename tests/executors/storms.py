@@ -25,7 +25,7 @@ from noisesearch.executors.wire import Reader
 from noisesearch.files.journal import seal
 from noisesearch.live import Live
 from noisesearch.parts import Parts
-from noisesearch.store import RunStore
+from noisesearch.store.run_store import RunStore
 
 BATCH = 1.0  # seconds that a worker takes for a parcel where all is well
 SLOW = 10.0  # times that, of a straggler

@@ -23,8 +23,8 @@ from noisesearch.experiments.set_metrics import (
 )
 from noisesearch.experiments.spec import Claim, Plot
 from noisesearch.experiments.verdicts import Judged, decided, judged, overall
-from noisesearch.set_objectives import Moments, frechet_distance
-from noisesearch.statistics import Interval, paired
+from noisesearch.objectives.sets import Moments, frechet_distance
+from noisesearch.objectives.statistics import Interval, paired
 
 RNG = np.random.default_rng(3)
 SIZE = 80

@@ -12,7 +12,6 @@ from hostile import DEEP, TEXTS, Change, Damage, changes, damages, fuzz
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from noisesearch import objective_forms, set_forms
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import gaussian
@@ -24,12 +23,14 @@ from noisesearch.experiments import spec as experiments
 from noisesearch.files import pictures
 from noisesearch.files import tensors as tensor_files
 from noisesearch.files.json_text import parsed
-from noisesearch.image_recipe import Pictured, fields_of
 from noisesearch.models import lora
 from noisesearch.names import drafts, forms
-from noisesearch.spec import RunSpec
+from noisesearch.objectives import sets_text
+from noisesearch.objectives import text as objective_text
 from noisesearch.start import _read
 from noisesearch.stopping import Target
+from noisesearch.store.picture_recipe import Pictured, fields_of
+from noisesearch.store.spec import RunSpec
 
 EXAMPLES = [60, pytest.param(3000, marks=pytest.mark.slow)]
 MARKS = '()=,:"\\+*<>[]{}0123456789eE.-abnfx '
@@ -50,8 +51,8 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "budget": Budget.parse,
     "verifier": forms.written,
     "list of verifiers": forms.separated,
-    "objective": lambda text: objective_forms.parse(text, {"a": 1.0, "b": 2.0}),
-    "objective of sets": set_forms.parse,
+    "objective": lambda text: objective_text.parse(text, {"a": 1.0, "b": 2.0}),
+    "objective of sets": sets_text.parse,
     "draft": drafts.parse,
     "target": lambda text: Target.parse(text, ("a", "b")),
     "parameter": lambda text: parameters_of([text], "set", "cosine=0.95"),
@@ -184,7 +185,7 @@ def test_arrays(ending: str, examples: int, tmp_path: Path) -> None:
     def check(damage: Damage) -> None:
         file.write_bytes(damage.done(whole))
         refused_or_read(lambda: _read(file))
-        refused_or_read(lambda: set_forms.stored(file))
+        refused_or_read(lambda: sets_text.stored(file))
 
     fuzz(check, examples, damage=damages)
 

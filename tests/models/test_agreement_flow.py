@@ -16,7 +16,7 @@ from agreement import (
 )
 
 from noisesearch.models.diffusers_model import from_object
-from noisesearch.solvers import SOLVERS
+from noisesearch.sampling.solvers import SOLVERS
 from noisesearch.testing import tiny_pipeline
 
 diffusers = importlib.import_module("diffusers")

@@ -25,7 +25,7 @@ from noisesearch.models.choice import as_model, furnished, running
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.pipeline_copy import networks
 from noisesearch.run import verify
-from noisesearch.store import RunStore
+from noisesearch.store.run_store import RunStore
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
 

@@ -19,10 +19,10 @@ from noisesearch.__main__ import main
 from noisesearch.build import model_of
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.trajectory import Grid
-from noisesearch.denoiser import DENOISE
 from noisesearch.models.diffusers_denoiser import PIXELS, DiffusersDenoiser
 from noisesearch.models.diffusers_model import DiffusersModel, from_folder, from_object
 from noisesearch.run import verify
+from noisesearch.sampling.denoiser import DENOISE
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness, evenness
 

@@ -14,10 +14,10 @@ pytest.importorskip("diffusers")
 import noisesearch as ns
 from noisesearch import memory
 from noisesearch.build import model_of
-from noisesearch.denoiser import DENOISE, LOOK, READ
 from noisesearch.errors import ConfigError
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.footprint import peak_bytes, weight_bytes
+from noisesearch.sampling.denoiser import DENOISE, LOOK, READ
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.worker import memory as device_memory

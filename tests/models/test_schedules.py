@@ -10,7 +10,7 @@ import torch
 from noisesearch.candidates.trajectory import Grid
 from noisesearch.errors import ConfigError
 from noisesearch.models.schedules import schedule
-from noisesearch.process import VariancePreserving
+from noisesearch.sampling.process import VariancePreserving
 
 diffusers = pytest.importorskip("diffusers")
 # The schedulers' own, of a numpy newer than they were written for.

@@ -18,8 +18,8 @@ from noisesearch.models.sit import SiT, place_features
 from noisesearch.models.sit_config import NAMES, SiTConfig, sized
 from noisesearch.models.sit_denoiser import SiTDenoiser, count_flops, pixels
 from noisesearch.models.sit_model import sit
-from noisesearch.process import Linear
-from noisesearch.solvers import like, solver, velocity
+from noisesearch.sampling.process import Linear
+from noisesearch.sampling.solvers import like, solver, velocity
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.worker.engine import Worker
 

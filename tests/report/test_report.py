@@ -18,6 +18,7 @@ import noisesearch as ns
 from noisesearch.candidates.trajectory import Graph
 from noisesearch.errors import ConfigError, StoreError
 from noisesearch.names import registry
+from noisesearch.objectives.statistics import mean, means, paired
 from noisesearch.report import report
 from noisesearch.report.again import command, recipe
 from noisesearch.report.answers import answers
@@ -26,7 +27,6 @@ from noisesearch.report.cost import cost
 from noisesearch.report.gains import VALUE, curves, gains
 from noisesearch.report.reading import Reading, read
 from noisesearch.rerank import rerank
-from noisesearch.statistics import mean, means, paired
 from noisesearch.testing.made_up import made_up_run
 
 PROMPTS = ["a red circle", "two blue squares"]

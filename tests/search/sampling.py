@@ -10,7 +10,7 @@ from torch import Tensor
 from noisesearch.candidates.ask import score
 from noisesearch.candidates.noise import Materialiser
 from noisesearch.candidates.trajectory import Trajectory
-from noisesearch.solvers import solver
+from noisesearch.sampling.solvers import solver
 from noisesearch.testing import Mixture, MixtureDenoiser, MixtureModel
 from noisesearch.worker.engine import Worker
 

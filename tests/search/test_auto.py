@@ -20,7 +20,7 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Cost, Ledger, Rates
 from noisesearch.candidates.space import Space
 from noisesearch.candidates.trajectory import FULL, Grid
-from noisesearch.objectives import Weighted
+from noisesearch.objectives.single import Weighted
 from noisesearch.tables import warnings
 from noisesearch.testing import MixtureModel
 

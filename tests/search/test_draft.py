@@ -25,7 +25,7 @@ from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.space import Space
 from noisesearch.candidates.trajectory import FULL, Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.objectives import Weighted
+from noisesearch.objectives.single import Weighted
 from noisesearch.plan import rehearse
 from noisesearch.report.page import report
 from noisesearch.run import verify

@@ -24,7 +24,7 @@ from noisesearch.candidates.noise import Materialiser, cross, gaussian, mix, nei
 from noisesearch.candidates.space import Space
 from noisesearch.candidates.trajectory import Denoise, Renoise, Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.objectives import Weighted
+from noisesearch.objectives.single import Weighted
 from noisesearch.testing import AlgorithmContract, Mixture, MixtureModel
 from noisesearch.tracing import drive
 

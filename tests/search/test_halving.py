@@ -17,7 +17,7 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.objectives import Weighted
+from noisesearch.objectives.single import Weighted
 from noisesearch.testing import AlgorithmContract, Bench, MixtureModel, mixture
 from noisesearch.tracing import drive
 

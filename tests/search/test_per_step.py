@@ -29,7 +29,7 @@ from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
 from noisesearch.candidates.trajectory import Denoise, Trajectory
-from noisesearch.objectives import Weighted
+from noisesearch.objectives.single import Weighted
 from noisesearch.testing import MixtureModel
 from noisesearch.tracing import drive
 

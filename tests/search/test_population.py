@@ -12,20 +12,20 @@ import pytest
 from scipy.linalg import sqrtm
 
 import noisesearch as ns
-from noisesearch import set_forms
 from noisesearch.algorithms.population import Population
 from noisesearch.api import Request
 from noisesearch.build import verifier_of
 from noisesearch.candidates.condition import Condition
 from noisesearch.choices import Choices
 from noisesearch.files import pictures
-from noisesearch.set_objectives import Frechet, Spread
-from noisesearch.store import RunStore
+from noisesearch.objectives.sets import Frechet, Spread
+from noisesearch.objectives import sets_text
+from noisesearch.sampling.images import from_pictures
+from noisesearch.store.run_store import RunStore
 from noisesearch.tables import planned
 from noisesearch.testing import AlgorithmContract, MixtureModel
 from noisesearch.testing.bench import Bench, Clock, Ticking
 from noisesearch.verifiers.protocol import Views
-from noisesearch.worker.scoring import from_pictures
 
 MODEL = "noisesearch.testing.mixture_model:MixtureModel"
 
@@ -350,6 +350,6 @@ def test_features_that_fail_end_the_run_with_a_sentence(tmp_path: Path) -> None:
 
 
 def test_forms() -> None:
-    assert set_forms.parse("mean-rank(a, b)") is None and set_forms.parse("") is None
-    form = set_forms.parse(" frechet( clipscore ) ")
+    assert sets_text.parse("mean-rank(a, b)") is None and sets_text.parse("") is None
+    form = sets_text.parse(" frechet( clipscore ) ")
     assert form is not None and str(form) == "frechet(clipscore)"

@@ -26,8 +26,8 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
 from noisesearch.candidates.noise import Array, Materialiser, Noise, normals
 from noisesearch.candidates.trajectory import Trajectory
-from noisesearch.objectives import Weighted
-from noisesearch.solvers import Euler
+from noisesearch.objectives.single import Weighted
+from noisesearch.sampling.solvers import Euler
 from noisesearch.testing import Mixture, MixtureDenoiser, MixtureModel
 from noisesearch.tracing import drive
 from noisesearch.verifiers.protocol import Views

@@ -19,7 +19,7 @@ from noisesearch.candidates.ledger import Ledger, Rates
 from noisesearch.candidates.noise import Materialiser
 from noisesearch.candidates.space import Space
 from noisesearch.candidates.trajectory import Grid
-from noisesearch.objectives import Weighted
+from noisesearch.objectives.single import Weighted
 from noisesearch.screen import Examples, features, fit, unseen
 from noisesearch.testing import MixtureModel
 from noisesearch.tracing import drive

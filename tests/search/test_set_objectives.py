@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from noisesearch.set_objectives import Frechet, Mean, Moments, frechet_distance
+from noisesearch.objectives.sets import Frechet, Mean, Moments, frechet_distance
 
 
 def normal(count: int, size: int, seed: int) -> Any:

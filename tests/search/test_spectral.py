@@ -21,7 +21,7 @@ from noisesearch.candidates.noise import Array, Materialiser, Noise, band, gauss
 from noisesearch.candidates.space import Space
 from noisesearch.candidates.spectrum import redrawn, ring, turned
 from noisesearch.errors import ConfigError
-from noisesearch.objectives import Weighted
+from noisesearch.objectives.single import Weighted
 from noisesearch.testing import AlgorithmContract, MixtureModel
 from noisesearch.tracing import drive
 

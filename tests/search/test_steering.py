@@ -24,8 +24,8 @@ from noisesearch.candidates.keys import seed_of
 from noisesearch.candidates.ledger import Ledger, Rates
 from noisesearch.candidates.noise import Materialiser, normals
 from noisesearch.candidates.trajectory import Denoise, Trajectory
-from noisesearch.objectives import Weighted
-from noisesearch.solvers import Solver, solver
+from noisesearch.objectives.single import Weighted
+from noisesearch.sampling.solvers import Solver, solver
 from noisesearch.testing import Mixture, MixtureDenoiser, MixtureModel
 from noisesearch.tracing import drive
 

@@ -19,7 +19,7 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
 from noisesearch.candidates.noise import Materialiser, Noise
 from noisesearch.errors import ConfigError
-from noisesearch.objectives import Weighted
+from noisesearch.objectives.single import Weighted
 from noisesearch.testing import AlgorithmContract, MixtureModel
 from noisesearch.tracing import drive
 

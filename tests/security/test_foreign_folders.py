@@ -19,8 +19,9 @@ from noisesearch.exports import export
 from noisesearch.files.journal import seal, unseal
 from noisesearch.report import report
 from noisesearch.rerank import rerank
-from noisesearch.run import Run, stored_results, verify
-from noisesearch.store import RunStore
+from noisesearch.run import Run, verify
+from noisesearch.store.run_store import RunStore
+from noisesearch.store.winners import stored_results
 from noisesearch.testing.made_up import made_up_run
 
 CODE = """

@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisesearch import given_images, set_forms
 from noisesearch.errors import ConfigError, NoisesearchError
 from noisesearch.evaluation import reference
 from noisesearch.files import pictures
 from noisesearch.files import tensors as tensor_files
 from noisesearch.models import lora
 from noisesearch.models.diffusers_folder import Folder
+from noisesearch.objectives import sets_text
 from noisesearch.start import _read
-from noisesearch.store import RunStore
+from noisesearch.store import given_images
+from noisesearch.store.run_store import RunStore
 
 
 class Evil:
@@ -117,7 +118,7 @@ def test_arrays_and_weights(tmp_path: Path, what: str, ending: str) -> None:
     MAKERS[what][0](file)
     readers: list[Callable[[Path], object]] = [_read, lora.read]
     if ending == ".npz":
-        readers += [set_forms.stored]
+        readers += [sets_text.stored]
         assert reference._features(file) is None
     if ending not in (".npy", ".npz", ".latent"):
         readers += [lambda path: tensor_files.tensors(path, "give another")]

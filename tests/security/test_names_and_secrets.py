@@ -12,7 +12,7 @@ import pytest
 import noisesearch as ns
 from noisesearch.data_out import export_data
 from noisesearch.report import report
-from noisesearch.run import stored_results
+from noisesearch.store.winners import stored_results
 from noisesearch.summary import summary
 from noisesearch.testing.grader_server import GraderServer
 from noisesearch.testing.mixture_model import MixtureModel

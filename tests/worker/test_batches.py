@@ -12,7 +12,7 @@ from noisesearch.candidates.ask import score
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Trajectory
-from noisesearch.solvers import solver
+from noisesearch.sampling.solvers import solver
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.worker.engine import Worker

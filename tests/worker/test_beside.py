@@ -15,7 +15,7 @@ from noisesearch.candidates.ask import Reply, score
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Trajectory
-from noisesearch.solvers import solver
+from noisesearch.sampling.solvers import solver
 from noisesearch.testing import MixtureModel
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
 from noisesearch.worker.beside import Beside

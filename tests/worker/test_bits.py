@@ -17,7 +17,7 @@ from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.models.protocol import Model
 from noisesearch.names.registry import load
-from noisesearch.solvers import SOLVERS, solver
+from noisesearch.sampling.solvers import SOLVERS, solver
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.worker.engine import Worker

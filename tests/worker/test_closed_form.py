@@ -16,8 +16,8 @@ from torch import Tensor
 from marginals import PLANE, assert_marginal, assert_moments
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import normals
-from noisesearch.process import Linear, Trigonometric
-from noisesearch.solvers import DDIM, SOLVERS, Euler, Heun, Solver, renoise
+from noisesearch.sampling.process import Linear, Trigonometric
+from noisesearch.sampling.solvers import DDIM, SOLVERS, Euler, Heun, Solver, renoise
 from noisesearch.testing import Mixture, MixtureDenoiser
 
 BROAD = Mixture.of([0.6, 0.4], [[0.8, 0.2], [-0.7, 0.4]], [0.8, 0.9])

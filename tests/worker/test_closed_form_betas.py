@@ -12,8 +12,8 @@ from test_closed_form import BROAD, draw, integrate
 from torch import Tensor
 
 from marginals import PLANE, assert_marginal
-from noisesearch.process import Linear, Trigonometric
-from noisesearch.solvers import DDIM, DPMSolver, Euler, EulerSDE, Heun, Solver
+from noisesearch.sampling.process import Linear, Trigonometric
+from noisesearch.sampling.solvers import DDIM, DPMSolver, Euler, EulerSDE, Heun, Solver
 from noisesearch.testing.solver import betas
 
 BETAS: Any = betas()

@@ -166,7 +166,7 @@ def test_paid_looks_that_were_lost_are_known(
         raise KeyboardInterrupt
 
     # As a kill would: the reply is there and never written.
-    monkeypatch.setattr("noisesearch.store.RunStore.record", interrupted)
+    monkeypatch.setattr("noisesearch.store.run_store.RunStore.record", interrupted)
     with pytest.raises(KeyboardInterrupt):
         searched(Cut(), tmp_path)
     monkeypatch.undo()

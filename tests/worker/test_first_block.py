@@ -16,7 +16,7 @@ from noisesearch.models.first_block import FirstBlockDenoiser
 from noisesearch.models.sit import SiT
 from noisesearch.models.sit_config import SiTConfig
 from noisesearch.models.sit_denoiser import SiTDenoiser, pixels
-from noisesearch.solvers import solver
+from noisesearch.sampling.solvers import solver
 from noisesearch.worker.engine import Worker
 
 STEPS, COUNT, SIDE = 6, 10, 8

@@ -12,8 +12,8 @@ from torch import Tensor
 import noisesearch as ns
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, ascend, climb, gaussian, normals
-from noisesearch.process import Linear
-from noisesearch.solvers import DDIM, DPMSolver, Euler, EulerSDE, Heun, Solver
+from noisesearch.sampling.process import Linear
+from noisesearch.sampling.solvers import DDIM, DPMSolver, Euler, EulerSDE, Heun, Solver
 from noisesearch.testing import Mixture, MixtureDenoiser
 from noisesearch.testing.mixture_model import MixtureModel, brightness
 from noisesearch.worker.gradient import Flow, objective, pull_back

@@ -7,8 +7,8 @@ import torch
 
 from noisesearch.api import Request
 from noisesearch.candidates.condition import Condition
+from noisesearch.sampling.images import from_pictures, pictures, quantise
 from noisesearch.verifiers.protocol import Views
-from noisesearch.worker.scoring import from_pictures, pictures, quantise
 
 
 def test_the_layout_is_that_of_the_decoder() -> None:

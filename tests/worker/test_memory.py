@@ -17,10 +17,10 @@ from noisesearch.candidates.ask import score
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Trajectory
-from noisesearch.denoiser import DENOISE, LOOK, PHASES, READ
 from noisesearch.errors import BackendError, ConfigError
 from noisesearch.run import Run
-from noisesearch.solvers import solver
+from noisesearch.sampling.denoiser import DENOISE, LOOK, PHASES, READ
+from noisesearch.sampling.solvers import solver
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.verifiers.protocol import FunctionVerifier

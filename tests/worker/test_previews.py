@@ -15,8 +15,8 @@ from torch import Tensor
 import noisesearch as ns
 from noisesearch.build import Given
 from noisesearch.errors import ConfigError
-from noisesearch.process import Linear, Trigonometric
 from noisesearch.rerank import rerank
+from noisesearch.sampling.process import Linear, Trigonometric
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
 from noisesearch.worker.jobs import Levels
 from noisesearch.worker.previews import before, linear_times
@@ -83,7 +83,7 @@ def test_it_is_the_prediction_at_the_nearest_level(tmp_path: Path) -> None:
     way = ns.search("a red circle", verifier=preview, algorithm=Looked(6),
                     out=tmp_path / "b", **settings)  # fmt: skip
     noises = {c.trajectory: c.parts["way"] for c in back.candidates}
-    from noisesearch.store import RunStore
+    from noisesearch.store.run_store import RunStore
 
     store = RunStore(tmp_path / "b", write=False)
     shown = sorted(r.parts["preview"] for k, r in store._replies.items()

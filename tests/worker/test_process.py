@@ -13,8 +13,14 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Grid, Trajectory
 from noisesearch.errors import ConfigError
-from noisesearch.process import Linear, Trigonometric, VariancePreserving, partial, renoise
-from noisesearch.solvers import Euler, solver
+from noisesearch.sampling.process import (
+    Linear,
+    Trigonometric,
+    VariancePreserving,
+    partial,
+    renoise,
+)
+from noisesearch.sampling.solvers import Euler, solver
 from noisesearch.testing import Mixture, MixtureDenoiser
 from noisesearch.testing.mixture_model import SHAPE, brightness
 from noisesearch.testing.solver import drained

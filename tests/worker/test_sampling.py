@@ -14,7 +14,7 @@ from noisesearch.candidates.ask import Gradient, score
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Trajectory
-from noisesearch.denoiser import LOOK
+from noisesearch.sampling.denoiser import LOOK
 from noisesearch.testing import ExecutorContract
 from noisesearch.testing.executor import STEPS
 from noisesearch.testing.mixture_model import brightness

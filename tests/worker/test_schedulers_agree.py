@@ -18,8 +18,8 @@ from noisesearch.candidates.noise import Materialiser, gaussian, normals
 from noisesearch.candidates.trajectory import Grid, Trajectory
 from noisesearch.errors import ConfigError
 from noisesearch.models.schedules import Schedule, schedule
-from noisesearch.process import begun
-from noisesearch.solvers import Pair, Solver, solver
+from noisesearch.sampling.process import begun
+from noisesearch.sampling.solvers import Pair, Solver, solver
 from noisesearch.testing import Mixture, MixtureDenoiser
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.testing.solver import drained

@@ -9,7 +9,7 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.files.pictures import Picture
-from noisesearch.solvers import solver
+from noisesearch.sampling.solvers import solver
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.worker.engine import Worker

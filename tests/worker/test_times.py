@@ -11,8 +11,8 @@ from noisesearch.candidates.ask import score
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Grid, Trajectory
-from noisesearch.process import Trigonometric
-from noisesearch.solvers import renoise, solver
+from noisesearch.sampling.process import Trigonometric
+from noisesearch.sampling.solvers import renoise, solver
 from noisesearch.testing.mixture_model import Mixture, MixtureDenoiser
 from noisesearch.worker.engine import Worker
 

@@ -10,7 +10,7 @@ from noisesearch.candidates.ask import score
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian, normals
 from noisesearch.candidates.trajectory import Denoise, Graph, Grid, Trajectory, nodes
-from noisesearch.solvers import solver
+from noisesearch.sampling.solvers import solver
 from noisesearch.testing import Mixture, MixtureDenoiser
 from noisesearch.testing.mixture_model import SHAPE
 from noisesearch.worker.engine import Worker

@@ -11,7 +11,7 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Array, Materialiser, Noise, gaussian
 from noisesearch.candidates.trajectory import FULL, Trajectory
 from noisesearch.names.registry import load
-from noisesearch.solvers import SOLVERS, solver
+from noisesearch.sampling.solvers import SOLVERS, solver
 from noisesearch.testing import ExecutorContract, MixtureModel, SolverContract, VerifierContract
 from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.worker.engine import AHEAD, Worker

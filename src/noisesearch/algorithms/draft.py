@@ -16,7 +16,7 @@ from ..candidates.noise import Noise
 from ..candidates.trajectory import FULL
 from ..errors import ConfigError
 from ..names.drafts import parse
-from ..objectives import ranking
+from ..objectives.single import ranking
 from .problem import Problem, Search
 from .settings import Settings
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from ..candidates.ask import Ask, Reply, score
 from ..candidates.noise import Noise, cross, neighbour
 from ..candidates.trajectory import Denoise, Renoise, Trajectory
-from ..objectives import ranking
+from ..objectives.single import ranking
 from .problem import Problem, Search
 from .settings import Settings, check_elites
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from ..candidates.ask import Reply
 from ..candidates.noise import Noise, ascend, climb
 from ..errors import ConfigError
-from ..objectives import ranking
+from ..objectives.single import ranking
 from .problem import Problem, Search
 from .settings import Settings
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..candidates.ask import Ask, Reply, score
 from ..candidates.noise import Noise, neighbour
-from ..objectives import best, ranking
+from ..objectives.single import best, ranking
 from .problem import Problem, Search
 from .settings import Settings
 

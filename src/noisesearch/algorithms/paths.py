@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from ..candidates.ask import score
 from ..candidates.trajectory import Trajectory
 from ..errors import ConfigError
-from ..objectives import ranking
+from ..objectives.single import ranking
 from .problem import Problem, Search
 from .settings import Settings
 

@@ -14,7 +14,7 @@ from ..candidates.ask import Ask, Reply, score
 from ..candidates.keys import uniform_of
 from ..candidates.trajectory import Denoise, Trajectory
 from ..errors import ConfigError
-from ..objectives import best, ranking
+from ..objectives.single import best, ranking
 from .problem import Problem, Search
 from .settings import Settings
 

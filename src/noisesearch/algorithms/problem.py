@@ -15,8 +15,8 @@ from ..candidates.noise import Noise, blob, gaussian
 from ..candidates.space import Space
 from ..candidates.trajectory import FULL, Denoise, Trajectory
 from ..errors import ConfigError
-from ..objectives import Objective, gradient_weights
-from ..set_objectives import SetObjective
+from ..objectives.sets import SetObjective
+from ..objectives.single import Objective, gradient_weights
 
 Search = Generator[list[Ask], list[Reply], list[Trajectory]]
 

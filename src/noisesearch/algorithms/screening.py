@@ -14,9 +14,9 @@ from ..candidates.ask import Ask, Reply, score
 from ..candidates.keys import digest
 from ..candidates.noise import Materialiser, Noise
 from ..errors import ConfigError
-from ..objectives import ranking
-from ..records import RunRecords
+from ..objectives.single import ranking
 from ..screen import FOLDS, Examples, features, fit, unseen
+from ..store.history import RunRecords
 from .problem import Problem, Search
 from .settings import Settings
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from ..candidates.ask import Ask, Reply, score
 from ..candidates.noise import Noise, band
 from ..candidates.spectrum import ring
-from ..objectives import best, ranking
+from ..objectives.single import best, ranking
 from .problem import Problem, Search
 from .settings import Settings, check_elites
 

@@ -17,7 +17,7 @@ from ..candidates.ask import Ask, Reply, score
 from ..candidates.keys import uniform_of
 from ..candidates.trajectory import Trajectory
 from ..errors import ConfigError
-from ..objectives import ranking
+from ..objectives.single import ranking
 from .problem import Problem, Search
 from .settings import Settings
 

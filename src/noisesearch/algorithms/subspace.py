@@ -12,7 +12,7 @@ from pydantic import Field
 from ..candidates.ask import Reply, score
 from ..candidates.noise import Array, Noise, mix, normals, turn
 from ..errors import ConfigError
-from ..objectives import ranking
+from ..objectives.single import ranking
 from .problem import Problem, Search
 from .settings import Settings
 

@@ -22,3 +22,6 @@ class Space:
     differentiable: bool = False
     black_box: bool = False
     qualities: Mapping[str, int] = field(default_factory=dict)
+
+
+PIPELINE = "pipeline"  # the solver of a run whose steps are a pipeline's own

@@ -25,7 +25,7 @@ def answer(
     json_: Json = False,
 ) -> None:
     """Answer what a run asks of a person; without answers, list what is open."""
-    from ..store import read_spec
+    from ..store.run_store import read_spec
     from ..verifiers.human_record import Box, Record
 
     read_spec(folder)

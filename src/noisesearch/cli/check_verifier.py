@@ -79,7 +79,7 @@ def check_verifier(
 
 def _pair(better: Path | None, worse: Path | None, prompt: str | None) -> Pair | None:
     from ..check_verifier import Pair, condition_of
-    from ..given_images import picture
+    from ..store.given_images import picture
 
     if better is None and worse is None:
         return None

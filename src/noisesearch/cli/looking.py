@@ -44,8 +44,8 @@ def show(
 
 
 def _run(folder: Path, verify: bool, json_: bool) -> None:
-    from ..run import stored_results
     from ..run import verify as verified
+    from ..store.winners import stored_results
     from ..summary import summary
 
     content = stored_results(folder)
@@ -63,7 +63,8 @@ def _run(folder: Path, verify: bool, json_: bool) -> None:
 
 
 def _picture(path: Path, out: Path | None, model: str | None, json_: bool) -> None:
-    from ..image_recipe import Pictured, remake
+    from ..runs.remake import remake
+    from ..store.picture_recipe import Pictured
 
     if out is None:
         known = Pictured.read(path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..set_objectives import Moments
+from ..objectives.sets import Moments
 
 Features = npt.NDArray[np.float32 | np.float64]
 BLOCK = 1024  # rows that are entered together

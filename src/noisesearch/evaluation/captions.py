@@ -14,7 +14,7 @@ from ..check_verifier import condition_of
 from ..errors import ConfigError
 from ..files.json_text import parsed
 from ..files.pictures import opened
-from ..spec import usable
+from ..store.spec import usable
 
 TABLES = ("metadata.jsonl", "metadata.csv")
 FILE, PROMPT = ("file_name", "file", "image"), ("prompt", "text", "caption")

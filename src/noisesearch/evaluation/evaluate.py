@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from .. import build, statistics
+from .. import build
 from ..candidates.condition import Condition
 from ..consent import Named
 from ..errors import ConfigError
 from ..models.protocol import Model
-from ..run import stored_results
-from ..spec import RunSpec
-from ..store import read_spec
+from ..objectives import statistics
+from ..store.run_store import read_spec
+from ..store.spec import EXPERIMENT, RunSpec
+from ..store.winners import stored_results
 from ..verifiers.away import Away
 from ..verifiers.protocol import previews_of
 from . import metrics, protocol
-from .images import EXPERIMENT, Images, of_folder, of_run
+from .images import Images, of_folder, of_run
 from .protocol import Figures, Metric
 from .reference import reference_of
 from .set_metrics import Eyes

@@ -12,11 +12,10 @@ from ..check_verifier import condition_of
 from ..errors import ConfigError, first_of
 from ..files import pictures
 from ..files.pictures import Picture
-from ..run import stored_results
-from ..store import RunStore
+from ..store.run_store import RunStore
+from ..store.winners import stored_results
 from .captions import captions
 
-EXPERIMENT = "experiment.json"  # in the folder of an experiment, whose runs are below it
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 

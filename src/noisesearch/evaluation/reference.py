@@ -14,8 +14,8 @@ from ..candidates.condition import Condition
 from ..errors import ConfigError
 from ..files import arrays as array_files
 from ..models.protocol import Model
-from ..set_forms import REFERENCE, stored
-from ..set_objectives import Rows
+from ..objectives.sets import Rows
+from ..objectives.sets_text import REFERENCE, stored
 from .accumulated import Accumulator, Features
 from .images import of_folder
 from .sight import Seen, Sight

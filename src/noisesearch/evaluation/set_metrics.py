@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..errors import ConfigError
-from ..set_objectives import frechet_distance
+from ..objectives.sets import frechet_distance
 from ..verifiers import inception
 from .accumulated import Features
 from .neighbours import NEAREST, NEAREST_OF_DENSITY, Neighbourhoods, Points, mean_distance

@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..candidates.condition import Condition
-from ..denoiser import fill
 from ..errors import ConfigError
+from ..objectives.sets import Moments
+from ..sampling.denoiser import fill
+from ..sampling.images import from_pictures
 from ..selection import SIDE
-from ..set_objectives import Moments
 from ..verifiers.protocol import Verifier, Views, features_of
-from ..worker.scoring import from_pictures, numbers
+from ..worker.scoring import numbers
 from .accumulated import Accumulator, Features
 from .protocol import ImageSet
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..candidates.condition import Condition
 from ..errors import BackendError
+from ..sampling.images import from_pictures, pictures
 from ..verifiers.protocol import Verifier, Views, features_of
-from ..worker.scoring import from_pictures, pictures
 from .setup import named
 
 if TYPE_CHECKING:

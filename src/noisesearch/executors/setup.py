@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..build import Given, Plain
 from ..files.pictures import Picture, png, read
 from ..files.remote_code import trust_remote_code, trusted
-from ..given_images import Images
-from ..spec import RunSpec
+from ..store.given_images import Images
+from ..store.spec import RunSpec
 from ..verifiers.away import Away, Look, Verdict
 from .station import Fetch, Sink, Source, Station
 from .wire import data, text
@@ -72,8 +72,8 @@ class Setup:
     def station(self, given: Given = Given()) -> Station:
         """Load all that makes and scores candidates; StoreError where its weights are not those
         of the run. ``given``: Python objects that came along."""
-        from ..image_recipe import fields_of
         from ..parts import Parts
+        from ..store.picture_recipe import fields_of
 
         if self.remote_code:
             trust_remote_code()

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import unknown
-from ..set_objectives import Rows
-from ..statistics import Interval
+from ..objectives.sets import Rows
+from ..objectives.statistics import Interval
 from .set_metrics import METRICS, Figure, Reference, Sample
 
 RESAMPLES = 2000

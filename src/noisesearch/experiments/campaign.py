@@ -19,7 +19,6 @@ from .. import build
 from ..candidates.budget import Budget
 from ..consent import Named
 from ..errors import ConfigError, StoreError, unknown
-from ..evaluation.images import EXPERIMENT
 from ..executors.where import Where
 from ..files import arrays as array_files
 from ..files.json_text import parsed
@@ -28,6 +27,7 @@ from ..files.writing import replace as written
 from ..parts import Parts
 from ..plan import plan
 from ..run import Run
+from ..store.spec import EXPERIMENT
 from ..version import __version__
 from .arms import Group, Setting, groups, settings
 from .prompts import Prompt, prompts

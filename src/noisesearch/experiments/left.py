@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import StoreError
 from ..files.json_text import parsed
-from ..kept import Count, Key, Number, Place
 from ..names.options import sentence
+from ..store.schema import Count, Key, Number, Place
 from .campaign import ARMS, CANDIDATES, REFERENCE, SEEN, Unit, kept
 from .set_metrics import Reference
 from .spec import Measure

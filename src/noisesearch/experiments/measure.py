@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import build
 from ..candidates.condition import Condition
-from ..denoiser import fill
 from ..errors import BackendError, ConfigError, unknown
 from ..evaluation.images import Images
 from ..evaluation.metrics import metric_of
@@ -20,10 +19,11 @@ from ..evaluation.sight import Sight
 from ..files import arrays as array_files
 from ..files.pictures import read
 from ..models.protocol import Model
-from ..set_objectives import Moments, Rows
+from ..objectives.sets import Moments, Rows
+from ..sampling.denoiser import fill
+from ..sampling.images import from_pictures
 from ..verifiers.away import Away
 from ..verifiers.protocol import Views, check, features_of, previews_of
-from ..worker.scoring import from_pictures
 from .spec import Measure
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import StoreError
 from ..files.writing import replace
-from ..set_objectives import Rows
+from ..objectives.sets import Rows
 from . import plot
 from .board import Board, Scored
 from .campaign import ARMS, SPEC, Campaign, Unit

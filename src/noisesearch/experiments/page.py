@@ -10,7 +10,7 @@ from typing import Any
 
 from ..files.json_text import parsed
 from ..files.writing import replace
-from ..statistics import Interval
+from ..objectives.statistics import Interval
 from . import reproduction
 from .spec import read
 from .verdicts import TEST

@@ -12,7 +12,7 @@ from ..candidates.budget import Budget
 from ..driver import Driver
 from ..files.json_text import finite
 from ..live import Live
-from ..objectives import ranking
+from ..objectives.single import ranking
 from ..parts import Parts
 from ..run import Run
 from .arms import Setting

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..set_objectives import Frechet, Rows
+from ..objectives.sets import Frechet, Rows
 
 if TYPE_CHECKING:
     from ..evaluation.neighbours import Points

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import unknown
-from ..set_objectives import Rows
-from ..statistics import Interval, rank_correlation
+from ..objectives.sets import Rows
+from ..objectives.statistics import Interval, rank_correlation
 from .board import OF_SETS, Board, Estimate
 from .spec import Claim
 

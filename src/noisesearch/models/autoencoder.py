@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..denoiser import fill
 from ..errors import ConfigError
 from ..files.json_text import parsed
+from ..sampling.denoiser import fill
 from .footprint import peak_bytes
 
 # What the latents of Stable Diffusion's autoencoder are multiplied with to have unit variance

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from ..candidates.space import PIPELINE
 from ..errors import ConfigError
 from ..files.hub import ENDINGS
-from ..given_images import Images
 from ..names import registry
-from ..spec import PIPELINE
+from ..store.given_images import Images
 from .diffusers_model import DiffusersModel, from_folder, from_object
 from .pipeline_model import PipelineModel
 from .protocol import Model

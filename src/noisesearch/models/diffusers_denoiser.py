@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ..candidates.condition import Condition
-from ..denoiser import DENOISE, LOOK, READ, Encoded, fill
 from ..errors import ConfigError
-from ..process import Process
-from ..solvers import Pair, like
+from ..sampling.denoiser import DENOISE, LOOK, READ, Encoded, fill
+from ..sampling.process import Process
+from ..sampling.solvers import Pair, like
 from .footprint import on_meta, peak_bytes
 from .schedules import Schedule
 

@@ -14,13 +14,13 @@ from ..candidates.space import Space
 from ..errors import ConfigError
 from ..files.fingerprint import of_file
 from ..names.drafts import Draft, parse
-from ..spec import RunSpec
+from ..store.spec import RunSpec
 from .choice import model_of, sized
 from .protocol import Model
 
 if TYPE_CHECKING:
-    from ..denoiser import Denoiser
-    from ..sampler import Sampler
+    from ..sampling.denoiser import Denoiser
+    from ..sampling.sampler import Sampler
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ what it added when the rest of the blocks were last computed for this row. Where
 less than a threshold, relative to the older one's size (mean absolute values), the row takes over
 what the rest added then. The rule is that of ParaAttention's first-block cache; there it is one
 decision for a batch and a state in the module. Here decision and state are a row's own: the state
-travels with the row (:data:`~noisesearch.denoiser.Live`), and the rest of the blocks is called on
-chunks of one fixed number of rows, so that a sample does not depend on its companions.
+travels with the row (:data:`~noisesearch.sampling.denoiser.Live`), and the rest of the blocks is
+called on chunks of one fixed number of rows, so that a sample does not depend on its companions.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from ..candidates.condition import Condition
-from ..denoiser import Denoiser, Encoded, Live
 from ..errors import ConfigError
-from ..process import Process
-from ..solvers import Pair
+from ..sampling.denoiser import Denoiser, Encoded, Live
+from ..sampling.process import Process
+from ..sampling.solvers import Pair
 from .blocks import twin
 
 CHUNK = 4  # rows of the rest's calls: matrix products take rows by fours

@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..candidates.condition import Condition
-from ..candidates.space import Space
+from ..candidates.space import PIPELINE, Space
 from ..errors import ConfigError
-from ..given_images import Images
-from ..spec import PIPELINE
+from ..store.given_images import Images
 from .diffusers_families import ENSEMBLE
 from .diffusers_object import InMemory
 from .diffusers_preset import Preset, check_dtype

@@ -9,8 +9,8 @@ from ..candidates.condition import Condition
 from ..candidates.space import Space
 
 if TYPE_CHECKING:
-    from ..denoiser import Denoiser
-    from ..sampler import Sampler
+    from ..sampling.denoiser import Denoiser
+    from ..sampling.sampler import Sampler
 
 
 class Model(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..denoiser import Encoded
+from ..sampling.denoiser import Encoded
 from .backbone import PipelineBackbone
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..candidates.trajectory import Grid
 from ..errors import ConfigError, Unfollowed
-from ..process import Linear, Process, VariancePreserving, partial
+from ..sampling.process import Linear, Process, VariancePreserving, partial
 
 Levels = list[float] | list[tuple[float, float]]
 # Schedulers whose loop is one of our solvers, and which.

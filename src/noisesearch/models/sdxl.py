@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..denoiser import Encoded
+from ..sampling.denoiser import Encoded
 from .backbone import PipelineBackbone
 from .diffusers_families import predicted
 from .unet import guidance_read

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ..candidates.condition import Condition
-from ..denoiser import DENOISE, LOOK, Encoded
-from ..process import Linear
-from ..solvers import Pair, like
+from ..sampling.denoiser import DENOISE, LOOK, Encoded
+from ..sampling.process import Linear
+from ..sampling.solvers import Pair, like
 from .footprint import peak_bytes
 from .sit import SiT
 from .sit_config import SiTConfig

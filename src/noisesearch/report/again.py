@@ -11,7 +11,7 @@ from ..build import algorithm_of
 from ..candidates.condition import Condition
 from ..candidates.trajectory import FULL, Denoise, Renoise, Trajectory, nodes
 from ..names import registry
-from ..spec import RunSpec
+from ..store.spec import RunSpec
 
 
 def command(spec: RunSpec, out: str = "again") -> str | None:

@@ -10,8 +10,8 @@ from importlib.resources import files
 from ..build import model_of
 from ..names.forms import written
 from ..names.registry import TABLES
-from ..set_forms import parse as set_form
-from ..spec import RunSpec
+from ..objectives.sets_text import parse as set_form
+from ..store.spec import RunSpec
 from ..version import __version__
 
 METHOD = "ma2025inference"

@@ -12,9 +12,9 @@ from ..errors import StoreError
 from ..experiments import outcome
 from ..experiments.campaign import Campaign, Unit
 from ..experiments.left import table_of
-from ..run import stored_results
-from ..spec import RunSpec
-from ..store import read_spec
+from ..store.run_store import read_spec
+from ..store.spec import RunSpec
+from ..store.winners import stored_results
 from .cost import spent
 
 

@@ -13,7 +13,7 @@ from ..build import expand, model_of
 from ..experiments.outcome import again, pictures, resumption
 from ..experiments.page import cell
 from ..experiments.verdicts import TEST
-from ..statistics import Interval
+from ..objectives.statistics import Interval
 from .citing import Citations, citations
 from .experiment import Examined, Ran, read
 from .findings import findings

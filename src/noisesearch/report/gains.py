@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..statistics import Interval, means, paired
+from ..objectives.statistics import Interval, means, paired
 from .reading import Candidate, Reading, Searched
 
 VALUE = "objective"  # the row and the curve of the objective's own value

@@ -10,17 +10,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .. import objective_forms, set_forms
 from ..candidates.ask import Reply
 from ..candidates.condition import Condition
 from ..candidates.ledger import Ledger, Rates
+from ..candidates.space import PIPELINE
 from ..candidates.trajectory import FULL, Trajectory
 from ..errors import ConfigError, StoreError
 from ..files.json_text import finite, parsed
-from ..objectives import UNMET, Bound, Constrained, Objective, Pareto
-from ..run import stored_results
-from ..spec import PIPELINE, RunSpec
-from ..store import RunStore, read_spec
+from ..objectives import sets_text
+from ..objectives import text as objective_text
+from ..objectives.single import UNMET, Bound, Constrained, Objective, Pareto
+from ..store.run_store import RunStore, read_spec
+from ..store.spec import RunSpec
+from ..store.winners import stored_results
 
 TOLERANCE = 1e-6  # relative, between a stored score and the same from the stored parts
 
@@ -169,7 +171,7 @@ def read(folder: Path) -> Reading:
         store.close()
     plan = _plan(folder)
     if (found := _valued(spec, searches)) is None:
-        sets = set_forms.parse(spec.objective) is not None
+        sets = sets_text.parse(spec.objective) is not None
         return Reading(folder, spec, content, searches, None, not sets, plan)
     return Reading(folder, spec, content, found[1], found[0], False, plan)
 
@@ -253,7 +255,7 @@ def _candidates(
 def _rates(spec: RunSpec, paid: float, count: int) -> Rates:
     if spec.solver == PIPELINE:  # every sample of a black box costs the same
         return Rates(whole=lambda _: max(1, round(paid / count)))
-    from ..solvers import solver
+    from ..sampling.solvers import solver
 
     return Rates(stages=solver(spec.solver).price())
 
@@ -304,17 +306,17 @@ def _guarded(spec: RunSpec) -> list[str]:
 def _readings(spec: RunSpec) -> Iterator[Objective]:
     """What the spec's objective may be. Without one it is the mean rank of all parts but the
     guards', and some verifiers have parts that are not counted: then only those of their names."""
-    if set_forms.parse(spec.objective) is not None:
+    if sets_text.parse(spec.objective) is not None:
         return
     if spec.objective:
-        yield objective_forms.parse(spec.objective, spec.scales)
+        yield objective_text.parse(spec.objective, spec.scales)
         return
     guarded = _guarded(spec)
     free = {p: s for p, s in spec.scales.items() if p not in guarded} or spec.scales
-    yield objective_forms.parse("", free)
+    yield objective_text.parse("", free)
     names = {name.rpartition(":")[2] for name in spec.verifiers}
     if named := {p: s for p, s in free.items() if p in names}:
-        yield objective_forms.parse("", named)
+        yield objective_text.parse("", named)
 
 
 def _valued(

@@ -29,7 +29,7 @@ from ..models.protocol import Model
 from ..parts import Parts
 from ..results import Results
 from ..run import Run
-from ..store import acquire
+from ..store.run_store import acquire
 from ..tables import planned
 from .prompt_files import PromptFile, Row
 from .rows import FORMATS, columns, rows

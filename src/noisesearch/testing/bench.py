@@ -19,7 +19,7 @@ from ..live import Live
 from ..live import Outcome as SearchOutcome
 from ..models.protocol import Model
 from ..parts import Parts
-from ..store import RunStore
+from ..store.run_store import RunStore
 from .mixture_model import MixtureModel
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ..candidates.noise import normals
 from ..candidates.space import Space
 from ..candidates.trajectory import Grid
 from ..errors import ConfigError
-from ..process import Linear, Process
+from ..sampling.process import Linear, Process
 from ..verifiers.protocol import Views
 
 SHAPE = (1, 4, 4)

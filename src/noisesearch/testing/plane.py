@@ -16,8 +16,8 @@ from ..candidates.condition import Condition
 from ..candidates.ledger import Ledger, Rates
 from ..candidates.noise import Array, Materialiser
 from ..candidates.trajectory import Trajectory
-from ..objectives import Weighted
-from ..solvers import solver
+from ..objectives.single import Weighted
+from ..sampling.solvers import solver
 from ..verifiers.protocol import Views
 from ..worker.engine import Worker
 from .mixture_model import Mixture, MixtureDenoiser, MixtureModel

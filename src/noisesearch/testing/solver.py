@@ -12,8 +12,8 @@ from ..candidates.ask import Ask, score
 from ..candidates.condition import Condition
 from ..candidates.noise import Materialiser, gaussian, normals
 from ..candidates.trajectory import Grid, Trajectory
-from ..process import Linear, Process, Trigonometric, VariancePreserving
-from ..solvers import Solver, State
+from ..sampling.process import Linear, Process, Trigonometric, VariancePreserving
+from ..sampling.solvers import Solver, State
 from ..worker.engine import Worker
 from .mixture_model import SHAPE, Mixture, MixtureDenoiser, brightness
 

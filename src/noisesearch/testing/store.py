@@ -16,7 +16,7 @@ from ..candidates.condition import Condition
 from ..candidates.noise import gaussian, neighbour
 from ..candidates.trajectory import Trajectory
 from ..errors import StoreError
-from ..store import RunStore
+from ..store.run_store import RunStore
 
 SPEC = {"format": 1, "model": "none"}
 
@@ -147,7 +147,8 @@ class StoreContract:
     def test_one_writer(self, store_type: StoreType, tmp_path: Path) -> None:
         self.filled(store_type, tmp_path / "run")
         code = (
-            "import sys; from pathlib import Path; from noisesearch.store import acquire\n"
+            "import sys; from pathlib import Path\n"
+            "from noisesearch.store.run_store import acquire\n"
             "held = acquire(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
         )
         command = [sys.executable, "-c", code, str(tmp_path / "run")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..algorithms.problem import Problem, Search
 from ..candidates.ask import Reply, score
 from ..candidates.trajectory import Trajectory
-from ..objectives import ranking
+from ..objectives.single import ranking
 
 
 def _best_first(problem: Problem, replies: list[Reply]) -> list[Trajectory]:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..candidates.condition import Condition
 from ..candidates.noise import normals
-from ..denoiser import fill
+from ..sampling.denoiser import fill
+from ..sampling.images import quantise
 from ..verifiers.protocol import Verifier, Views
-from ..worker.scoring import quantise
 
 ROWS = 8
 

@@ -16,8 +16,8 @@ from ..candidates.condition import Condition
 from ..candidates.keys import digest
 from ..errors import ConfigError
 from ..files.fingerprint import of_file
-from ..set_forms import stored
-from ..set_objectives import Rows
+from ..objectives.sets import Rows
+from ..objectives.sets_text import stored
 from .classes import check_classes, of_class
 from .inception import Inception, given, inception, outputs, seen
 from .protocol import OnePart, Views

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..denoiser import Memory
-from ..solvers import Pair, State
+from ..sampling.denoiser import Memory
+from ..sampling.solvers import Pair, State
 
 
 @dataclass

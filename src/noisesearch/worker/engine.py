@@ -14,8 +14,8 @@ from ..candidates.condition import Condition
 from ..candidates.ledger import REUSED, UNITS
 from ..candidates.noise import Materialiser
 from ..candidates.trajectory import Grid, Trajectory
-from ..denoiser import DENOISE, LOOK, Counted, Denoiser, Live
-from ..solvers import Pair, Solver
+from ..sampling.denoiser import DENOISE, LOOK, Counted, Denoiser, Live
+from ..sampling.solvers import Pair, Solver
 from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
 from .gradient import Differentiator, alike

@@ -17,14 +17,15 @@ from ..candidates.ask import Ask, Gradient, Reply
 from ..candidates.condition import Condition
 from ..candidates.noise import Materialiser
 from ..candidates.trajectory import Denoise, Trajectory
-from ..denoiser import DENOISE, READ, Counted, Denoiser, Encoded
 from ..errors import ConfigError
-from ..process import begun
-from ..solvers import Pair, Solver, State
+from ..sampling.denoiser import DENOISE, READ, Counted, Denoiser, Encoded
+from ..sampling.images import quantise
+from ..sampling.process import begun
+from ..sampling.solvers import Pair, Solver, State
 from ..verifiers.protocol import Verifier, Views
 from .jobs import arrived_at, injected, left_from
 from .memory import Residence
-from .scoring import Scorer, Shown, quantise
+from .scoring import Scorer, Shown
 
 Injected = Callable[[int], Tensor | None]  # what a stochastic solver adds at a level [B, …]
 

@@ -13,8 +13,8 @@ from ..candidates.keys import seed_of
 from ..candidates.noise import Materialiser, gaussian, normals, turned
 from ..candidates.trajectory import Denoise, Grid, Renoise, Trajectory
 from ..errors import ConfigError
-from ..process import Process, begun, renoise
-from ..solvers import Solver, State
+from ..sampling.process import Process, begun, renoise
+from ..sampling.solvers import Solver, State
 from .cache import EdgeCache, Place
 
 Arrived = Callable[[Place], None]

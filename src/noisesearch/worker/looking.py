@@ -11,9 +11,10 @@ from ..candidates.ask import Ask, Reply
 from ..candidates.condition import Condition
 from ..candidates.trajectory import Trajectory
 from ..files.pictures import Picture
+from ..sampling.images import from_pictures
 from .beside import Beside
 from .previews import Previews, Ready
-from .scoring import Scorer, Shown, from_pictures
+from .scoring import Scorer, Shown
 
 Answers = list[tuple[Ask, Reply]]
 Asked = dict[str, dict[str, Ask]]  # by trajectory, then by the ask's own key

@@ -12,8 +12,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from ..denoiser import DENOISE, LOOK, PHASES
 from ..errors import BackendError
+from ..sampling.denoiser import DENOISE, LOOK, PHASES
 
 Answers = TypeVar("Answers")
 

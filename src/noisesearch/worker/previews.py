@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..candidates.ask import Ask
 from ..candidates.trajectory import Denoise, Grid, Trajectory
-from ..process import Process
+from ..sampling.process import Process
 from ..verifiers.protocol import Verifier, previews_of
 from .cache import Place
 from .jobs import Levels, Planner

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..candidates.condition import Condition
-from ..denoiser import READ, Denoiser
+from ..sampling.denoiser import READ, Denoiser
 from .jobs import row
 from .memory import Residence
 

@@ -14,13 +14,14 @@ from ..candidates.keys import seed_of
 from ..candidates.ledger import UNITS
 from ..candidates.noise import Materialiser
 from ..candidates.trajectory import Trajectory
-from ..denoiser import LOOK
 from ..files.pictures import Picture
-from ..sampler import Sampler
+from ..sampling.denoiser import LOOK
+from ..sampling.images import from_pictures
+from ..sampling.sampler import Sampler
 from ..verifiers.protocol import Verifier
 from .engine import Usage
 from .memory import Residence, within_memory
-from .scoring import Scorer, Shown, Sink, Source, from_pictures
+from .scoring import Scorer, Shown, Sink, Source
 
 
 class Sampling:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...candidates.keys import digest
 from ...files.fingerprint import of_file
-from ...set_forms import stored
+from ...objectives.sets_text import stored
 from ...verifiers.classes import of_class
 from ...verifiers.oracle import Distance
 from ...verifiers.protocol import Views

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ...candidates.condition import Condition
-from ...denoiser import DENOISE, READ, Encoded
 from ...models.footprint import peak_bytes
-from ...process import Linear
-from ...solvers import Pair, like
+from ...sampling.denoiser import DENOISE, READ, Encoded
+from ...sampling.process import Linear
+from ...sampling.solvers import Pair, like
 from . import prompts
 from .network import ShapesTransformer, load
 

@@ -17,16 +17,16 @@ from typing import Any, TextIO, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .candidates.ask import NOTHING, Reply
-from .candidates.trajectory import Graph, Trajectory, nodes
-from .enclosure import check_enclosed
-from .errors import StoreError
-from .files import arrays as array_files
-from .files.journal import Journal
-from .files.json_text import parsed
-from .files.writing import disk_error, replace, sweep
-from .kept import check_line
-from .making import as_json, make, put, taken
+from ..candidates.ask import NOTHING, Reply
+from ..candidates.trajectory import Graph, Trajectory, nodes
+from ..errors import StoreError
+from ..files import arrays as array_files
+from ..files.journal import Journal
+from ..files.json_text import parsed
+from ..files.writing import disk_error, replace, sweep
+from .creation import as_json, make, put, taken
+from .links import check_enclosed
+from .schema import check_line
 
 Physical = dict[str, dict[str, float]]
 Spent = dict[str, dict[str, dict[str, float]]]  # by search, verifier and unit

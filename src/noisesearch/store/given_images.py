@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .candidates.keys import digest
-from .errors import ConfigError, StoreError
-from .files.pictures import Picture
+from ..candidates.keys import digest
+from ..errors import ConfigError, StoreError
+from ..files.pictures import Picture
 
 FOLDER = "inputs"  # of a run, where they are kept
 
@@ -44,14 +44,14 @@ class Images:
 
     def files(self) -> dict[str, bytes]:
         """What a run folder keeps of them, so that it can go on without the user's files."""
-        from .files.pictures import png
+        from ..files.pictures import png
 
         return {f"{FOLDER}/{name}.png": png(getattr(self, name)) for name in self.keys}
 
     @classmethod
     def read(cls, folder: Path) -> Images:
         """Those of a run folder; none where it has none."""
-        from .files.pictures import read
+        from ..files.pictures import read
 
         found = {}
         for name in ("image", "mask"):
@@ -78,7 +78,7 @@ def picture(name: str, given: Any) -> Picture:
     """uint8 [H, W, 3] of what was given; ConfigError where it is no picture."""
     from PIL import Image
 
-    from .files.pictures import opened
+    from ..files.pictures import opened
 
     if isinstance(given, str | Path):
         try:

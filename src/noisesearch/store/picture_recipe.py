@@ -9,25 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
-from .build import Given
-from .candidates.ask import Ask, Score
-from .candidates.noise import Array
-from .candidates.trajectory import FULL, Denoise, Graph, Trajectory, nodes
-from .consent import is_code
-from .errors import ConfigError, StoreError, first_of
-from .files import pictures
-from .files.json_text import parsed
-from .files.writing import replace
-from .given_images import Images
-from .models.choice import as_model
-from .names import drafts
-from .names.options import sentence
-from .parts import Parts
+from ..candidates.trajectory import FULL, Denoise, Graph, Trajectory, nodes
+from ..errors import ConfigError, first_of
+from ..files import pictures
+from ..files.json_text import parsed
+from ..names.options import sentence
+from .run_store import RunStore
 from .spec import RunSpec
-from .store import RunStore
 
 SHEETS = ("best.png", "grid.png")  # of several pictures, unless a run has one condition
 TRAJECTORY, RECIPE = "trajectory", "recipe"  # fields of the file
@@ -134,45 +124,6 @@ class Pictured:
         return {name: text for name, text in said.items() if text}
 
 
-@dataclass(frozen=True)
-class Remade:
-    """``pixels``: the largest difference from the file, of 255; None where the file has another
-    size since."""
-
-    file: Path
-    pixels: float | None
-
-
-def remake(image: str | Path, out: str | Path, model: Any = None) -> Remade:
-    """Make a picture again from the recipe in its file, and compare.
-
-    ``model``: a name or object in place of the recorded one. It has to be given where that is
-    code of somebody's (``file.py:Name``), which a picture must not start, or was an object.
-    Arrays of gradient methods and images that a pipeline was given are in the run folder alone,
-    so there the file must lie in it. ConfigError or StoreError for what cannot be made again.
-    """
-    known, file = Pictured.read(Path(image)), Path(out)
-    if file.suffix != ".png":
-        raise ConfigError(f"out is {file}, but the picture is written as .png; name it so")
-    if file.exists() and file.samefile(known.path):
-        raise ConfigError(f"out is {file}, the picture itself; choose another name")
-    spec = _spec(known, model)
-    images = Images() if known.folder is None else Images.read(known.folder)
-    images.check(known.trajectory.condition.json(), known.folder or known.path.parent)
-    given = None if model is None or isinstance(model, str) else as_model(model)
-    parts = Parts.load(spec, Given(given, images=images))
-    parts.check_fingerprints(known.path)
-    made: list[pictures.Picture] = []
-    worker = parts.worker(lambda t, picture: made.append(picture), _arrays(known))
-    worker.submit(Ask((known.trajectory,), Score(())))
-    while worker.wait():
-        pass
-    worker.close()
-    (picture,) = made
-    replace(file, pictures.png(picture, **pictures.texts(known.path)))
-    return Remade(file, _difference(pictures.read(known.path), picture))
-
-
 def _run_of(path: Path) -> Path | None:
     """The run folder that a picture lies in, or in the samples of."""
     folders = (path.parent, path.parent.parent)
@@ -228,57 +179,6 @@ def _validated(settings: dict[str, Any], trajectory: Trajectory, path: Path) -> 
             f"the settings in {path} cannot be read ({sentence(error)}); it was made by "
             f"noisesearch {version}: pip install noisesearch=={version}"
         ) from error
-
-
-def _spec(known: Pictured, model: Any) -> RunSpec:
-    """The settings to make it again with; refused where that would be something else."""
-    spec = RunSpec.read(known.spec.model_dump(), known.path)
-    quality = known.trajectory.quality
-    others = {f"draft {text}" for text in spec.drafts if text != quality}
-    made = {name: of for name, of in _made(spec).items() if name not in others}
-    plain = {"algorithm": "random", "parameters": {}, "fingerprints": made}
-    spec = spec.model_copy(update={**plain, "drafts": [] if quality == FULL else [quality]})
-    drafted = "" if quality == FULL else drafts.parse(quality).model
-    if model is not None:
-        if not isinstance(model, str):
-            return spec
-        old, new = f"model {spec.model}", f"model {model}"
-        renamed = {new if n == old else n: of for n, of in spec.fingerprints.items()}
-        return spec.model_copy(update={"model": model, "fingerprints": renamed})
-    if spec.objects.get("model"):
-        raise ConfigError(
-            f"{known.path} was made with a model object ({spec.model}) that is needed again; from "
-            f"Python: noisesearch.remake({str(known.path)!r}, {'again.png'!r}, model=…)"
-        )
-    for name in (spec.model, drafted):
-        if is_code("model", name):
-            raise ConfigError(
-                f"{known.path} names a model that is code ({name}), and a picture must not start "
-                f"any; if you know it, name it yourself: --model {name}"
-            )
-    return spec
-
-
-def _arrays(known: Pictured) -> Any:
-    """What answers the keys of stored arrays."""
-    if known.folder is not None:
-        return RunStore(known.folder, write=False).get
-
-    def nowhere(key: str) -> Array:
-        raise StoreError(
-            f"{known.path} was made with an array ({key}) that its run folder alone has; give the "
-            "file in the run's samples/"
-        )
-
-    return nowhere
-
-
-def _difference(file: pictures.Picture, made: pictures.Picture) -> float | None:
-    factor = max(1, file.shape[-2] // made.shape[-2])  # best.png may be enlarged
-    file = file[..., ::factor, ::factor, :]
-    if file.shape != made.shape:
-        return None
-    return float(np.abs(file.astype(int) - made.astype(int)).max())
 
 
 def _counted(operations: list[str]) -> str:

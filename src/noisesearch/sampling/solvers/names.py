@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import ConfigError, unknown
+from ...errors import ConfigError, unknown
 from .multistep import DPMSolver
 from .protocol import Solver
 from .single_step import DDIM, Euler, EulerSDE, Heun

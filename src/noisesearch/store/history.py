@@ -9,16 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import objective_forms, set_forms
-from .candidates.ask import Reply
-from .candidates.condition import Condition
-from .candidates.ledger import Ledger, Rates
-from .candidates.trajectory import Trajectory, nodes
-from .errors import ConfigError
-from .objectives import Bound, Constrained, Objective
-from .run import stored_results
-from .spec import PIPELINE, RunSpec
-from .store import RunStore, read_spec
+from ..candidates.ask import Reply
+from ..candidates.condition import Condition
+from ..candidates.ledger import Ledger, Rates
+from ..candidates.space import PIPELINE
+from ..candidates.trajectory import Trajectory, nodes
+from ..errors import ConfigError
+from ..objectives import sets_text
+from ..objectives import text as objective_text
+from ..objectives.single import Bound, Constrained, Objective
+from .run_store import RunStore, read_spec
+from .spec import RunSpec
+from .winners import stored_results
 
 WINNER, BASELINE, CANDIDATE = "winner", "baseline", "candidate"  # roles
 # Scores are sums of a few floats: what differs by more is of another objective.
@@ -147,7 +149,7 @@ class RunRecords:
         """What an evaluation is; None where a black box is asked for several numbers of steps,
         which it alone can price."""
         if self.spec.solver != PIPELINE:
-            from .solvers import solver
+            from ..sampling.solvers import solver
 
             return Rates(solver(self.spec.solver).price())
         if self.spec.steps != self.spec.final_steps:
@@ -157,7 +159,7 @@ class RunRecords:
 
     def _scored(self, found: list[tuple[Reply, Record]]) -> list[Record]:
         """The records with the objective's value."""
-        if not self.objective and set_forms.parse(self.spec.objective) is not None:
+        if not self.objective and sets_text.parse(self.spec.objective) is not None:
             return [record for _, record in found]  # one sample of a set has no value
         value = self._value(found)
         values = {reply.trajectory.key: value(reply) for reply, _ in found}
@@ -172,13 +174,13 @@ class RunRecords:
         if self.objective:
             known = {part: 1.0 for reply, _ in found for part in reply.parts}  # held-out ones too
             scales = {**known, **self.spec.scales, **(ranked["scales"] if ranked else {})}
-            return objective_forms.parse(self.objective, scales).value
+            return objective_text.parse(self.objective, scales).value
         if ranked:
-            return objective_forms.parse(ranked["objective"], ranked["scales"]).value
+            return objective_text.parse(ranked["objective"], ranked["scales"]).value
         text, scales = self.spec.objective, self.spec.scales
         # Guards say what must not fall, not what is wanted.
         wanted = {p: s for p, s in scales.items() if p not in self.spec.guard} or scales
-        own = objective_forms.parse(text, scales if text else wanted)
+        own = objective_text.parse(text, scales if text else wanted)
         bases = {r.trajectory.condition.key: r for r, record in found if record.baseline}
         return lambda reply: self._guarded(own, bases, reply).value(reply)
 

@@ -3,7 +3,7 @@
 Two faces. ``order`` is ordinal and serves one decision among the replies handed to it; ``value``
 is cardinal and the same in every pool. Larger is better in both. A part that is missing is left
 out of its candidate's mean if at least half of the parts are there; otherwise the candidate
-ranks last (-inf). Their text forms are read by :mod:`noisesearch.objective_forms`.
+ranks last (-inf). Their text forms are read by :mod:`noisesearch.objectives.text`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .candidates.ask import Reply
-from .errors import ConfigError
+from ..candidates.ask import Reply
+from ..errors import ConfigError
 
 
 class Objective(Protocol):

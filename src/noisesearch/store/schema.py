@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .errors import StoreError
-from .names.options import sentence
+from ..errors import StoreError
+from ..names.options import sentence
 
 MOST_ROWS = 2**16
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]  # names files, so nothing else may be one

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .candidates.noise import Array, packed
-from .files.writing import leftover, replace
+from ..candidates.noise import Array, packed
+from ..files.writing import leftover, replace
 from .given_images import FOLDER
 
 BEGUN = ".spec.json"  # the spec of a run that is being made

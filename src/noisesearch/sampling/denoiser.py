@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .candidates.condition import Condition
+from ..candidates.condition import Condition
 from .process import Process
 from .solvers import Pair
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from .candidates.condition import Condition
+from ..candidates.condition import Condition
 
 
 class Sampler(Protocol):

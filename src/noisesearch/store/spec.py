@@ -15,14 +15,13 @@ from pydantic import (
     ValidationError,
 )
 
-from .candidates.budget import EVEN, MAX_MISSING
-from .candidates.trajectory import FULL
-from .errors import ConfigError, StoreError
-from .names.options import sentence
-from .version import __version__
+from ..candidates.budget import EVEN, MAX_MISSING
+from ..candidates.trajectory import FULL
+from ..errors import ConfigError, StoreError
+from ..names.options import sentence
+from ..version import __version__
 
 FORMAT = 1
-PIPELINE = "pipeline"  # the solver of a run whose steps are a pipeline's own
 
 
 # More than anybody has asked for, and little enough to be tried.
@@ -133,3 +132,6 @@ class RunSpec(BaseModel):
             return cls.model_validate(content)
         except ValidationError as error:
             raise StoreError(f"{folder}/spec.json is not complete: {sentence(error)}") from error
+
+
+EXPERIMENT = "experiment.json"  # in the folder of an experiment, whose runs are below it

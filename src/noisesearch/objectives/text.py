@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from .errors import ConfigError, unknown
-from .names.forms import separated
-from .objectives import (
+from ..errors import ConfigError, unknown
+from ..names.forms import separated
+from .single import (
     Bound,
     Cascade,
     Constrained,

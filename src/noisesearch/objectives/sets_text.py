@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import ConfigError, unknown
-from .files import arrays as array_files
-from .names import registry
-from .set_objectives import Frechet, Moments, Rows, SetObjective, Spread
+from ..errors import ConfigError, unknown
+from ..files import arrays as array_files
+from ..names import registry
+from .sets import Frechet, Moments, Rows, SetObjective, Spread
 
 if TYPE_CHECKING:
-    from .parts import Parts
-    from .verifiers.protocol import Verifier
+    from ..parts import Parts
+    from ..verifiers.protocol import Verifier
 
 REFERENCE = 2048  # real images that a world's reference is made of
 _FORM = re.compile(r"\s*(?P<kind>frechet|[^()]+:[^()]+)\((?P<inside>[^()]*)\)\s*")
@@ -68,7 +68,7 @@ def kind_of(text: str) -> str:
 
 def build(form: SetForm, parts: Parts) -> SetObjective:
     """The set objective of a form; ConfigError where verifier or reference cannot serve."""
-    from .verifiers.protocol import features_of
+    from ..verifiers.protocol import features_of
 
     named = {v.name: v for v in parts.verifiers}
     if form.verifier not in named:
@@ -122,9 +122,9 @@ def _features(verifier: Verifier, images: object, parts: Parts) -> Rows:
     """Features [n, d] of images, in the batches that the run has."""
     import torch
 
-    from .denoiser import fill
-    from .verifiers.protocol import Views, features_of
-    from .worker.scoring import quantise
+    from ..sampling.denoiser import fill
+    from ..sampling.images import quantise
+    from ..verifiers.protocol import Views, features_of
 
     assert isinstance(images, torch.Tensor)
     size = verifier.batch or parts.spec.rows

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .objectives import mid_ranks
+from .single import mid_ranks
 
 RESAMPLES = 10_000
 AT_ONCE = 2**22  # numbers drawn together, so that many values take no memory to speak of

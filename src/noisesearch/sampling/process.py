@@ -10,8 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .candidates.trajectory import Grid
-from .errors import ConfigError
+from ..candidates.trajectory import Grid
+from ..errors import ConfigError
 
 
 class Process(Protocol):

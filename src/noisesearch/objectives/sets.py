@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .candidates.ask import Reply
-from .objectives import UNMET
+from ..candidates.ask import Reply
+from .single import UNMET
 
 Rows = npt.NDArray[np.float64]
 

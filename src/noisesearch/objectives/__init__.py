@@ -1,0 +1,1 @@
+"""How replies compare: objectives of single candidates and of sets, as objects and text."""

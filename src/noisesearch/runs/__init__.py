@@ -1,0 +1,1 @@
+"""A run: begin, resume, extend, verify, rerank, remake and export it; results and plots."""

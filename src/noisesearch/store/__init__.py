@@ -1,0 +1,1 @@
+"""One run folder: its spec, journal, blobs, pictures, winners and history."""
