@@ -36,7 +36,7 @@ from noisesearch.build import algorithm_of, threads
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.executor import Executor
 from noisesearch.candidates.trajectory import Trajectory
-from noisesearch.driver import Driver
+from noisesearch.driver.driver import Driver
 from noisesearch.names import registry
 from noisesearch.parts import Parts
 from noisesearch.store.run_store import RunStore

@@ -11,7 +11,7 @@ import pytest
 
 import noisesearch as ns
 from noisesearch import ConfigError, Results
-from noisesearch.allocation import gain
+from noisesearch.driver.allocation import gain
 from noisesearch.testing import MixtureModel
 
 PROMPTS = ["flat", "wild", "level", "rough"]  # half of them have nothing to hope for

@@ -14,9 +14,9 @@ import torch
 from noisesearch import ConfigError, RandomSearch, StoreError, ZeroOrder, score
 from noisesearch.algorithms.paths import SearchOverPaths
 from noisesearch.candidates.trajectory import Trajectory
+from noisesearch.driver.plan import plan
 from noisesearch.files.journal import unseal
 from noisesearch.models.protocol import Model
-from noisesearch.plan import plan
 from noisesearch.testing import Bench, MixtureModel
 from noisesearch.testing.bench import MadeUp, Released
 

@@ -13,8 +13,8 @@ import noisesearch as ns
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.trajectory import Trajectory
+from noisesearch.driver.winners import thumbnail, unlike
 from noisesearch.files.pictures import read
-from noisesearch.selection import thumbnail, unlike
 from noisesearch.testing import MixtureModel
 
 MANY = [Trajectory.begin(Condition(), gaussian(i), 2).denoise() for i in range(40)]

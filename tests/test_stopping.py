@@ -11,7 +11,7 @@ import pytest
 
 import noisesearch as ns
 from noisesearch import ConfigError, RandomSearch, ZeroOrder
-from noisesearch.stopping import PLATEAU, TARGET, Target
+from noisesearch.driver.stopping import PLATEAU, TARGET, Target
 from noisesearch.tables import warnings
 from noisesearch.testing import Bench, MixtureModel, Outcome
 from noisesearch.testing.bench import MadeUp, Released

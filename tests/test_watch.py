@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
+from noisesearch.driver.held_out import watched
 from noisesearch.files.pictures import read
 from noisesearch.tables import warnings
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.bench import Bench, Released
 from noisesearch.verifiers.protocol import FunctionVerifier
-from noisesearch.watch import watched
 
 
 def bright(images: Any, conditions: Any) -> Any:

@@ -20,7 +20,8 @@ from .build import Given
 from .candidates.budget import EVEN, GAIN, MAX_MISSING, Budget
 from .candidates.condition import Condition
 from .candidates.trajectory import FULL
-from .driver import Watcher
+from .driver.driver import Watcher
+from .driver.plan import Plan, Width, plan, usual_widths
 from .errors import ConfigError, unknown
 from .executors.where import LOCAL, Where
 from .models.choice import as_model, furnished, placement, running, sized
@@ -30,7 +31,6 @@ from .names import registry
 from .names.drafts import parse
 from .objectives import sets_text
 from .parts import Parts
-from .plan import Plan, Width, plan, usual_widths
 from .results import Result, Results
 from .run import Run
 from .start import start_of

@@ -18,10 +18,10 @@ from .algorithms.settings import Settings
 from .api import Request
 from .candidates.ask import score
 from .candidates.trajectory import FULL
-from .driver import Watcher
+from .driver.driver import Watcher
+from .driver.live_search import Live
 from .errors import ConfigError
 from .files.json_text import parsed
-from .live import Live
 from .models.choice import as_model, model_of
 from .objectives.single import ranking
 from .objectives.statistics import Interval, mean, rank_correlation

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from . import allocation, memory, refusals
+from . import memory, refusals
 from .algorithms.problem import Algorithm, Problem
 from .build import Given, algorithm_of, fitted, model_of, place, verifier_of
 from .candidates.budget import Budget
@@ -17,21 +17,22 @@ from .candidates.condition import Condition
 from .candidates.ledger import Cost, Ledger, Rates
 from .candidates.space import Space
 from .candidates.trajectory import FULL, Grid
+from .driver import allocation
+from .driver.joint_search import Together
+from .driver.live_search import Live
+from .driver.plan import final_price, usual_widths
+from .driver.stopping import Enough, Target
 from .errors import ConfigError, StoreError
 from .files.fingerprint import of_file
-from .live import Live
 from .models.choice import furnished, running, sized
 from .models.protocol import Model
 from .objectives import sets_text
 from .objectives import text as objective_text
 from .objectives.sets import Mean, NoOrder, SetObjective
 from .objectives.single import Objective
-from .plan import final_price, usual_widths
 from .start import Start
-from .stopping import Enough, Target
 from .store.given_images import Images
 from .store.spec import RunSpec
-from .together import Together
 
 if TYPE_CHECKING:
     from .candidates.noise import Array

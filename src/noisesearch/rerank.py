@@ -11,8 +11,8 @@ from .build import Given
 from .candidates.ask import Ask, Reply, Score, score
 from .candidates.budget import Budget
 from .candidates.trajectory import FULL
+from .driver.live_search import Live
 from .errors import ConfigError
-from .live import Live
 from .objectives import text as objective_text
 from .objectives.single import Objective
 from .results import Results

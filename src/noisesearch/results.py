@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from .agreement import Agreement, agreements
+from .algorithms.agreement import Agreement, agreements
 from .candidates.ask import Reply, nothing
 from .candidates.condition import Condition
+from .driver.held_out import Watched, watched
+from .driver.live_search import Live
 from .errors import ConfigError
 from .files.json_text import finite
-from .live import Live
-from .watch import Watched, watched
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import allocation
 from .build import Given, check_objects
 from .candidates.ask import Ask, Score
 from .candidates.budget import Budget
@@ -22,16 +21,18 @@ from .candidates.keys import digest
 from .candidates.ledger import UNITS
 from .candidates.trajectory import Trajectory
 from .consent import Named
-from .driver import Driver, Watcher
+from .driver import allocation
+from .driver.driver import Driver, Watcher
+from .driver.joint_search import Together
+from .driver.live_search import Live
+from .driver.plan import plan, predicted, reused
+from .driver.winners import unlike
 from .errors import ConfigError, NoisesearchError, StoreError
 from .executors.where import Where
 from .files import pictures
 from .files.writing import replace
-from .live import Live
 from .parts import Parts
-from .plan import plan, predicted, reused
 from .results import Results, results_of
-from .selection import unlike
 from .sheets import draw
 from .store.creation import as_json
 from .store.given_images import Images
@@ -39,7 +40,6 @@ from .store.picture_recipe import fields_of
 from .store.run_store import RunStore, read_spec
 from .store.spec import RunSpec
 from .store.winners import stored_results
-from .together import Together
 
 if TYPE_CHECKING:
     from .verifiers.away import Away, Look

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import build
-from .agreement import sentences
+from .algorithms.agreement import sentences
 from .candidates.budget import Budget
 from .candidates.trajectory import FULL
+from .driver.plan import predicted
 from .errors import unknown
 from .memory import needed
 from .names import registry
 from .names.columns import aligned, number
-from .plan import predicted
 
 if TYPE_CHECKING:
     from .api import Request

@@ -16,14 +16,14 @@ from crews import Reckoner, Timed
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.keys import seed_of, uniform_of
-from noisesearch.driver import Driver
+from noisesearch.driver.driver import Driver
+from noisesearch.driver.live_search import Live
 from noisesearch.errors import BackendError
 from noisesearch.executors.crew import Event, Joined, Lost, Parcel, Told
 from noisesearch.executors.pool import Pool
 from noisesearch.executors.station import Station
 from noisesearch.executors.wire import Reader
 from noisesearch.files.journal import seal
-from noisesearch.live import Live
 from noisesearch.parts import Parts
 from noisesearch.store.run_store import RunStore
 

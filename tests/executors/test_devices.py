@@ -12,7 +12,7 @@ from searching import MIXTURE, opened, same, searched
 from torch import nn
 
 import noisesearch as ns
-from noisesearch.driver import Driver
+from noisesearch.driver.driver import Driver
 from noisesearch.errors import ConfigError
 from noisesearch.executors.child import alone
 from noisesearch.executors.pool import Pool

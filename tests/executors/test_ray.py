@@ -11,7 +11,7 @@ import torch
 from searching import ALGORITHMS, MIXTURE, opened, same, searched
 
 import noisesearch as ns
-from noisesearch.driver import Driver
+from noisesearch.driver.driver import Driver
 from noisesearch.errors import BackendError, ConfigError
 from noisesearch.executors.where import Where
 

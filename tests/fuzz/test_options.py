@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from noisesearch.cli import app
-from noisesearch.driver import Watcher
+from noisesearch.driver.driver import Watcher
 from noisesearch.executors.where import Where
 from noisesearch.results import Results
 from noisesearch.run import Run

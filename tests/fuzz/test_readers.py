@@ -17,6 +17,7 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.cli.common import parameters_of
+from noisesearch.driver.stopping import Target
 from noisesearch.errors import NoisesearchError
 from noisesearch.evaluation.prompts import reading
 from noisesearch.experiments import spec as experiments
@@ -28,7 +29,6 @@ from noisesearch.names import drafts, forms
 from noisesearch.objectives import sets_text
 from noisesearch.objectives import text as objective_text
 from noisesearch.start import _read
-from noisesearch.stopping import Target
 from noisesearch.store.picture_recipe import Pictured, fields_of
 from noisesearch.store.spec import RunSpec
 

@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 import noisesearch as ns
-from noisesearch.agreement import Agreement, agreement, interval
+from noisesearch.algorithms.agreement import Agreement, agreement, interval
 from noisesearch.algorithms.problem import Problem
 from noisesearch.api import Request
 from noisesearch.candidates.ask import Ask, Reply
@@ -24,9 +24,9 @@ from noisesearch.candidates.ledger import Cost, Ledger, Rates
 from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.space import Space
 from noisesearch.candidates.trajectory import FULL, Trajectory
+from noisesearch.driver.plan import rehearse
 from noisesearch.errors import ConfigError
 from noisesearch.objectives.single import Weighted
-from noisesearch.plan import rehearse
 from noisesearch.report.page import report
 from noisesearch.run import verify
 from noisesearch.summary import summary

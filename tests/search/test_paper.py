@@ -19,8 +19,8 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
 from noisesearch.candidates.noise import Materialiser
 from noisesearch.candidates.trajectory import Renoise, Trajectory
+from noisesearch.driver.plan import made_up_reply
 from noisesearch.objectives.single import Weighted
-from noisesearch.plan import made_up_reply
 from noisesearch.sampling.solvers import solver
 from noisesearch.testing import Bench, MixtureModel
 from noisesearch.testing.bench import MadeUp

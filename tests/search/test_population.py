@@ -16,10 +16,10 @@ from noisesearch.algorithms.population import Population
 from noisesearch.api import Request
 from noisesearch.build import verifier_of
 from noisesearch.candidates.condition import Condition
-from noisesearch.choices import Choices
+from noisesearch.driver.journalled_choices import Choices
 from noisesearch.files import pictures
-from noisesearch.objectives.sets import Frechet, Spread
 from noisesearch.objectives import sets_text
+from noisesearch.objectives.sets import Frechet, Spread
 from noisesearch.sampling.images import from_pictures
 from noisesearch.store.run_store import RunStore
 from noisesearch.tables import planned

@@ -12,6 +12,7 @@ import pytest
 
 import noisesearch as ns
 from noisesearch import ConfigError, Screening, StoreError
+from noisesearch.algorithms.noise_features import Examples, features, fit, unseen
 from noisesearch.algorithms.problem import Problem
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.condition import Condition
@@ -20,7 +21,6 @@ from noisesearch.candidates.noise import Materialiser
 from noisesearch.candidates.space import Space
 from noisesearch.candidates.trajectory import Grid
 from noisesearch.objectives.single import Weighted
-from noisesearch.screen import Examples, features, fit, unseen
 from noisesearch.testing import MixtureModel
 from noisesearch.tracing import drive
 

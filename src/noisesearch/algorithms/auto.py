@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field
 
-from ..agreement import LEAST
 from ..candidates.trajectory import FULL
 from ..names.drafts import parse
+from .agreement import LEAST
 from .draft import PREFERRED, ROUND, Drafting, DraftThenCommit
 from .initial_noise import RandomSearch, ZeroOrder
 from .per_step import Beam

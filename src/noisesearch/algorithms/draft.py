@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator
 
-from ..agreement import agreement
 from ..candidates.ask import Ask, Reply, score
 from ..candidates.noise import Noise
 from ..candidates.trajectory import FULL
 from ..errors import ConfigError
 from ..names.drafts import parse
 from ..objectives.single import ranking
+from .agreement import agreement
 from .problem import Problem, Search
 from .settings import Settings
 

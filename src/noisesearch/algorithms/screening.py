@@ -15,8 +15,8 @@ from ..candidates.keys import digest
 from ..candidates.noise import Materialiser, Noise
 from ..errors import ConfigError
 from ..objectives.single import ranking
-from ..screen import FOLDS, Examples, features, fit, unseen
 from ..store.history import RunRecords
+from .noise_features import FOLDS, Examples, features, fit, unseen
 from .problem import Problem, Search
 from .settings import Settings
 

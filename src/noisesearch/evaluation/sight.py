@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..candidates.condition import Condition
+from ..driver.winners import SIDE
 from ..errors import ConfigError
 from ..objectives.sets import Moments
 from ..sampling.denoiser import fill
 from ..sampling.images import from_pictures
-from ..selection import SIDE
 from ..verifiers.protocol import Verifier, Views, features_of
 from ..worker.scoring import numbers
 from .accumulated import Accumulator, Features

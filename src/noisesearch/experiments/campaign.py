@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from .. import build
 from ..candidates.budget import Budget
 from ..consent import Named
+from ..driver.plan import plan
 from ..errors import ConfigError, StoreError, unknown
 from ..executors.where import Where
 from ..files import arrays as array_files
@@ -25,7 +26,6 @@ from ..files.json_text import parsed
 from ..files.writing import disk_error
 from ..files.writing import replace as written
 from ..parts import Parts
-from ..plan import plan
 from ..run import Run
 from ..store.spec import EXPERIMENT
 from ..version import __version__

@@ -9,9 +9,9 @@ from typing import Any
 from .. import build
 from ..candidates.ask import Reply
 from ..candidates.budget import Budget
-from ..driver import Driver
+from ..driver.driver import Driver
+from ..driver.live_search import Live
 from ..files.json_text import finite
-from ..live import Live
 from ..objectives.single import ranking
 from ..parts import Parts
 from ..run import Run

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..agreement import sentences
+from ..algorithms.agreement import sentences
 from .cost import Cost
 from .gains import VALUE, Gain
 from .reading import Reading

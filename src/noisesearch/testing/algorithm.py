@@ -15,8 +15,8 @@ from torch import Tensor
 from ..algorithms.problem import Algorithm
 from ..candidates.budget import Budget
 from ..candidates.condition import Condition
+from ..driver.plan import plan
 from ..errors import ConfigError
-from ..plan import plan
 from ..verifiers.protocol import FunctionVerifier
 from .bench import Bench, Released
 

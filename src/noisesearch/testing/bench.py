@@ -14,9 +14,9 @@ from ..candidates.ask import Ask, Reply
 from ..candidates.budget import Budget
 from ..candidates.executor import Executor
 from ..candidates.trajectory import Trajectory
-from ..driver import Driver
-from ..live import Live
-from ..live import Outcome as SearchOutcome
+from ..driver.driver import Driver
+from ..driver.live_search import Live
+from ..driver.live_search import Outcome as SearchOutcome
 from ..models.protocol import Model
 from ..parts import Parts
 from ..store.run_store import RunStore

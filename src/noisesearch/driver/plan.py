@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .algorithms.problem import Algorithm, Problem
-from .candidates.ask import Ask, Reply
-from .candidates.ledger import Ledger
-from .live import Live
-from .store.run_store import RunStore
+from ..algorithms.problem import Algorithm, Problem
+from ..candidates.ask import Ask, Reply
+from ..candidates.ledger import Ledger
+from ..store.run_store import RunStore
+from .live_search import Live
 
 OPEN_YIELDS = 3  # looked at where only a clock ends the search
 WIDTH_YIELDS = 64  # enough to see how wide the asks are, whatever the budget

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from .algorithms.problem import Algorithm
-from .candidates.ask import Ask, Reply
-from .candidates.budget import MAX_MISSING, Budget
-from .candidates.executor import Executor, Patient
-from .choices import Choices
-from .errors import BackendError, ConfigError
-from .live import Live
-from .store.run_store import RunStore, uncollected
+from ..algorithms.problem import Algorithm
+from ..candidates.ask import Ask, Reply
+from ..candidates.budget import MAX_MISSING, Budget
+from ..candidates.executor import Executor, Patient
+from ..errors import BackendError, ConfigError
+from ..store.run_store import RunStore, uncollected
+from .journalled_choices import Choices
+from .live_search import Live
 
 FAILED_SOON = 10  # replies before the share of failures can end a run
 CLOCK = 0.5  # seconds after which the clock is looked at where answers take long

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from .candidates.ask import Ask, Reply
-from .candidates.ledger import Ledger, Rates
-from .errors import ConfigError
-from .objectives.single import Objective
+from ..candidates.ask import Ask, Reply
+from ..candidates.ledger import Ledger, Rates
+from ..errors import ConfigError
+from ..objectives.single import Objective
 
 TARGET, PLATEAU = "target", "plateau"  # what ends a search before its budget does
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .live import Live
+from .live_search import Live
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .candidates.ask import Reply
-from .candidates.keys import digest
-from .objectives.sets import Rows
+from ..candidates.ask import Reply
+from ..candidates.keys import digest
+from ..objectives.sets import Rows
 
 if TYPE_CHECKING:
-    from .algorithms.problem import Problem
-    from .store.run_store import RunStore
+    from ..algorithms.problem import Problem
+    from ..store.run_store import RunStore
 
 
 class Choices:

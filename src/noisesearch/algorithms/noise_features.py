@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .candidates.spectrum import ring, turned
-from .objectives.statistics import rank_correlation
+from ..candidates.spectrum import ring, turned
+from ..objectives.statistics import rank_correlation
 
 Rows = npt.NDArray[np.float64]
 FOLDS = 5

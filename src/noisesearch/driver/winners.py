@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .candidates.ask import Reply
-from .candidates.trajectory import Trajectory
-from .objectives.single import Objective, ranking
+from ..candidates.ask import Reply
+from ..candidates.trajectory import Trajectory
+from ..objectives.single import Objective, ranking
 
 Look = Callable[[Trajectory], npt.NDArray[np.uint8] | None]
 Select = Callable[[list[Trajectory], int], list[Trajectory]]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from .algorithms.problem import Algorithm, Cut, Problem, Search
-from .candidates.ask import Ask, Reply, Score, score
-from .candidates.condition import Condition
-from .candidates.ledger import Ledger
-from .candidates.trajectory import FULL, Trajectory
-from .objectives.single import Bound, Cascade, Constrained, Objective, Pareto, ranking
-from .selection import Select, leaders
+from ..algorithms.problem import Algorithm, Cut, Problem, Search
+from ..candidates.ask import Ask, Reply, Score, score
+from ..candidates.condition import Condition
+from ..candidates.ledger import Ledger
+from ..candidates.trajectory import FULL, Trajectory
+from ..objectives.single import Bound, Cascade, Constrained, Objective, Pareto, ranking
 from .stopping import TARGET, Enough
+from .winners import Select, leaders
 
 
 @dataclass

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .candidates.ask import Reply
-from .candidates.trajectory import FULL
-from .objectives.single import Objective
-from .objectives.statistics import mean, rank_correlation
+from ..candidates.ask import Reply
+from ..candidates.trajectory import FULL
+from ..objectives.single import Objective
+from ..objectives.statistics import mean, rank_correlation
 
 LEAST = 4  # noises, for a rank correlation to say anything
 SURE = 1.96  # deviations of a normal to either side of 95 % of it

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .candidates.budget import GAIN, Budget
-from .live import Live
+from ..candidates.budget import GAIN, Budget
+from .live_search import Live
 
 if TYPE_CHECKING:
-    from .parts import Parts
+    from ..parts import Parts
 
 FIRST = 0.25  # of an even share: what every search has before any is compared
 ROUNDS = 6  # in which the rest is given out

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .algorithms.problem import Algorithm
-from .candidates.ask import Ask, Reply
-from .candidates.condition import Condition
-from .candidates.ledger import Ledger
-from .candidates.trajectory import Trajectory
-from .choices import Choices
-from .live import Live, Outcome
+from ..algorithms.problem import Algorithm
+from ..candidates.ask import Ask, Reply
+from ..candidates.condition import Condition
+from ..candidates.ledger import Ledger
+from ..candidates.trajectory import Trajectory
+from .journalled_choices import Choices
+from .live_search import Live, Outcome
 
 
 @dataclass

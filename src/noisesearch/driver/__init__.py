@@ -1,0 +1,1 @@
+"""Many searches at once: one pool of asks, budgets, the clock and the journal."""
