@@ -22,15 +22,15 @@ from typing import Any
 
 import torch
 
-from noisesearch.api import Request
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.noise import Materialiser, gaussian, neighbour
 from noisesearch.candidates.trajectory import Grid
-from noisesearch.parts import Parts
 from noisesearch.results import Results
 from noisesearch.run import Run
 from noisesearch.sampling.denoiser import fill
 from noisesearch.sampling.images import quantise
+from noisesearch.setup.loaded import Parts
+from noisesearch.setup.request import Request
 from noisesearch.verifiers.protocol import Views
 
 PROMPTS = (

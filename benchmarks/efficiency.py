@@ -36,15 +36,15 @@ from typing import Any
 
 import numpy as np
 
-from noisesearch.api import Request
 from noisesearch.candidates.budget import Budget
 from noisesearch.compare import ran
 from noisesearch.experiments.plot import svg
 from noisesearch.experiments.spec import Plot
 from noisesearch.objectives.single import Objective
-from noisesearch.parts import Parts
 from noisesearch.progress import Progress
 from noisesearch.results import Result
+from noisesearch.setup.loaded import Parts
+from noisesearch.setup.request import Request
 from quality import Judge, chosen, pick
 from reach import COSTS, Curve, Point, ratios, rows
 from recording import record

@@ -31,14 +31,15 @@ from typing import Any
 
 from bare import PROMPTS, load, rounded, start_up, usual
 from noisesearch import ConfigError
-from noisesearch.api import Request
-from noisesearch.build import algorithm_of, threads
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.executor import Executor
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.driver.driver import Driver
 from noisesearch.names import registry
-from noisesearch.parts import Parts
+from noisesearch.setup.hardware import threads
+from noisesearch.setup.loaded import Parts
+from noisesearch.setup.request import Request
+from noisesearch.setup.selection import algorithm_of
 from noisesearch.store.run_store import RunStore
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import MadeUp

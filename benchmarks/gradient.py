@@ -19,10 +19,10 @@ import time
 import torch
 from torch import Tensor
 
-from noisesearch.api import Request
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Grid
 from noisesearch.sampling.solvers import solver
+from noisesearch.setup.request import Request
 from noisesearch.worker.gradient import Flow, objective, pull_back
 
 ROWS = 8

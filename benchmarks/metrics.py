@@ -34,11 +34,11 @@ from typing import Any
 import numpy as np
 from scipy.linalg import sqrtm
 
-from noisesearch.build import threads
 from noisesearch.evaluation.accumulated import Accumulator
 from noisesearch.evaluation.neighbours import Neighbourhoods, Points
 from noisesearch.evaluation.scores import inception_score, kernel_distance
 from noisesearch.objectives.sets import Frechet, Moments, frechet_distance
+from noisesearch.setup.hardware import threads
 from recording import record
 
 WIDTH, CLASSES = 2048, 1008

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from noisesearch.api import Request
 from noisesearch.candidates.budget import Budget
 from noisesearch.compare import ran
 from noisesearch.files.pictures import read
@@ -29,6 +28,7 @@ from noisesearch.objectives.single import MeanRank, Weighted, best
 from noisesearch.objectives.statistics import paired
 from noisesearch.progress import Progress
 from noisesearch.results import Candidate, Results
+from noisesearch.setup.request import Request
 from noisesearch.worlds.shapes.benchmark import BenchmarkPrompt, load
 from noisesearch.worlds.shapes.checker import check
 from recording import record

@@ -22,8 +22,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from noisesearch.api import Request
 from noisesearch.run import Run
+from noisesearch.setup.request import Request
 from noisesearch.shards.prompt_files import PromptFile
 from noisesearch.shards.sharded import Sharded
 from noisesearch.testing import MixtureModel

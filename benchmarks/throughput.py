@@ -37,12 +37,12 @@ from typing import Any, TypeVar
 import torch
 
 from bare import evaluate, search
-from noisesearch.api import ROWS_STEP, Request
-from noisesearch.build import place, precision, threads
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.noise import Materialiser, gaussian
-from noisesearch.parts import Parts
 from noisesearch.sampling.solvers import solver
+from noisesearch.setup.hardware import place, precision, threads
+from noisesearch.setup.loaded import Parts
+from noisesearch.setup.request import ROWS_STEP, Request
 from random_networks import SCALES, RandomModel, flux, sit
 from recording import record
 

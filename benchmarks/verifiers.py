@@ -38,8 +38,8 @@ from PIL import Image
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from noisesearch.build import place, threads
 from noisesearch.candidates.condition import Condition
+from noisesearch.setup.hardware import place, threads
 from noisesearch.testing import tokenizers
 from noisesearch.verifiers import blip
 from noisesearch.verifiers.clip_aesthetic import AestheticVerifier, Head

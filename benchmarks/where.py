@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from bare import begun
-from noisesearch.parts import Parts
+from noisesearch.setup.loaded import Parts
 
 WORK = ("network", "text", "decoder", "verifiers")  # what would run without any search
 

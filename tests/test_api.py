@@ -14,8 +14,8 @@ from PIL import Image
 
 import noisesearch as ns
 from noisesearch import ConfigError, StoreError
-from noisesearch.build import Given
 from noisesearch.run import verify
+from noisesearch.setup.python_objects import Given
 from noisesearch.testing import MixtureModel
 
 

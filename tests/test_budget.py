@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from noisesearch.api import Request
 from noisesearch.candidates.budget import Budget
 from noisesearch.errors import ConfigError
+from noisesearch.setup.request import Request
 from noisesearch.testing import MixtureModel
 
 GOOD = [

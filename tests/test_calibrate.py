@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
-from noisesearch.api import Request
 from noisesearch.calibrate import Calibration, Pairs, calibrate, drafts_of, prepared
 from noisesearch.errors import ConfigError
 from noisesearch.objectives.statistics import mean, paired, rank_correlation
+from noisesearch.setup.request import Request
 from noisesearch.tables import calibration
 from noisesearch.testing import MixtureModel
 

@@ -16,11 +16,11 @@ from torch import Tensor
 
 import noisesearch as ns
 from noisesearch import ConfigError
-from noisesearch.build import Given
 from noisesearch.candidates.trajectory import Graph
 from noisesearch.data_out import export_data
 from noisesearch.files import pictures
 from noisesearch.rerank import rerank
+from noisesearch.setup.python_objects import Given
 from noisesearch.store.history import RunRecords
 from noisesearch.testing import MixtureModel
 

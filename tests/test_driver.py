@@ -136,8 +136,9 @@ def test_few_replies_end_no_run_before_its_end(tmp_path: Path) -> None:
 
 def test_failed_ones_are_asked_again_on_request(tmp_path: Path) -> None:
     import noisesearch as ns
-    from noisesearch.build import Given, as_verifier
     from noisesearch.run import Run
+    from noisesearch.setup.python_objects import Given
+    from noisesearch.setup.selection import as_verifier
 
     settings = {"model": MixtureModel(), "algorithm": "random", "rows": 4}
     mended = {"ok": False}

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from noisesearch import build
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
 from noisesearch.names.forms import form, located, numeral, separated, written
+from noisesearch.setup import selection as build
 from noisesearch.verifiers.protocol import FunctionVerifier
 from noisesearch.verifiers.settings import VerifierSettings
 

@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 
 import noisesearch as ns
-from noisesearch.api import Request
 from noisesearch.candidates.ask import Ask, Reply, score
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.executor import Executor
 from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.trajectory import FULL, Trajectory
+from noisesearch.setup.request import Request
 from noisesearch.testing import Bench, MixtureModel
 from noisesearch.worker.engine import Worker
 from noisesearch.worker.qualities import Qualities

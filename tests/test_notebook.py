@@ -16,8 +16,8 @@ from PIL import Image
 
 import noisesearch as ns
 from noisesearch import ConfigError, notebook
-from noisesearch.build import Given
 from noisesearch.rerank import rerank
+from noisesearch.setup.python_objects import Given
 from noisesearch.testing import MixtureModel
 
 PROMPTS = ["a <b>red</b> circle & co", "two"]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import noisesearch as ns
-from noisesearch.build import Given
 from noisesearch.files import pictures
 from noisesearch.rerank import Reranked, rerank
 from noisesearch.run import verify
+from noisesearch.setup.python_objects import Given
 from noisesearch.testing import MixtureModel
 
 VIVID = "def vivid(images, conditions):\n    return images.amax((1, 2, 3))\n"

@@ -12,8 +12,8 @@ import pytest
 
 import noisesearch as ns
 from noisesearch import ConfigError, StoreError
-from noisesearch.api import Request
 from noisesearch.run import Run
+from noisesearch.setup.request import Request
 from noisesearch.shards.prompt_files import PromptFile
 from noisesearch.shards.sharded import Sharded
 from noisesearch.testing import MixtureModel

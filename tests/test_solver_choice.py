@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import noisesearch as ns
-from noisesearch.api import Request
-from noisesearch.build import solver_of
 from noisesearch.sampling.solvers import SOLVERS, solver, with_noise
+from noisesearch.setup.request import Request
+from noisesearch.setup.selection import solver_of
 from noisesearch.testing import MixtureModel
 
 

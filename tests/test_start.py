@@ -17,7 +17,7 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, Noise, normals
 from noisesearch.rerank import rerank
 from noisesearch.run import verify
-from noisesearch.start import start_of
+from noisesearch.setup.start import start_of
 from noisesearch.store.run_store import RunStore
 from noisesearch.testing import MixtureModel
 

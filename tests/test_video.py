@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 import noisesearch as ns
-from noisesearch.build import Given
 from noisesearch.candidates.condition import Condition
 from noisesearch.files import pictures
 from noisesearch.models.choice import as_model
 from noisesearch.rerank import rerank
+from noisesearch.setup.python_objects import Given
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.verifiers.protocol import FunctionVerifier, Views

@@ -19,13 +19,14 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from noisesearch import build
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import normals
 from noisesearch.candidates.trajectory import Grid
+from noisesearch.models import choice
 from noisesearch.models.protocol import Model
 from noisesearch.sampling.images import quantise
 from noisesearch.sampling.solvers import solver
+from noisesearch.setup import selection as build
 from noisesearch.verifiers.protocol import Views
 from noisesearch.verifiers.self_supervised import TIME
 from noisesearch.worker.gradient import Flow
@@ -54,7 +55,7 @@ def sampled(model: Model, condition: Condition, count: int, seed: int) -> Views:
 
 def measured(name: str, samples: int) -> dict[str, object]:
     """The figures of a world."""
-    model = build.model_of(name)
+    model = choice.model_of(name)
     judges = [build.verifier_of(role, model) for role in WORLDS[name]]
     scores: dict[str, list[np.ndarray]] = {judge.name: [] for judge in judges}
     for seed, text in enumerate(model.examples(CONDITIONS)):

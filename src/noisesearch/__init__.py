@@ -18,7 +18,7 @@ _PUBLIC = {
     "export": "exports",
     "export_data": "data_out",
     "remake": "runs.remake",
-    "trust": "consent",
+    "trust": "setup.consent",
     "trust_remote_code": "files.remote_code",
     "Result": "results",
     "Results": "results",
@@ -85,13 +85,13 @@ if TYPE_CHECKING:
     from .candidates.budget import Budget
     from .candidates.condition import Condition
     from .candidates.noise import gaussian, mix, neighbour
-    from .consent import trust
     from .data_out import export_data
     from .errors import BackendError, ConfigError, NoisesearchError, StoreError
     from .exports import export
     from .files.remote_code import trust_remote_code
     from .results import Candidate, Result, Results
     from .runs.remake import remake
+    from .setup.consent import trust
     from .tracing import trace
 
 

@@ -15,7 +15,6 @@ from pydantic import Field
 
 from .algorithms.problem import Problem, Search
 from .algorithms.settings import Settings
-from .api import Request
 from .candidates.ask import score
 from .candidates.trajectory import FULL
 from .driver.driver import Watcher
@@ -26,9 +25,10 @@ from .models.choice import as_model, model_of
 from .objectives.single import ranking
 from .objectives.statistics import Interval, mean, rank_correlation
 from .run import Run
+from .setup.request import Request
 
 if TYPE_CHECKING:
-    from .parts import Parts
+    from .setup.loaded import Parts
 
 Numbers = npt.NDArray[np.float64]
 REPORT = "calibration.json"

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import build
-from .api import Request
 from .candidates.budget import Budget
 from .errors import ConfigError
+from .models import choice
 from .names import registry
 from .objectives.statistics import Interval, paired
-from .parts import Parts
 from .results import Candidate, Results
 from .run import Run
+from .setup import selection as build
+from .setup.loaded import Parts
+from .setup.request import Request
 
 Numbers = npt.NDArray[np.float64]
 NONE = "no search"
@@ -195,7 +196,7 @@ def _arm(
 
 def _checked(prompts: list[str], chosen: Sequence[Candidate], model: str) -> Numbers | None:
     """1 where a world's checker finds the whole prompt right, else 0; None without a checker."""
-    known = build.model_of(model)
+    known = choice.model_of(model)
     if "checker" not in known.verifiers:
         return None
     from .files.pictures import read

@@ -7,13 +7,13 @@ import sys
 import time
 from pathlib import Path
 
-from .api import Request
 from .candidates.budget import Budget
 from .files.pictures import read
 from .names.columns import aligned, number
 from .progress import Progress
 from .results import Candidate, Results
 from .run import Run
+from .setup.request import Request
 from .worlds.shapes.checker import check
 
 PROMPTS = (

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import memory
 from .candidates.keys import seed_of
 from .candidates.noise import Materialiser
 from .candidates.trajectory import Denoise, Renoise, Trajectory
-from .consent import Named
 from .errors import ConfigError
 from .files.writing import replace
 from .models.choice import as_model, furnished, model_of, running, sized
 from .models.protocol import Model
-from .start import LATENTS
+from .setup import memory
+from .setup.consent import Named
+from .setup.start import LATENTS
 from .store.given_images import Images
 from .store.run_store import RunStore, read_spec
 from .store.spec import RunSpec

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import build
-from .build import Given
 from .candidates.ask import Ask, Reply, Score, score
 from .candidates.budget import Budget
 from .candidates.trajectory import FULL
@@ -17,6 +15,8 @@ from .objectives import text as objective_text
 from .objectives.single import Objective
 from .results import Results
 from .run import Run, loaded
+from .setup import selection as build
+from .setup.python_objects import Given
 from .store.run_store import RunStore
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .build import Given, check_objects
 from .candidates.ask import Ask, Score
 from .candidates.budget import Budget
 from .candidates.condition import Condition
@@ -20,7 +19,6 @@ from .candidates.executor import Executor
 from .candidates.keys import digest
 from .candidates.ledger import UNITS
 from .candidates.trajectory import Trajectory
-from .consent import Named
 from .driver import allocation
 from .driver.driver import Driver, Watcher
 from .driver.joint_search import Together
@@ -31,8 +29,10 @@ from .errors import ConfigError, NoisesearchError, StoreError
 from .executors.where import Where
 from .files import pictures
 from .files.writing import replace
-from .parts import Parts
 from .results import Results, results_of
+from .setup.consent import Named
+from .setup.loaded import Parts
+from .setup.python_objects import Given, check_objects
 from .sheets import draw
 from .store.creation import as_json
 from .store.given_images import Images

@@ -7,22 +7,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import build
 from .algorithms.agreement import sentences
-from .candidates.budget import Budget
-from .candidates.trajectory import FULL
-from .driver.plan import predicted
 from .errors import unknown
-from .memory import needed
+from .models import choice
 from .names import registry
 from .names.columns import aligned, number
 
 if TYPE_CHECKING:
-    from .api import Request
     from .calibrate import Calibration
     from .check_verifier import Report
     from .compare import Comparison
-    from .parts import Parts
 
 SAID = 4  # notes of single searches that are shown
 KINDS = ("models", "verifiers", "algorithms", "solvers", "metrics", "experiments", "words")
@@ -130,52 +124,6 @@ def checked(report: Report) -> str:
     )
 
 
-def planned(request: Request, parts: Parts, count: int | None = None) -> dict[str, Any]:
-    """What a run would cost, in every unit of the ledger; ``count``: of conditions, where they are
-    more than are loaded."""
-    found = request.plan(parts, Budget.parse(request.budget))
-    conditions = count or len(parts.conditions)
-    searches = 1 if parts.joint else conditions
-    first = {
-        "conditions": conditions,
-        "flops_per_forward": parts.denoiser.flops,
-        "memory": needed(parts),
-    }
-    baseline = {"nfe": found.baseline * searches}
-    draft = _draft(parts)
-    if found.open_ended:
-        sure = "only the clock ends this search: the price of one candidate is given"
-        return {**first, "exact": False, "note": sure, **draft,
-                "candidate": {"nfe": parts.candidate,
-                              "forwards": parts.candidate * parts.denoiser.forwards},
-                "baseline": baseline}  # fmt: skip
-    plan = {**first, "exact": found.exact, **draft, **predicted(found, searches)}
-    if found.adaptive:
-        plan["note"] = ("what this search costs follows from its scores: least and most are of "
-                        "four made-up searches; none exceeds the budget")  # fmt: skip
-    if parts.spec.target or parts.spec.patience is not None:
-        plan["exact"] = False
-        plan["note"] = ("a search that reaches its target, or finds nothing better for so long, "
-                        "ends before this")  # fmt: skip
-    nfe = found.most.counted * searches  # a backward pass takes about two forward ones
-    return {**plan, "baseline": baseline, "rows": parts.spec.rows,
-            "seconds_estimated": round(nfe * parts.seconds_per_nfe(), 1)}  # fmt: skip
-
-
-def _draft(parts: Parts) -> dict[str, Any]:
-    """What candidates are searched at, where that is a draft."""
-    spec = parts.spec
-    if spec.quality == FULL:
-        return {}
-    weight = parts.rates().weight(spec.quality)
-    cached = parts.drafts[spec.quality].draft.cache is not None
-    note = {"note": "what a cache leaves out depends on the samples; it is counted as if nothing "
-                    "were left out, and the run says what was"}  # fmt: skip
-    return {"draft": {"quality": spec.quality, "steps": spec.steps, "nfe_per_evaluation": weight,
-                      "candidate": parts.candidate, "final_steps": spec.final_steps,
-                      **(note if cached else {})}}  # fmt: skip
-
-
 def listed(what: str, model: str) -> list[dict[str, Any]]:
     """Objects with at least name and summary."""
     if what not in KINDS:
@@ -192,11 +140,11 @@ def listed(what: str, model: str) -> list[dict[str, Any]]:
         from .experiments import reproduction
 
         return reproduction.listed()
-    chosen = build.model_of(model)
+    chosen = choice.model_of(model)
     if what == "words":
         return [{"name": word, "summary": ""} for word in chosen.words()]
     if what == "models":
-        models = [build.model_of(name) for name in registry.names("model")]
+        models = [choice.model_of(name) for name in registry.names("model")]
         return [{"name": m.name, "summary": m.summary, "steps": m.steps, "guidance": m.guidance,
                  "solver": m.solver, "size": "x".join(map(str, m.size))}
                 for m in models]  # fmt: skip

@@ -13,7 +13,6 @@ from PIL import Image
 
 import noisesearch as ns
 from noisesearch.algorithms.population import Population
-from noisesearch.build import verifier_of
 from noisesearch.candidates.condition import Condition
 from noisesearch.evaluation import metrics
 from noisesearch.evaluation.evaluate import Evaluation
@@ -22,6 +21,7 @@ from noisesearch.evaluation.sight import ROWS, Sight
 from noisesearch.models.choice import model_of
 from noisesearch.objectives.sets import Moments, frechet_distance
 from noisesearch.sampling.images import pictures
+from noisesearch.setup.selection import verifier_of
 from noisesearch.testing import MixtureModel
 from noisesearch.verifiers import inception
 from noisesearch.verifiers.oracle import ClassProbability

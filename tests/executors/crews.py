@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from noisesearch.build import Given
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.executors.crew import Event, Joined, Lost, Parcel, Report, Told
 from noisesearch.executors.setup import Setup, objects
 from noisesearch.executors.station import Station
 from noisesearch.executors.where import Where
 from noisesearch.run import Run
+from noisesearch.setup.python_objects import Given
 
 Spoil = Callable[[Report], Report]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from noisesearch.api import Request
 from noisesearch.executors.where import Where
 from noisesearch.results import Results
 from noisesearch.run import Run
+from noisesearch.setup.request import Request
 from noisesearch.testing.bench import without_seconds
 
 MIXTURE = "noisesearch.testing.mixture_model:MixtureModel"

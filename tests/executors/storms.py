@@ -24,7 +24,7 @@ from noisesearch.executors.pool import Pool
 from noisesearch.executors.station import Station
 from noisesearch.executors.wire import Reader
 from noisesearch.files.journal import seal
-from noisesearch.parts import Parts
+from noisesearch.setup.loaded import Parts
 from noisesearch.store.run_store import RunStore
 
 BATCH = 1.0  # seconds that a worker takes for a parcel where all is well

@@ -28,7 +28,7 @@ from noisesearch.models import lora
 from noisesearch.names import drafts, forms
 from noisesearch.objectives import sets_text
 from noisesearch.objectives import text as objective_text
-from noisesearch.start import _read
+from noisesearch.setup.start import _read
 from noisesearch.store.picture_recipe import Pictured, fields_of
 from noisesearch.store.spec import RunSpec
 

@@ -16,8 +16,6 @@ from black_boxes import GIVEN, IMAGE, snapshot
 import noisesearch as ns
 from noisesearch.__main__ import main
 from noisesearch.algorithms.initial_noise import RandomSearch
-from noisesearch.api import Request
-from noisesearch.build import Given
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.keys import seed_of
 from noisesearch.candidates.noise import Materialiser
@@ -25,6 +23,8 @@ from noisesearch.models.choice import as_model, furnished, running
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.pipeline_copy import networks
 from noisesearch.run import verify
+from noisesearch.setup.python_objects import Given
+from noisesearch.setup.request import Request
 from noisesearch.store.run_store import RunStore
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness

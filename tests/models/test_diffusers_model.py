@@ -16,9 +16,9 @@ import torch
 import noisesearch as ns
 from noisesearch import ConfigError
 from noisesearch.__main__ import main
-from noisesearch.build import model_of
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.trajectory import Grid
+from noisesearch.models.choice import model_of
 from noisesearch.models.diffusers_denoiser import PIXELS, DiffusersDenoiser
 from noisesearch.models.diffusers_model import DiffusersModel, from_folder, from_object
 from noisesearch.run import verify

@@ -12,12 +12,12 @@ from torch import Tensor
 pytest.importorskip("diffusers")
 
 import noisesearch as ns
-from noisesearch import memory
-from noisesearch.build import model_of
 from noisesearch.errors import ConfigError
+from noisesearch.models.choice import model_of
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.footprint import peak_bytes, weight_bytes
 from noisesearch.sampling.denoiser import DENOISE, LOOK, READ
+from noisesearch.setup import memory, residence
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.worker import memory as device_memory
@@ -106,7 +106,7 @@ def test_a_plan_names_the_phase_that_needs_most(tmp_path: Path) -> None:
     for mode in ("full", "lean"):
         request = ns.api.Request(["a cat"], model=pipeline, memory=mode, **settings())
         parts, _ = request.resolve()
-        found[mode] = memory.needed(parts)
+        found[mode] = residence.needed(parts)
     heavy = weight_bytes([pipeline.transformer])
     texts = weight_bytes([pipeline.text_encoder, pipeline.text_encoder_2])
     lean, full = found["lean"], found["full"]

@@ -11,10 +11,10 @@ from black_boxes import GIVEN
 from own_noise import ALL, PROMPTS, differ, search
 
 from noisesearch import ConfigError
-from noisesearch.api import Request
 from noisesearch.candidates.condition import Condition
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.flux import pack
+from noisesearch.setup.request import Request
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
 

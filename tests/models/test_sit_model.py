@@ -15,10 +15,10 @@ import torch
 import noisesearch as ns
 from noisesearch import ConfigError
 from noisesearch.__main__ import main
-from noisesearch.build import model_of
 from noisesearch.candidates.condition import Condition
 from noisesearch.models import sit_files
 from noisesearch.models.autoencoder import SCALE, SLICE, Autoencoder
+from noisesearch.models.choice import model_of
 from noisesearch.models.sit import SiT
 from noisesearch.models.sit_config import SiTConfig
 from noisesearch.models.sit_denoiser import SiTDenoiser

@@ -14,13 +14,13 @@ from noisesearch.algorithms.draft import DraftThenCommit
 from noisesearch.algorithms.initial_noise import RandomSearch
 from noisesearch.algorithms.per_step import Beam
 from noisesearch.algorithms.problem import Algorithm, Problem
-from noisesearch.api import Request
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Cost, Ledger, Rates
 from noisesearch.candidates.space import Space
 from noisesearch.candidates.trajectory import FULL, Grid
 from noisesearch.objectives.single import Weighted
+from noisesearch.setup.request import Request
 from noisesearch.tables import warnings
 from noisesearch.testing import MixtureModel
 

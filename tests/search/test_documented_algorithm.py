@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 import noisesearch as ns
-from noisesearch.build import algorithm_of
 from noisesearch.compare import compare
+from noisesearch.setup.selection import algorithm_of
 from noisesearch.testing import AlgorithmContract, mixture
 
 PAGE = Path(__file__).parents[2] / "docs" / "your-own-algorithm.md"

@@ -16,7 +16,6 @@ from scipy import stats
 import noisesearch as ns
 from noisesearch.algorithms.agreement import Agreement, agreement, interval
 from noisesearch.algorithms.problem import Problem
-from noisesearch.api import Request
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.condition import Condition
@@ -29,6 +28,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.objectives.single import Weighted
 from noisesearch.report.page import report
 from noisesearch.run import verify
+from noisesearch.setup.request import Request
 from noisesearch.summary import summary
 from noisesearch.testing import AlgorithmContract, Bench, MixtureModel
 from noisesearch.tracing import drive

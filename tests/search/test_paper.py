@@ -235,7 +235,7 @@ def test_zero_order_turns_to_a_direction_as_fast_as_it_must() -> None:
     ],
 )
 def test_paths_that_cannot_be(settings: dict[str, float], what: str) -> None:
-    from noisesearch.build import algorithm_of
+    from noisesearch.setup.selection import algorithm_of
 
     with pytest.raises(ns.ConfigError, match=what):
         algorithm_of("paths", settings)
@@ -243,7 +243,7 @@ def test_paths_that_cannot_be(settings: dict[str, float], what: str) -> None:
 
 @pytest.mark.parametrize("cosine", [0.0, 1.0, -0.5, 1.2])
 def test_a_cosine_is_strictly_between_0_and_1(cosine: float) -> None:
-    from noisesearch.build import algorithm_of
+    from noisesearch.setup.selection import algorithm_of
 
     with pytest.raises(ns.ConfigError, match="cosine"):
         algorithm_of("zero-order", {"cosine": cosine})

@@ -22,14 +22,14 @@ from noisesearch.algorithms.per_step import (
     StepSearch,
 )
 from noisesearch.algorithms.problem import Problem
-from noisesearch.api import Request
-from noisesearch.build import algorithm_of
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
 from noisesearch.candidates.trajectory import Denoise, Trajectory
 from noisesearch.objectives.single import Weighted
+from noisesearch.setup.request import Request
+from noisesearch.setup.selection import algorithm_of
 from noisesearch.testing import MixtureModel
 from noisesearch.tracing import drive
 

@@ -13,16 +13,16 @@ from scipy.linalg import sqrtm
 
 import noisesearch as ns
 from noisesearch.algorithms.population import Population
-from noisesearch.api import Request
-from noisesearch.build import verifier_of
 from noisesearch.candidates.condition import Condition
 from noisesearch.driver.journalled_choices import Choices
 from noisesearch.files import pictures
 from noisesearch.objectives import sets_text
 from noisesearch.objectives.sets import Frechet, Spread
 from noisesearch.sampling.images import from_pictures
+from noisesearch.setup.plan_table import planned
+from noisesearch.setup.request import Request
+from noisesearch.setup.selection import verifier_of
 from noisesearch.store.run_store import RunStore
-from noisesearch.tables import planned
 from noisesearch.testing import AlgorithmContract, MixtureModel
 from noisesearch.testing.bench import Bench, Clock, Ticking
 from noisesearch.verifiers.protocol import Views
@@ -324,8 +324,8 @@ def test_reference_statistics_from_a_file(tmp_path: Path) -> None:
 
 
 def test_a_set_is_not_ranked_again(tmp_path: Path) -> None:
-    from noisesearch.build import Given
     from noisesearch.rerank import rerank
+    from noisesearch.setup.python_objects import Given
 
     population(tmp_path / "run", verifier="brightness")
     with pytest.raises(ns.ConfigError, match="chose as a whole"):

@@ -17,7 +17,6 @@ from sampling import Sampler
 import noisesearch as ns
 from noisesearch.algorithms.problem import Problem
 from noisesearch.algorithms.steering import Steering, systematic
-from noisesearch.build import algorithm_of
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.keys import seed_of
@@ -26,6 +25,7 @@ from noisesearch.candidates.noise import Materialiser, normals
 from noisesearch.candidates.trajectory import Denoise, Trajectory
 from noisesearch.objectives.single import Weighted
 from noisesearch.sampling.solvers import Solver, solver
+from noisesearch.setup.selection import algorithm_of
 from noisesearch.testing import Mixture, MixtureDenoiser, MixtureModel
 from noisesearch.tracing import drive
 

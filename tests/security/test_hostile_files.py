@@ -21,7 +21,7 @@ from noisesearch.files import tensors as tensor_files
 from noisesearch.models import lora
 from noisesearch.models.diffusers_folder import Folder
 from noisesearch.objectives import sets_text
-from noisesearch.start import _read
+from noisesearch.setup.start import _read
 from noisesearch.store import given_images
 from noisesearch.store.run_store import RunStore
 

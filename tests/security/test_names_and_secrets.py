@@ -114,7 +114,7 @@ def test_a_key_in_a_setting_is_refused_unsaid(given: dict[str, str]) -> None:
     with pytest.raises(ValueError) as refused:
         LLMGrader(model="x", **given)
     assert refused.value.errors()[0]["type"] == "value_error"  # type: ignore[attr-defined]
-    from noisesearch.build import verifier_of
+    from noisesearch.setup.selection import verifier_of
 
     text = ", ".join(f"{name}={value}" for name, value in given.items())
     with pytest.raises(ns.ConfigError) as told:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from noisesearch import build
 from noisesearch.errors import ConfigError
 from noisesearch.names import registry
+from noisesearch.setup import selection as build
 from noisesearch.testing import tiny_verifier
 from noisesearch.testing.tiny_verifiers import MAKERS
 from noisesearch.verifiers.settings import VerifierSettings

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisesearch import build
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
+from noisesearch.setup import selection as build
 from noisesearch.testing import tiny_clip
 from noisesearch.verifiers.clip_zeroshot import PLACE, TEMPLATES, Classes, ClipZeroShot
 from noisesearch.verifiers.protocol import Views

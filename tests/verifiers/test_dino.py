@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 import noisesearch as ns
-from noisesearch import build
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
+from noisesearch.models import choice
+from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_vision import CLASSES, make_dino_linear
 from noisesearch.verifiers.dino import DinoLinear, LinearProbe, head_input, linear_head, tokens
@@ -217,4 +218,4 @@ def test_published_sizes() -> None:
 
 def test_the_name_is_known() -> None:
     with pytest.raises(ConfigError, match=r"dino-linear parameter 'heads'.*did you mean 'head'"):
-        build.verifier_of("dino-linear(heads=4)", build.model_of("shapes"))
+        build.verifier_of("dino-linear(heads=4)", choice.model_of("shapes"))

@@ -8,9 +8,9 @@ import pytest
 import torch
 from photographs import installed, photograph, seen
 
-from noisesearch import build
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
+from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_packaged import make_faces
 from noisesearch.verifiers.faces import Faces, FacesVerifier, asked_for

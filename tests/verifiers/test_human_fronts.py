@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisesearch import build
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
+from noisesearch.setup import selection as build
 from noisesearch.verifiers.away import Look, Verdict
 from noisesearch.verifiers.human import Human, Person
 from noisesearch.verifiers.human_page import Page

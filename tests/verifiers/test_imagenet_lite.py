@@ -10,9 +10,9 @@ import torch
 from photographs import installed, photograph, seen
 from torch import Tensor
 
-from noisesearch import build
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
+from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_packaged import make_imagenet_lite
 from noisesearch.verifiers.imagenet_lite import ImageNetLite, ImageNetLiteVerifier

@@ -13,10 +13,10 @@ import pytest
 import torch
 from llm_grading import RED, graded, number, numbered
 
-from noisesearch import build
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
+from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.grader_server import FAULTS, GraderServer
 from noisesearch.verifiers.away import Away, Look, Verdict

@@ -11,9 +11,9 @@ import pytest
 import torch
 from llm_grading import RED, numbered
 
-from noisesearch import build
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
+from noisesearch.setup import selection as build
 from noisesearch.testing.tiny_llm_grader import make_llm_grader
 from noisesearch.verifiers.away import Look
 from noisesearch.verifiers.llm.grader import ASPECTS, Grader

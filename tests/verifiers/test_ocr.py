@@ -11,10 +11,10 @@ from photographs import installed, photograph, seen
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from noisesearch import build
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.files.pictures import Picture
+from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.verifiers.ocr import Ocr, OcrVerifier, distance, likeness, quoted
 from noisesearch.verifiers.protocol import Views

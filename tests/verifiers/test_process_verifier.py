@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
-from noisesearch import build
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.files.pictures import png
 from noisesearch.models.choice import model_of
 from noisesearch.names.forms import located, written
+from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.verifiers import serve
 from noisesearch.verifiers.away import Look, Verdict

@@ -9,8 +9,8 @@ import torch
 from photographs import installed, photograph, seen
 from PIL import Image
 
-from noisesearch import build
 from noisesearch.errors import ConfigError
+from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.verifiers.safety import Safety, SafetyVerifier
 

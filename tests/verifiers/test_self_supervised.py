@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from noisesearch import build
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
+from noisesearch.models import choice
+from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_vision import make_self_supervised
 from noisesearch.testing.verifier import shown
@@ -152,7 +153,7 @@ def test_another_time(folders: Mapping[str, Path]) -> None:
 
 
 def test_what_cannot_be_is_said(folders: Mapping[str, Path], tmp_path: Path) -> None:
-    model = build.model_of("shapes-small")
+    model = choice.model_of("shapes-small")
 
     def opening(**given: Any) -> None:
         inside = ", ".join(f"{name}={value}" for name, value in given.items())

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from noisesearch.algorithms.initial_noise import RandomSearch
-from noisesearch.api import Request
 from noisesearch.candidates.ask import Reply, score
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
@@ -18,6 +17,7 @@ from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.models.protocol import Model
 from noisesearch.names.registry import load
 from noisesearch.sampling.solvers import SOLVERS, solver
+from noisesearch.setup.request import Request
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.worker.engine import Worker

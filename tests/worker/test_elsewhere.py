@@ -188,8 +188,8 @@ def test_it_may_be_held_out(tmp_path: Path) -> None:
 
 def test_verifying_a_run_does_not_ask_it_again(tmp_path: Path) -> None:
     searched([Service(), "aesthetic"], tmp_path)
-    from noisesearch.build import Given
     from noisesearch.run import verify
+    from noisesearch.setup.python_objects import Given
 
     service = Service()
     found = verify(tmp_path, Given(verifiers={"bright": service}))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from noisesearch.api import Request
 from noisesearch.candidates.condition import Condition
 from noisesearch.sampling.images import from_pictures, pictures, quantise
+from noisesearch.setup.request import Request
 from noisesearch.verifiers.protocol import Views
 
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 import noisesearch as ns
-from noisesearch.build import Given
 from noisesearch.errors import ConfigError
 from noisesearch.rerank import rerank
 from noisesearch.sampling.process import Linear, Trigonometric
+from noisesearch.setup.python_objects import Given
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
 from noisesearch.worker.jobs import Levels
 from noisesearch.worker.previews import before, linear_times
@@ -160,7 +160,7 @@ def test_gradients_do_not_look_back(tmp_path: Path) -> None:
 
 
 def test_the_time_that_is_used_is_said(tmp_path: Path) -> None:
-    from noisesearch.api import Request
+    from noisesearch.setup.request import Request
 
     def said(steps: int) -> str:
         request = Request(["a red circle"], verifier=Back(), budget="2candidates", steps=steps,

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 import noisesearch as ns
-from noisesearch import build
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
+from noisesearch.models import choice
 from noisesearch.models.sit_config import SiTConfig
 from noisesearch.names import registry
+from noisesearch.setup import selection as build
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worlds.fashion import data, networks
 from noisesearch.worlds.fashion.verifiers import SCALES
@@ -28,7 +29,7 @@ there = pytest.mark.usefixtures("fashion_data")
 @pytest.mark.parametrize("name", MODELS)
 def test_the_three_sizes_are_published_sit_networks(name: str) -> None:
     """Catches weights that the public loader of checkpoints does not read."""
-    model = build.model_of(name)
+    model = choice.model_of(name)
     assert name in registry.names("model") and model.size == (28, 28)
     assert model.words() == data.CLASSES
     config = model.config  # type: ignore[attr-defined]
@@ -37,7 +38,7 @@ def test_the_three_sizes_are_published_sit_networks(name: str) -> None:
 
 
 def test_sizes_differ_as_they_say() -> None:
-    flops = [build.model_of(name).build(1.0, "cpu", "float32").flops for name in MODELS]
+    flops = [choice.model_of(name).build(1.0, "cpu", "float32").flops for name in MODELS]
     assert flops[0] > 2 * flops[1] > 4 * flops[2]
 
 
@@ -53,7 +54,7 @@ def images(label: int, count: int = 8) -> torch.Tensor:
 def test_verifiers_know_the_class_that_was_asked_for() -> None:
     """Of samples of sneakers, each network finds more of a sneaker than of a shirt."""
     seen = images(7)
-    model = build.model_of("fashion")
+    model = choice.model_of("fashion")
     for role in ROLES:
         judge = build.verifier_of(role, model)
         right, wrong, none = (
@@ -86,7 +87,7 @@ def test_the_distance_of_one_picture_needs_no_data(monkeypatch: pytest.MonkeyPat
     """Its reference ships; samples are nearer to real pictures than noise is, and a set's distance
     is by the same reference."""
     monkeypatch.setenv(data.VARIABLE, "/nowhere")
-    judge = build.verifier_of("oracle-fid", build.model_of("fashion"))
+    judge = build.verifier_of("oracle-fid", choice.model_of("fashion"))
     seen = images(7, 4)
     near, far = (
         judge(Views(some, [Condition()] * 4))["oracle-fid"]
@@ -102,7 +103,7 @@ def test_the_distance_of_one_picture_needs_no_data(monkeypatch: pytest.MonkeyPat
 @there
 def test_the_reference_is_that_of_the_data() -> None:
     """Of 1,000 of the 60,000 pictures, to the error of the sample."""
-    judge = build.verifier_of("oracle-fid", build.model_of("fashion"))
+    judge = build.verifier_of("oracle-fid", choice.model_of("fashion"))
     mean, covariance = judge.reference  # type: ignore[attr-defined]
     grey = torch.tensor(data.load("train")[0][::60])[:, None].float() / 255
     with torch.no_grad():
@@ -113,7 +114,7 @@ def test_the_reference_is_that_of_the_data() -> None:
 
 @pytest.mark.parametrize("network", ["dino", "clip"])
 def test_self_supervised_by_the_worlds_own_networks(network: str) -> None:
-    model = build.model_of("fashion-small")
+    model = choice.model_of("fashion-small")
     judge = build.verifier_of(f"self-supervised(network={network})", model)
     seen = torch.rand(3, 1, 28, 28).expand(-1, 3, -1, -1)
     part = f"self-supervised-{network}"
@@ -130,7 +131,7 @@ def test_self_supervised_by_the_worlds_own_networks(network: str) -> None:
 
 @there
 def test_real_images_are_of_the_conditions_in_turn() -> None:
-    model = build.model_of("fashion")
+    model = choice.model_of("fashion")
     found = model.real([Condition(label=3), Condition(label=8)], 6)  # type: ignore[attr-defined]
     pictures, labels = data.load("train")
     known = {p.tobytes(): label for p, label in zip(pictures[:200], labels[:200], strict=True)}
@@ -141,7 +142,7 @@ def test_real_images_are_of_the_conditions_in_turn() -> None:
 def test_data_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(data.VARIABLE, str(tmp_path))
     with pytest.raises(ConfigError, match="apt install dataset-fashion-mnist, or put its four"):
-        build.model_of("fashion").real([Condition(label=3)], 2)  # type: ignore[attr-defined]
+        choice.model_of("fashion").real([Condition(label=3)], 2)  # type: ignore[attr-defined]
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"\0\0\x08\3none"))
     with pytest.raises(ConfigError, match="is not an idx file of bytes"):
         data.load("train")

@@ -17,7 +17,7 @@ from .per_step import Beam
 from .problem import Algorithm, Problem, Search
 
 if TYPE_CHECKING:
-    from ..parts import Parts
+    from ..setup.loaded import Parts
 
 # Of candidates' worth, for each kind of draft, by benchmarks/results/efficiency-*.json and
 # algorithms.json: below the first figure a draft has nothing to choose from; above the second a
@@ -89,7 +89,7 @@ class Auto(Drafting):
         """With what a look of the run's verifiers is worth."""
         if self.look is not None:
             return self
-        from ..build import dear  # built on algorithms itself
+        from ..verifiers.away import dear  # built on algorithms itself
 
         look = math.inf if any(map(dear, parts.verifiers)) else 0.0
         return self.model_copy(update={"look": look})

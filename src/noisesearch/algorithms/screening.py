@@ -21,7 +21,7 @@ from .problem import Problem, Search
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..parts import Parts
+    from ..setup.loaded import Parts
 
 UNDER_A_CLOCK = 32  # candidates before the first fit, and half as many a round, under a clock
 

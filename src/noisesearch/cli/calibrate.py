@@ -37,10 +37,10 @@ def calibrate(
     json_: Json = False,
 ) -> None:
     """Measure how drafts of MODEL rank the noises that its full samples are made of."""
-    from ..api import Request
     from ..calibrate import calibrate as calibrated
     from ..calibrate import prepared
     from ..progress import Progress
+    from ..setup.request import Request
     from ..tables import calibration
 
     request = Request(

@@ -41,9 +41,11 @@ def check_verifier(
     json_: Json = False,
 ) -> None:
     """Try on a few pictures whether VERIFIER keeps what a search relies on; exit 1 if not."""
-    from .. import build
     from ..check_verifier import Samples, Trial, condition_of
+    from ..models import choice
     from ..names import forms
+    from ..setup import hardware
+    from ..setup import selection as build
     from ..tables import checked
     from ..verifiers.away import Away
 
@@ -59,10 +61,10 @@ def check_verifier(
     else:
         samples = Samples.of(images, size, condition)
     pair = _pair(better, worse, prompt)
-    chosen = build.verifier_of(forms.located(verifier), build.model_of(model) if model else None)
+    chosen = build.verifier_of(forms.located(verifier), choice.model_of(model) if model else None)
     try:
         injected = _injection(chosen, samples) if injection else None
-        report = Trial(chosen, samples, build.place(device), pair).report()
+        report = Trial(chosen, samples, hardware.place(device), pair).report()
     finally:
         if isinstance(chosen, Away):
             chosen.close()

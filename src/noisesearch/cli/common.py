@@ -22,9 +22,9 @@ from ..files.remote_code import OPTION, trust_remote_code
 
 if TYPE_CHECKING:
     from ..executors.where import Where
-    from ..parts import Parts
     from ..results import Results
     from ..run import Run
+    from ..setup.loaded import Parts
 
 MOST_PROMPTS = 100_000  # of a model's own; more are a file's
 P = ParamSpec("P")
@@ -111,13 +111,13 @@ def prompts_of(given: list[str], file: Path | None, unconditional: bool) -> list
 
 def texts_of(prompts: str, model: str) -> list[str]:
     """So many of a model's own prompts, or those of a file."""
-    from .. import build
+    from ..models import choice
     from ..names.forms import numeral
 
     count = numeral(prompts)
     if count is None:
         return [p for p in prompts_of([], Path(prompts), False) if p is not None]
-    texts = build.model_of(model).examples(count) if 0 < count <= MOST_PROMPTS else []
+    texts = choice.model_of(model).examples(count) if 0 < count <= MOST_PROMPTS else []
     if not texts:
         raise ConfigError(
             f"model {model!r} has no {prompts} prompts of its own; give a file with --prompts"

@@ -38,12 +38,12 @@ def evaluate(
     json_: Json = False,
 ) -> None:
     """Measure the images of a run, without search and with it, or of any folder."""
-    from .. import build
     from ..evaluation.evaluate import Evaluation
     from ..files.writing import replace
+    from ..setup import hardware
 
     given = None if prompts is None else prompts_of([], prompts, False)
-    place = build.place(device)
+    place = hardware.place(device)
     report = Evaluation(folder, metrics, features, reference, given, model, place).report()
     content = report.json()
     for note in report.notes:

@@ -78,9 +78,9 @@ def run(
 ) -> None:
     """Run an experiment (prompts × arms), or search a file of prompts shard by shard, with the
     options of `generate`; the same command goes on after an interrupt."""
-    from ..consent import Named
     from ..experiments.reproduction import smaller
     from ..experiments.spec import STORED, experiment, read
+    from ..setup.consent import Named
 
     where = Where.of(executor, address, devices)
     if prompt_files.named(file):

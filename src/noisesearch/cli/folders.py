@@ -70,7 +70,7 @@ def trust(
     json_: Json = False,
 ) -> None:
     """Agree that what a run or an experiment from elsewhere names may run on this machine."""
-    from ..consent import trust as trusted
+    from ..setup.consent import trust as trusted
 
     names = trusted(folder)
     if json_:

@@ -119,7 +119,7 @@ def generate(
     json_: Json = False,
 ) -> None:
     """Search for the best image of each PROMPT within the budget."""
-    from ..api import Request
+    from ..setup.request import Request
 
     check_seconds(seconds)
     where = Where.of(executor, address, devices)
@@ -167,7 +167,7 @@ def generate(
     if parts.start is not None and parts.start.remark:
         say(parts.start.remark)
     if plan:
-        from ..tables import planned
+        from ..setup.plan_table import planned
 
         if parts.notice:
             say(parts.notice)

@@ -16,7 +16,7 @@ from ..executors.where import Where
 from .common import app, fresh_folder, say, tell, write
 
 if TYPE_CHECKING:
-    from ..api import Request
+    from ..setup.request import Request
 
 
 @dataclass(frozen=True)

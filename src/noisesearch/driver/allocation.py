@@ -15,7 +15,7 @@ from ..candidates.budget import GAIN, Budget
 from .live_search import Live
 
 if TYPE_CHECKING:
-    from ..parts import Parts
+    from ..setup.loaded import Parts
 
 FIRST = 0.25  # of an even share: what every search has before any is compared
 ROUNDS = 6  # in which the rest is given out

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import build
 from ..candidates.condition import Condition
-from ..consent import Named
 from ..errors import ConfigError
+from ..models import choice
 from ..models.protocol import Model
 from ..objectives import statistics
+from ..setup import selection as build
+from ..setup.consent import Named
 from ..store.run_store import read_spec
 from ..store.spec import EXPERIMENT, RunSpec
 from ..store.winners import stored_results
@@ -178,13 +179,13 @@ class Evaluation:
         """The model whose roles and real images serve; of a run that was made with a Python object
         there is none."""
         if self.model:
-            return build.model_of(self.model)
+            return choice.model_of(self.model)
         if not self.is_run:
             return None
         try:
             spec = RunSpec.read(read_spec(self.folder), self.folder)
             Named.of_run(self.folder, spec).check("model")
-            return build.model_of(spec.model)
+            return choice.model_of(spec.model)
         except ConfigError:
             return None
 

@@ -17,7 +17,7 @@ from ..verifiers.protocol import Verifier, Views, features_of
 from .setup import named
 
 if TYPE_CHECKING:
-    from ..parts import Parts
+    from ..setup.loaded import Parts
 
 FEATURES = "features"
 
@@ -59,8 +59,8 @@ class Judge:
     as it would beside a network."""
 
     def __init__(self, spec: Mapping[str, Any], name: str, given: Verifier | None) -> None:
-        from ..build import verifier_of
         from ..models.choice import model_of, sized
+        from ..setup.selection import verifier_of
 
         torch.set_num_threads(spec["threads"])
         self._device = torch.device(spec["device"])

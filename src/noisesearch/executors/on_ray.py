@@ -9,15 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..build import Given
 from ..errors import ConfigError, NoisesearchError
 from ..models.choice import placement
+from ..setup.python_objects import Given
 from .crew import Event, Joined, Lost, Parcel, Told
 from .setup import Setup, objects
 from .wire import failure
 
 if TYPE_CHECKING:
-    from ..parts import Parts
+    from ..setup.loaded import Parts
     from ..verifiers.protocol import Verifier
 
 # Seconds after which it is looked which nodes there are. What is lost is not replaced at once:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ..build import Given, Plain
 from ..files.pictures import Picture, png, read
 from ..files.remote_code import trust_remote_code, trusted
+from ..setup.python_objects import Given, Plain
 from ..store.given_images import Images
 from ..store.spec import RunSpec
 from ..verifiers.away import Away, Look, Verdict
@@ -18,7 +18,7 @@ from .wire import data, text
 
 if TYPE_CHECKING:
     from ..candidates.ask import Ask, Reply
-    from ..parts import Parts
+    from ..setup.loaded import Parts
     from ..verifiers.protocol import Verifier
 
 LOADED = ("model ", "verifier ", "draft ")  # fingerprints of what a worker loads
@@ -72,7 +72,7 @@ class Setup:
     def station(self, given: Given = Given()) -> Station:
         """Load all that makes and scores candidates; StoreError where its weights are not those
         of the run. ``given``: Python objects that came along."""
-        from ..parts import Parts
+        from ..setup.loaded import Parts
         from ..store.picture_recipe import fields_of
 
         if self.remote_code:

@@ -69,7 +69,7 @@ class Where:
     def open(self, run: Run) -> Pool:
         """The pool of workers that answers a run's asks; ConfigError where what it is made of
         cannot be had there."""
-        from .. import memory
+        from ..setup import residence
         from ..verifiers.away import Away
         from .desk import Desk
         from .pool import Pool
@@ -78,7 +78,7 @@ class Where:
 
         parts, store = run.parts, run.store
         away: dict[str, Away] = {v.name: v for _, v in named(parts) if isinstance(v, Away)}
-        memory.put_away(parts)  # what only the workers need
+        residence.put_away(parts)  # what only the workers need
         crew = self._crew(run, Setup.of(parts, store.rows))
 
         def stored(trajectory: Trajectory) -> bytes | None:
@@ -96,7 +96,7 @@ class Where:
             from .on_ray import crew_of
 
             return crew_of(run.parts, setup, self.address)
-        from ..build import place
+        from ..setup.hardware import place
         from .devices import Devices
         from .setup import objects
 

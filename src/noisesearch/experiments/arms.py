@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import Field
 
-from ..api import Request
 from ..candidates.budget import Budget
 from ..candidates.keys import digest
 from ..errors import ConfigError, unknown
+from ..setup.request import Request
 from .spec import Closed, Experiment, checked
 
 SIZES = ("candidates", "budget", "final_steps")  # by which arms of one run differ

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from .. import build
 from ..candidates.budget import Budget
-from ..consent import Named
 from ..driver.plan import plan
 from ..errors import ConfigError, StoreError, unknown
 from ..executors.where import Where
@@ -25,8 +23,11 @@ from ..files import arrays as array_files
 from ..files.json_text import parsed
 from ..files.writing import disk_error
 from ..files.writing import replace as written
-from ..parts import Parts
+from ..models import choice
 from ..run import Run
+from ..setup import selection as build
+from ..setup.consent import Named
+from ..setup.loaded import Parts
 from ..store.spec import EXPERIMENT
 from ..version import __version__
 from .arms import Group, Setting, groups, settings
@@ -254,7 +255,7 @@ class Campaign:
             return
         from .measure import reference
 
-        model = build.model_of(self._model)
+        model = choice.model_of(self._model)
         real = any("real" in NEEDS[name] for name in measure.sets)
         conditions = [model.condition(text, None) for text in self.texts]
         _save(path, reference(measure, model, conditions, real), np.float64)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from .. import build
 from ..candidates.condition import Condition
 from ..errors import BackendError, ConfigError, unknown
 from ..evaluation.images import Images
@@ -22,6 +21,7 @@ from ..models.protocol import Model
 from ..objectives.sets import Moments, Rows
 from ..sampling.denoiser import fill
 from ..sampling.images import from_pictures
+from ..setup import selection as build
 from ..verifiers.away import Away
 from ..verifiers.protocol import Views, check, features_of, previews_of
 from .spec import Measure

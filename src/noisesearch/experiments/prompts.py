@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .. import build
 from ..errors import ConfigError
 from ..evaluation.prompts import reading
+from ..models import choice
 from .spec import Experiment, Prompts
 
 
@@ -45,7 +45,7 @@ def _of(source: Prompts, model: str, limit: int | None) -> list[str]:
     else:
         # Fewer are asked for and not cut off, so that each category keeps its share.
         count = min(source, limit or source)
-        texts = build.model_of(model).examples(count) if count > 0 else []
+        texts = choice.model_of(model).examples(count) if count > 0 else []
     if not texts:
         raise ConfigError(
             f"prompts is {source!r}, and that gives no prompt for model {model!r}; write a list, "

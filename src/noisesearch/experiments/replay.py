@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import build
 from ..candidates.ask import Reply
 from ..candidates.budget import Budget
 from ..driver.driver import Driver
 from ..driver.live_search import Live
 from ..files.json_text import finite
 from ..objectives.single import ranking
-from ..parts import Parts
 from ..run import Run
+from ..setup import selection as build
+from ..setup.loaded import Parts
 from .arms import Setting
 
 

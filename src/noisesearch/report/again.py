@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..build import algorithm_of
 from ..candidates.condition import Condition
 from ..candidates.trajectory import FULL, Denoise, Renoise, Trajectory, nodes
 from ..names import registry
+from ..setup.selection import algorithm_of
 from ..store.spec import RunSpec
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from ..build import model_of
+from ..models.choice import model_of
 from ..names.forms import written
 from ..names.registry import TABLES
 from ..objectives.sets_text import parse as set_form

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..build import expand, model_of
 from ..experiments.outcome import again, pictures, resumption
 from ..experiments.page import cell
 from ..experiments.verdicts import TEST
+from ..models.choice import model_of
 from ..objectives.statistics import Interval
+from ..setup.selection import expand
 from .citing import Citations, citations
 from .experiment import Examined, Ran, read
 from .findings import findings

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ..build import Given
 from ..candidates.ask import Ask, Score
 from ..candidates.noise import Array
 from ..candidates.trajectory import FULL
-from ..consent import is_code
 from ..errors import ConfigError, StoreError
 from ..files import pictures
 from ..files.writing import replace
 from ..models.choice import as_model
 from ..names import drafts
-from ..parts import Parts
+from ..setup.consent import is_code
+from ..setup.loaded import Parts
+from ..setup.python_objects import Given
 from ..store.given_images import Images
 from ..store.picture_recipe import Pictured, _made
 from ..store.run_store import RunStore

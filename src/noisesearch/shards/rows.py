@@ -9,8 +9,8 @@ from typing import Any
 
 from ..data_out import Column
 from ..files.json_text import finite
-from ..parts import Parts
 from ..results import Candidate, Result
+from ..setup.loaded import Parts
 from .prompt_files import Row
 
 FORMATS = ("parquet", "csv", "jsonl")

@@ -13,8 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .. import refusals
-from ..api import Request
 from ..candidates.budget import EVEN, Budget
 from ..candidates.condition import Condition
 from ..data_out import write_rows
@@ -26,11 +24,13 @@ from ..files.writing import replace as written
 from ..models.choice import as_model, model_of
 from ..models.drafted import check_read
 from ..models.protocol import Model
-from ..parts import Parts
 from ..results import Results
 from ..run import Run
+from ..setup import refusals
+from ..setup.loaded import Parts
+from ..setup.plan_table import planned
+from ..setup.request import Request
 from ..store.run_store import acquire
-from ..tables import planned
 from .prompt_files import PromptFile, Row
 from .rows import FORMATS, columns, rows
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..algorithms.problem import Algorithm
-from ..api import Request
 from ..candidates.ask import Ask, Reply
 from ..candidates.budget import Budget
 from ..candidates.executor import Executor
@@ -18,7 +17,8 @@ from ..driver.driver import Driver
 from ..driver.live_search import Live
 from ..driver.live_search import Outcome as SearchOutcome
 from ..models.protocol import Model
-from ..parts import Parts
+from ..setup.loaded import Parts
+from ..setup.request import Request
 from ..store.run_store import RunStore
 from .mixture_model import MixtureModel
 

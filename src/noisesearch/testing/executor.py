@@ -18,7 +18,7 @@ from ..candidates.executor import Executor
 from ..candidates.ledger import Ledger
 from ..candidates.noise import gaussian
 from ..candidates.trajectory import Trajectory
-from ..parts import Parts
+from ..setup.loaded import Parts
 from .bench import Bench
 
 STEPS = 6

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..api import Request
 from ..candidates.ask import Ask, Reply
 from ..executors.where import Where
 from ..run import Run
+from ..setup.request import Request
 
 
 class Chance:
@@ -52,7 +52,7 @@ class _MadeUp(Run):
 def made_up_run(folder: Path, prompts: int | Sequence[str], budget: str, **settings: Any) -> None:
     """A run of the model *shapes* in a new folder, as :func:`noisesearch.search` would leave it
     but for the pictures; ``prompts``: how many of the model's own, or which."""
-    from ..build import model_of
+    from ..models.choice import model_of
 
     texts = model_of("shapes").examples(prompts) if isinstance(prompts, int) else prompts
     parts, _ = Request(texts, model="shapes", budget=budget, **settings).resolve()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .protocol import Verifier
+
+from abc import abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +93,17 @@ class Away:
 
 def _number(value: float | str | None) -> float:
     return value if isinstance(value, int | float) else float("nan")
+
+
+def dear(verifier: Verifier) -> bool:
+    """True where each look of a verifier is waited for or paid."""
+    pass
+
+    return isinstance(verifier, Away) or bool(getattr(verifier, "paid", False))
+
+
+def glances(verifier: Verifier) -> bool:
+    """True of a verifier that can look at previews, and at many."""
+    from .protocol import previews_of
+
+    return not dear(verifier) and not previews_of(verifier)

@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ... import build
 from ...errors import ConfigError
+from ...setup import hardware
 from ..prompts import compbench
 from ..protocol import Figures, ImageSet, prompts_of
 from . import attributes, combined, detectors, numeracy, repaired, spatial, words
@@ -56,7 +56,7 @@ class CompBench(BaseModel):
         """See :class:`evaluation.protocol.Metric`."""
 
     def place(self) -> str:
-        return build.place(self.device)
+        return hardware.place(self.device)
 
 
 class Attributes(CompBench):

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .candidates.ask import Ask, Gradient
-from .candidates.budget import GAIN, Budget
-from .errors import ConfigError
+from ..candidates.ask import Ask, Gradient
+from ..candidates.budget import GAIN, Budget
+from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from .parts import Parts
+    from .loaded import Parts
 
 MOST = 1_000_000  # candidates' worth of a search: a plan rehearses them, a run remembers them
 
@@ -34,7 +34,7 @@ def check_together(parts: Parts) -> None:
 def check_verifiers(parts: Parts) -> None:
     """Of verifiers that cannot score the conditions; of those that look back on a sample, and a
     black box, which shows no way there."""
-    from .verifiers.protocol import check, previews_of
+    from ..verifiers.protocol import check, previews_of
 
     check((*parts.verifiers, *parts.watch), parts.conditions)
     back = [v.name for v in (*parts.verifiers, *parts.watch) if previews_of(v)]
@@ -101,7 +101,7 @@ def check_allocation(parts: Parts, budget: Budget) -> None:
 
 def check_asks(parts: Parts, asks: Sequence[Ask]) -> None:
     """Of what an algorithm asks at its first yield."""
-    from .verifiers.protocol import previews_of
+    from ..verifiers.protocol import previews_of
 
     name = parts.algorithm.name
     pulls = any(isinstance(ask.want, Gradient) for ask in asks)

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .candidates.keys import digest
-from .candidates.trajectory import FULL
-from .errors import ConfigError, StoreError
-from .files.writing import disk_error
-from .names import drafts, forms, registry
-from .objectives import sets_text
-from .store.spec import RunSpec
+from ..candidates.keys import digest
+from ..candidates.trajectory import FULL
+from ..errors import ConfigError, StoreError
+from ..files.writing import disk_error
+from ..names import drafts, forms, registry
+from ..objectives import sets_text
+from ..store.spec import RunSpec
 
 if TYPE_CHECKING:
-    from .experiments.spec import Experiment
+    from ..experiments.spec import Experiment
 
 SERVICES = ("process", "llm-grader")  # verifiers that are commands, or calls to somewhere
 STATE = "noisesearch/trusted"
@@ -50,7 +50,7 @@ class Named:
 
     @classmethod
     def of_experiment(cls, folder: Path, experiment: Experiment) -> Named:
-        from .experiments.arms import settings
+        from ..experiments.arms import settings
 
         arms, measure = settings(experiment), experiment.measure
         seen = [
@@ -132,14 +132,14 @@ def trust(folder: str | Path) -> list[str]:
 
     ConfigError or StoreError where it is no such folder, or where this cannot be kept.
     """
-    from .store.run_store import read_spec
-    from .store.spec import EXPERIMENT
+    from ..store.run_store import read_spec
+    from ..store.spec import EXPERIMENT
 
     path = Path(folder)
     runs = [path]
     found: list[Named] = []
     if (path / EXPERIMENT).is_file():
-        from .experiments.spec import experiment, read
+        from ..experiments.spec import experiment, read
 
         found = [Named.of_experiment(path, experiment(read(path / EXPERIMENT)))]
         runs = [spec.parent for spec in sorted(path.glob("runs/*/spec.json"))]

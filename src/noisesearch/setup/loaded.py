@@ -9,42 +9,44 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from . import memory, refusals
-from .algorithms.problem import Algorithm, Problem
-from .build import Given, algorithm_of, fitted, model_of, place, verifier_of
-from .candidates.budget import Budget
-from .candidates.condition import Condition
-from .candidates.ledger import Cost, Ledger, Rates
-from .candidates.space import Space
-from .candidates.trajectory import FULL, Grid
-from .driver import allocation
-from .driver.joint_search import Together
-from .driver.live_search import Live
-from .driver.plan import final_price, usual_widths
-from .driver.stopping import Enough, Target
-from .errors import ConfigError, StoreError
-from .files.fingerprint import of_file
-from .models.choice import furnished, running, sized
-from .models.protocol import Model
-from .objectives import sets_text
-from .objectives import text as objective_text
-from .objectives.sets import Mean, NoOrder, SetObjective
-from .objectives.single import Objective
+from ..algorithms.problem import Algorithm, Problem
+from ..candidates.budget import Budget
+from ..candidates.condition import Condition
+from ..candidates.ledger import Cost, Ledger, Rates
+from ..candidates.space import Space
+from ..candidates.trajectory import FULL, Grid
+from ..driver import allocation
+from ..driver.joint_search import Together
+from ..driver.live_search import Live
+from ..driver.plan import final_price, usual_widths
+from ..driver.stopping import Enough, Target
+from ..errors import ConfigError, StoreError
+from ..files.fingerprint import of_file
+from ..models.choice import furnished, model_of, running, sized
+from ..models.protocol import Model
+from ..objectives import sets_text
+from ..objectives import text as objective_text
+from ..objectives.sets import Mean, NoOrder, SetObjective
+from ..objectives.single import Objective
+from ..store.given_images import Images
+from ..store.spec import RunSpec
+from . import memory, refusals, residence, set_objective
+from .hardware import place
+from .python_objects import Given
+from .selection import algorithm_of, fitted, verifier_of
 from .start import Start
-from .store.given_images import Images
-from .store.spec import RunSpec
 
 if TYPE_CHECKING:
-    from .candidates.noise import Array
-    from .models.drafted import Drafted
-    from .sampling.denoiser import Denoiser
-    from .sampling.sampler import Sampler
-    from .sampling.solvers import Solver
-    from .verifiers.protocol import Verifier
-    from .worker.engine import Worker
-    from .worker.qualities import Qualities
-    from .worker.sampling import Sampling
-    from .worker.scoring import Sink, Source
+    from ..candidates.noise import Array
+    from ..models.drafted import Drafted
+    from ..sampling.denoiser import Denoiser
+    from ..sampling.sampler import Sampler
+    from ..sampling.solvers import Solver
+    from ..verifiers.protocol import Verifier
+    from ..worker.engine import Worker
+    from ..worker.qualities import Qualities
+    from ..worker.sampling import Sampling
+    from ..worker.scoring import Sink, Source
 
 TIMED = 2  # evaluations that a plan's seconds come from
 
@@ -72,7 +74,7 @@ class Parts:
     def load(cls, spec: RunSpec, given: Given = Given()) -> Parts:
         import torch
 
-        from .worker.memory import keep_buffers
+        from ..worker.memory import keep_buffers
 
         torch.set_num_threads(spec.threads)
         if spec.device == "cpu":
@@ -90,7 +92,7 @@ class Parts:
 
     def serving(self, spec: RunSpec, algorithm: Algorithm) -> Parts:
         """For a spec of another algorithm, drafts and budget: what is loaded serves again."""
-        from .models.drafted import loaded
+        from ..models.drafted import loaded
 
         drafts = loaded(spec, self.model, self.denoiser, self.conditions, self.drafts)
         return replace(self, spec=spec, algorithm=fitted(algorithm, self), drafts=drafts)
@@ -112,14 +114,14 @@ class Parts:
 
     def _looks_back(self) -> Iterator[str]:
         """At which times verifiers look back on a sample."""
-        from .verifiers.protocol import previews_of
+        from ..verifiers.protocol import previews_of
 
         for verifier in (*self.verifiers, *self.watch):
             for wanted in previews_of(verifier):
                 import torch
 
-                from .worker.jobs import Levels
-                from .worker.previews import nearest
+                from ..worker.jobs import Levels
+                from ..worker.previews import nearest
 
                 grid = Grid(self.spec.steps, 1.0, 0.0)
                 levels = Levels.of(torch.tensor(self.space.times(grid), dtype=torch.float64))
@@ -163,7 +165,7 @@ class Parts:
 
     @property
     def solver(self) -> Solver:
-        from .sampling.solvers import solver
+        from ..sampling.solvers import solver
 
         return solver(self.spec.solver)
 
@@ -191,7 +193,7 @@ class Parts:
     def rates(self) -> Rates:
         searched, watched = ({v.name: tuple(v.parts) for v in of}
                              for of in (self.verifiers, self.watch))  # fmt: skip
-        from .verifiers.protocol import previews_of
+        from ..verifiers.protocol import previews_of
 
         of, sampler = self.denoiser, self.sampler
         stages, whole = (1, sampler.price) if sampler else (self.solver.price(), None)
@@ -223,7 +225,7 @@ class Parts:
         """Measured on batches of the run's width; for plans, which promise nothing."""
         import torch
 
-        from .sampling.denoiser import DENOISE, READ
+        from ..sampling.denoiser import DENOISE, READ
 
         if self.sampler is not None:
             return self.sampler.seconds_per_nfe
@@ -231,7 +233,7 @@ class Parts:
         rows, shape = self.spec.rows, denoiser.shape
         x = torch.zeros(rows, *shape, device=self.spec.device)
         t = torch.ones(rows, dtype=torch.float64, device=self.spec.device)
-        of = memory.residence(self)
+        of = residence.residence(self)
         with torch.inference_mode():
             of.enter(READ)
             encoded = denoiser.encode([self.conditions[0]] * rows)
@@ -318,7 +320,7 @@ class Parts:
                     f"{self.algorithm.name!r} compares single candidates; choose --algorithm "
                     "population"
                 )
-            return sets_text.build(given, self)
+            return set_objective.build(given, self)
         return Mean() if self.joint else None
 
     def _objective(self) -> Objective:
@@ -389,7 +391,7 @@ class Parts:
         rows: int | None = None,
         narrowed: Callable[[int], None] | None = None,
     ) -> Worker | Qualities | Sampling:
-        """What answers a run's asks; see :func:`noisesearch.workers.of`."""
+        """What answers a run's asks; see :func:`noisesearch.setup.workers.of`."""
         from .workers import of
 
         return of(self, sink, fetch, source, rows, narrowed)

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .candidates.condition import Condition
-from .candidates.noise import Array, packed
-from .errors import ConfigError
-from .files import arrays as array_files
-from .names.forms import numeral
-from .store.spec import StartSpec
+from ..candidates.condition import Condition
+from ..candidates.noise import Array, packed
+from ..errors import ConfigError
+from ..files import arrays as array_files
+from ..names.forms import numeral
+from ..store.spec import StartSpec
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from .models.protocol import Model
-    from .sampling.sampler import Sampler
+    from ..models.protocol import Model
+    from ..sampling.sampler import Sampler
 
 LATENTS = "latents"  # what our own files call them
 NAMES = (LATENTS, "latent_tensor")  # the latter is ComfyUI's

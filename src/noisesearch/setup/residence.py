@@ -1,73 +1,26 @@
-"""Where a run's networks are, and how much memory it needs."""
+"""Which networks of a run are on the device in which phase."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigError
-from .models.choice import placement
-from .models.protocol import Model
+from .memory import AWAY, _in_memory
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from .parts import Parts
-    from .sampling.denoiser import Denoiser
-    from .sampling.sampler import Sampler
-    from .store.spec import RunSpec
-    from .verifiers.protocol import Verifier
-    from .worker.memory import Residence
-
-MODES = ("auto", "full", "lean")
-AWAY = "away"  # the phase in which nothing is on the device
-BESIDE = 1.2  # what a run is taken to need, over its weights, before anything is loaded
-
-
-def mode(asked: str, model: Model, device: str, dtype: str) -> str:
-    """full or lean; of ``auto`` lean where the weights do not fit beside each other.
-
-    A model in memory is where it is, so it fits.
-    """
-    if asked not in MODES:
-        raise ConfigError(f"memory is {asked!r}, but must be {', '.join(MODES)}")
-    if asked != "auto":
-        return asked
-    from .worker.memory import free_memory
-
-    free, weigh = free_memory(device), getattr(model, "weigh", None)
-    if free is None or weigh is None or _in_memory(model):
-        return "full"
-    return "lean" if BESIDE * sum(weigh(dtype).values()) > free else "full"
-
-
-def _in_memory(model: Model) -> bool:
-    return placement(model).device is not None
-
-
-def built(model: Model, spec: RunSpec) -> Denoiser | Sampler:
-    """The model's denoiser as the spec wants it; in lean memory its weights wait on the host."""
-    lean = spec.memory == "lean"
-    device = (placement(model).device or "cpu") if lean else spec.device
-    denoiser = model.build(spec.guidance, device, spec.dtype)
-    if lean and not hasattr(denoiser, "networks"):
-        raise ConfigError(
-            f"memory is 'lean', but {model.name} has no parts that could make room for each "
-            "other; leave it out"
-        )
-    options = (("--compile", spec.compile, "compile"), ("--tiling", spec.tiling, "tile"))
-    for option, wanted, method in options:
-        if wanted and not hasattr(denoiser, method):
-            raise ConfigError(f"{model.name} cannot be had with {option}; leave it out")
-        if wanted:
-            getattr(denoiser, method)()
-    return denoiser
+    from ..sampling.denoiser import Denoiser
+    from ..sampling.sampler import Sampler
+    from ..verifiers.protocol import Verifier
+    from ..worker.memory import Residence
+    from .loaded import Parts
 
 
 def residence(parts: Parts) -> Residence:
     """Which networks are on the device in which phase of the work."""
-    from .sampling.denoiser import PHASES, READ
-    from .worker.memory import Residence
+    from ..sampling.denoiser import PHASES, READ
+    from ..worker.memory import Residence
 
     networks = _by_phase(parts)
     if parts.spec.memory == "lean":
@@ -82,8 +35,8 @@ def put_away(parts: Parts) -> None:
     """Networks to the host, since workers elsewhere have theirs. Those that are the user's own
     objects stay where they are."""
     if parts.spec.device != "cpu" and not _in_memory(parts.model):
-        from .sampling.denoiser import PHASES
-        from .worker.memory import Residence
+        from ..sampling.denoiser import PHASES
+        from ..worker.memory import Residence
 
         networks = _by_phase(parts)
         Residence(networks, parts.spec.device, PHASES).enter(AWAY)
@@ -94,8 +47,8 @@ def needed(parts: Parts) -> dict[str, Any]:
 
     Counted on shapes; of text encoders, verifiers and black boxes the weights alone are known.
     """
-    from .models.footprint import weight_bytes
-    from .sampling.denoiser import PHASES
+    from ..models.footprint import weight_bytes
+    from ..sampling.denoiser import PHASES
 
     of = residence(parts)
     work = getattr(parts.denoiser, "work", None)
@@ -116,7 +69,7 @@ def needed(parts: Parts) -> dict[str, Any]:
 
 def _by_phase(parts: Parts) -> dict[str, list[nn.Module]]:
     """All networks of a run."""
-    from .sampling.denoiser import LOOK, PHASES
+    from ..sampling.denoiser import LOOK, PHASES
 
     denoisers = [parts.denoiser, *(draft.denoiser for draft in parts.drafts.values())]
     networks = {

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from . import memory
-from .candidates.noise import Array, Materialiser
-from .candidates.trajectory import FULL
-from .worker.engine import Worker
-from .worker.qualities import Qualities
-from .worker.sampling import Sampling
+from ..candidates.noise import Array, Materialiser
+from ..candidates.trajectory import FULL
+from ..worker.engine import Worker
+from ..worker.qualities import Qualities
+from ..worker.sampling import Sampling
+from . import residence
 
 if TYPE_CHECKING:
-    from .candidates.space import Space
-    from .parts import Parts
-    from .sampling.denoiser import Denoiser
-    from .worker.scoring import Sink, Source
+    from ..candidates.space import Space
+    from ..sampling.denoiser import Denoiser
+    from ..worker.scoring import Sink, Source
+    from .loaded import Parts
 
 CACHE_BYTES = 256 * 2**20  # of states kept for siblings, over all qualities
 
@@ -32,12 +32,12 @@ def of(
     """``sink`` keeps pictures of candidates and ``source`` gives them back; ``fetch`` gives the
     arrays of blobs. ``rows``: fewer than the spec's, where memory ran out before; ``narrowed`` is
     told when it runs out again."""
-    spec, residence = parts.spec, memory.residence(parts)
+    spec, resident = parts.spec, residence.residence(parts)
     if parts.sampler is not None:
         return Sampling(
             parts.sampler, parts.verifiers, Materialiser(parts.space.shape, fetch),
             rows=rows or spec.rows, watch=parts.watch, sink=sink, source=source,
-            device=spec.device, residence=residence, narrowed=narrowed,
+            device=spec.device, residence=resident, narrowed=narrowed,
         )  # fmt: skip
     full = parts.model.space()
 
@@ -49,7 +49,7 @@ def of(
             space.times, rows=min(rows or wide, wide), watch=parts.watch,
             sink=sink if kept else None, source=source if kept else None, device=spec.device,
             cache_bytes=CACHE_BYTES // (1 + len(parts.drafts)),
-            residence=residence, narrowed=narrowed,
+            residence=resident, narrowed=narrowed,
         )  # fmt: skip
 
     whole = made(cast("Denoiser", parts.denoiser), full, spec.rows)

@@ -1,0 +1,1 @@
+"""From a request to loaded networks, prices, searches and workers; consent."""

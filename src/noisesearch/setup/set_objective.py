@@ -1,0 +1,67 @@
+"""Build the objective of a set from its text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError, unknown
+from ..names import registry
+from ..objectives.sets import Frechet, Moments, Rows, SetObjective, Spread
+from ..objectives.sets_text import REFERENCE, SetForm, stored
+
+if TYPE_CHECKING:
+    from ..verifiers.protocol import Verifier
+    from .loaded import Parts
+
+
+def build(form: SetForm, parts: Parts) -> SetObjective:
+    """The set objective of a form; ConfigError where verifier or reference cannot serve."""
+    from ..verifiers.protocol import features_of
+
+    named = {v.name: v for v in parts.verifiers}
+    if form.verifier not in named:
+        raise unknown("verifier of the objective", form.verifier, named)
+    verifier = named[form.verifier]
+    features_of(verifier)
+    if form.kind != "frechet":
+        function = registry.load("set objective", form.kind, {})
+        return Spread(form.verifier, function)
+    mean, covariance = _statistics(form, verifier, parts)
+    return Frechet(form.verifier, mean, covariance)
+
+
+def _statistics(form: SetForm, verifier: Verifier, parts: Parts) -> tuple[Rows, Rows]:
+    if form.reference is not None:
+        return stored(form.reference)
+    own: tuple[Rows, Rows] | None = getattr(verifier, "reference", None)
+    if own is not None:
+        return own
+    real = getattr(parts.model, "real", None)
+    if real is None:
+        raise ConfigError(
+            f"model {parts.model.name!r} has no real images to compare with; give their "
+            f"statistics: frechet({form.verifier}, reference=FILE.npz), with arrays mu [d] and "
+            "sigma [d, d]"
+        )
+    moments = Moments.of(_features(verifier, real(parts.conditions, REFERENCE), parts))
+    return moments.mean, moments.covariance
+
+
+def _features(verifier: Verifier, images: object, parts: Parts) -> Rows:
+    """Features [n, d] of images, in the batches that the run has."""
+    import torch
+
+    from ..sampling.denoiser import fill
+    from ..sampling.images import quantise
+    from ..verifiers.protocol import Views, features_of
+
+    assert isinstance(images, torch.Tensor)
+    size = verifier.batch or parts.spec.rows
+    seen = []
+    with torch.inference_mode():
+        for start in range(0, len(images), size):
+            some = quantise(images[start : start + size].to(parts.spec.device))
+            views = Views(fill(list(some), size), [parts.conditions[0]] * size)
+            seen.append(features_of(verifier)(views)[: len(some)].double().cpu())
+    rows: Rows = torch.cat(seen).numpy()
+    return rows
