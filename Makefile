@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: setup
 	@echo "==> searching for better pictures of eight prompts, 32 candidates each"
-	@$(BIN)/python -m noisesearch.demo demo
+	@$(BIN)/python -m noisesearch.cli.demo demo
 
 docs: setup
 	@echo "==> the documentation as a site"

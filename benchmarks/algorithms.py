@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from noisesearch.compare import compare
+from noisesearch.experiments.compare import compare
 from quality import chosen
 from recording import record
 

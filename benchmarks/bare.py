@@ -25,8 +25,8 @@ import torch
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.noise import Materialiser, gaussian, neighbour
 from noisesearch.candidates.trajectory import Grid
-from noisesearch.results import Results
-from noisesearch.run import Run
+from noisesearch.runs.results import Results
+from noisesearch.runs.run import Run
 from noisesearch.sampling.denoiser import fill
 from noisesearch.sampling.images import quantise
 from noisesearch.setup.loaded import Parts

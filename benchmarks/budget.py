@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from noisesearch.candidates.budget import Budget
-from noisesearch.compare import ran
+from noisesearch.experiments.compare import ran
 from noisesearch.objectives.single import MeanRank
 from noisesearch.objectives.statistics import paired
-from noisesearch.progress import Progress
-from noisesearch.results import Candidate, Result, Results
+from noisesearch.runs.progress import Progress
+from noisesearch.runs.results import Candidate, Result, Results
 from noisesearch.setup.request import Request
 from noisesearch.worlds.shapes.benchmark import BenchmarkPrompt
 from quality import CANDIDATES, Judge, chosen, interval, pick

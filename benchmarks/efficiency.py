@@ -37,12 +37,12 @@ from typing import Any
 import numpy as np
 
 from noisesearch.candidates.budget import Budget
-from noisesearch.compare import ran
+from noisesearch.experiments.compare import ran
 from noisesearch.experiments.plot import svg
 from noisesearch.experiments.spec import Plot
 from noisesearch.objectives.single import Objective
-from noisesearch.progress import Progress
-from noisesearch.results import Result
+from noisesearch.runs.progress import Progress
+from noisesearch.runs.results import Result
 from noisesearch.setup.loaded import Parts
 from noisesearch.setup.request import Request
 from quality import Judge, chosen, pick

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from noisesearch import RandomSearch
 from noisesearch.candidates.trajectory import Trajectory
-from noisesearch.results import results_of
+from noisesearch.runs.results import results_of
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import MadeUp
 from recording import record

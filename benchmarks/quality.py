@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 
 from noisesearch.candidates.budget import Budget
-from noisesearch.compare import ran
+from noisesearch.experiments.compare import ran
 from noisesearch.files.pictures import read
 from noisesearch.objectives.single import MeanRank, Weighted, best
 from noisesearch.objectives.statistics import paired
-from noisesearch.progress import Progress
-from noisesearch.results import Candidate, Results
+from noisesearch.runs.progress import Progress
+from noisesearch.runs.results import Candidate, Results
 from noisesearch.setup.request import Request
 from noisesearch.worlds.shapes.benchmark import BenchmarkPrompt, load
 from noisesearch.worlds.shapes.checker import check

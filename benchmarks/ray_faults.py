@@ -31,7 +31,7 @@ from noisesearch.executors.crew import Crew, Parcel
 from noisesearch.executors.on_ray import Seat, crew_of
 from noisesearch.executors.setup import Setup
 from noisesearch.executors.where import Where
-from noisesearch.run import Run
+from noisesearch.runs.run import Run
 from noisesearch.setup.request import Request
 from noisesearch.testing.bench import without_seconds
 from recording import record

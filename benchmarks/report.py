@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from noisesearch.report import report
+from noisesearch.experiments.pages.report import report
 from noisesearch.testing.made_up import made_up_run
 
 REPEATS = 5

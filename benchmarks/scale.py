@@ -22,7 +22,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from noisesearch.run import Run
+from noisesearch.runs.run import Run
 from noisesearch.setup.request import Request
 from noisesearch.shards.prompt_files import PromptFile
 from noisesearch.shards.sharded import Sharded

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from noisesearch.cli.tables import listed, summary
 from noisesearch.experiments import reproduction
 from noisesearch.names import registry
-from noisesearch.tables import listed, summary
 
 FOLDER = Path(__file__).parent
 WRITTEN = "Written by `docs/generate.py` from the code; change it there."

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
-from noisesearch.calibrate import Calibration, Pairs, calibrate, drafts_of, prepared
+from noisesearch.cli.tables import calibration
 from noisesearch.errors import ConfigError
+from noisesearch.experiments.calibrate import Calibration, Pairs, calibrate, drafts_of, prepared
 from noisesearch.objectives.statistics import mean, paired, rank_correlation
 from noisesearch.setup.request import Request
-from noisesearch.tables import calibration
 from noisesearch.testing import MixtureModel
 
 PROMPTS = ["one", "two", "three"]

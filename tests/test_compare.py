@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
-from noisesearch.compare import budgets_of, compare, located
+from noisesearch.cli.tables import compared
+from noisesearch.experiments.compare import budgets_of, compare, located
 from noisesearch.objectives.statistics import paired
-from noisesearch.tables import compared
 from noisesearch.testing import MixtureModel
 
 MODEL = "noisesearch.testing.mixture_model:MixtureModel"

@@ -17,9 +17,9 @@ from torch import Tensor
 import noisesearch as ns
 from noisesearch import ConfigError
 from noisesearch.candidates.trajectory import Graph
-from noisesearch.data_out import export_data
 from noisesearch.files import pictures
-from noisesearch.rerank import rerank
+from noisesearch.runs.export_data import export_data
+from noisesearch.runs.rerank import rerank
 from noisesearch.setup.python_objects import Given
 from noisesearch.store.history import RunRecords
 from noisesearch.testing import MixtureModel

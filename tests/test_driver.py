@@ -136,7 +136,7 @@ def test_few_replies_end_no_run_before_its_end(tmp_path: Path) -> None:
 
 def test_failed_ones_are_asked_again_on_request(tmp_path: Path) -> None:
     import noisesearch as ns
-    from noisesearch.run import Run
+    from noisesearch.runs.run import Run
     from noisesearch.setup.python_objects import Given
     from noisesearch.setup.selection import as_verifier
 

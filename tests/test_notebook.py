@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 import noisesearch as ns
-from noisesearch import ConfigError, notebook
-from noisesearch.rerank import rerank
+from noisesearch import ConfigError
+from noisesearch.runs import notebook
+from noisesearch.runs.rerank import rerank
 from noisesearch.setup.python_objects import Given
 from noisesearch.testing import MixtureModel
 

@@ -10,8 +10,8 @@ import pytest
 
 import noisesearch as ns
 from noisesearch.files import pictures
-from noisesearch.rerank import Reranked, rerank
-from noisesearch.run import verify
+from noisesearch.runs.rerank import Reranked, rerank
+from noisesearch.runs.run import verify
 from noisesearch.setup.python_objects import Given
 from noisesearch.testing import MixtureModel
 

@@ -12,7 +12,7 @@ import pytest
 
 import noisesearch as ns
 from noisesearch import ConfigError, StoreError
-from noisesearch.run import Run
+from noisesearch.runs.run import Run
 from noisesearch.setup.request import Request
 from noisesearch.shards.prompt_files import PromptFile
 from noisesearch.shards.sharded import Sharded

@@ -12,7 +12,7 @@ import pytest
 
 from noisesearch import RandomSearch, ZeroOrder
 from noisesearch.candidates.trajectory import Trajectory
-from noisesearch.results import results_of
+from noisesearch.runs.results import results_of
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import MadeUp
 

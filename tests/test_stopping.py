@@ -11,8 +11,8 @@ import pytest
 
 import noisesearch as ns
 from noisesearch import ConfigError, RandomSearch, ZeroOrder
+from noisesearch.cli.tables import warnings
 from noisesearch.driver.stopping import PLATEAU, TARGET, Target
-from noisesearch.tables import warnings
 from noisesearch.testing import Bench, MixtureModel, Outcome
 from noisesearch.testing.bench import MadeUp, Released
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 import noisesearch as ns
-from noisesearch.summary import summary, table
+from noisesearch.cli.summary import summary, table
 from noisesearch.testing import MixtureModel
 
 

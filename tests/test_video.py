@@ -14,7 +14,7 @@ import noisesearch as ns
 from noisesearch.candidates.condition import Condition
 from noisesearch.files import pictures
 from noisesearch.models.choice import as_model
-from noisesearch.rerank import rerank
+from noisesearch.runs.rerank import rerank
 from noisesearch.setup.python_objects import Given
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness, evenness

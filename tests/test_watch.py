@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
+from noisesearch.cli.tables import warnings
 from noisesearch.driver.held_out import watched
 from noisesearch.files.pictures import read
-from noisesearch.tables import warnings
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.bench import Bench, Released
 from noisesearch.verifiers.protocol import FunctionVerifier

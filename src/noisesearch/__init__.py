@@ -15,14 +15,14 @@ from .version import __version__ as __version__
 _PUBLIC = {
     "search": "api",
     "resume": "api",
-    "export": "exports",
-    "export_data": "data_out",
+    "export": "runs.export_noises",
+    "export_data": "runs.export_data",
     "remake": "runs.remake",
-    "trust": "setup.consent",
+    "trust": "experiments.trust",
     "trust_remote_code": "files.remote_code",
-    "Result": "results",
-    "Results": "results",
-    "Candidate": "results",
+    "Result": "runs.results",
+    "Results": "runs.results",
+    "Candidate": "runs.results",
     "Auto": "algorithms.auto",
     "DraftThenCommit": "algorithms.draft",
     "FirstOrder": "algorithms.first_order",
@@ -46,7 +46,7 @@ _PUBLIC = {
     "Condition": "candidates.condition",
     "Reply": "candidates.ask",
     "score": "candidates.ask",
-    "trace": "tracing",
+    "trace": "testing.tracing",
     "gaussian": "candidates.noise",
     "neighbour": "candidates.noise",
     "mix": "candidates.noise",
@@ -85,14 +85,14 @@ if TYPE_CHECKING:
     from .candidates.budget import Budget
     from .candidates.condition import Condition
     from .candidates.noise import gaussian, mix, neighbour
-    from .data_out import export_data
     from .errors import BackendError, ConfigError, NoisesearchError, StoreError
-    from .exports import export
+    from .experiments.trust import trust
     from .files.remote_code import trust_remote_code
-    from .results import Candidate, Result, Results
+    from .runs.export_data import export_data
+    from .runs.export_noises import export
     from .runs.remake import remake
-    from .setup.consent import trust
-    from .tracing import trace
+    from .runs.results import Candidate, Result, Results
+    from .testing.tracing import trace
 
 
 def __getattr__(name: str) -> Any:

@@ -16,8 +16,8 @@ from .driver.driver import Watcher
 from .errors import unknown
 from .executors.where import LOCAL, Where
 from .models.choice import as_model
-from .results import Result, Results
-from .run import Run
+from .runs.results import Result, Results
+from .runs.run import Run
 from .setup import python_objects
 from .setup import selection as build
 from .setup.python_objects import Given

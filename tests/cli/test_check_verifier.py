@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from noisesearch.candidates.condition import Condition
-from noisesearch.check_verifier import Pair, Report, Samples, Trial
+from noisesearch.evaluation.check_verifier import Pair, Report, Samples, Trial
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
 
 Function = Callable[[Tensor, Any], Any]

@@ -16,7 +16,7 @@ from noisesearch.executors.crew import Event, Joined, Lost, Parcel, Report, Told
 from noisesearch.executors.setup import Setup, objects
 from noisesearch.executors.station import Station
 from noisesearch.executors.where import Where
-from noisesearch.run import Run
+from noisesearch.runs.run import Run
 from noisesearch.setup.python_objects import Given
 
 Spoil = Callable[[Report], Report]

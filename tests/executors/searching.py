@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from noisesearch.executors.where import Where
-from noisesearch.results import Results
-from noisesearch.run import Run
+from noisesearch.runs.results import Results
+from noisesearch.runs.run import Run
 from noisesearch.setup.request import Request
 from noisesearch.testing.bench import without_seconds
 

@@ -16,7 +16,7 @@ from noisesearch.errors import BackendError, ConfigError, StoreError
 from noisesearch.experiments import outcome
 from noisesearch.experiments.campaign import Campaign
 from noisesearch.experiments.spec import experiment
-from noisesearch.run import Run
+from noisesearch.runs.run import Run
 from noisesearch.testing.grader_server import GraderServer
 
 MODEL = "noisesearch.testing.mixture_model:MixtureModel"

@@ -9,7 +9,8 @@ import pytest
 from paper_assets import make_compbench
 
 from noisesearch.errors import ConfigError
-from noisesearch.experiments import outcome, page, reproduction
+from noisesearch.experiments import outcome, reproduction
+from noisesearch.experiments import reproduced_table as page
 from noisesearch.experiments.campaign import Campaign
 from noisesearch.experiments.spec import Experiment
 

@@ -20,8 +20,8 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 from noisesearch.cli import app
 from noisesearch.driver.driver import Watcher
 from noisesearch.executors.where import Where
-from noisesearch.results import Results
-from noisesearch.run import Run
+from noisesearch.runs.results import Results
+from noisesearch.runs.run import Run
 
 MODEL = "noisesearch.testing.mixture_model:MixtureModel"
 VIVID = "def vivid(images, conditions):\n    return images.std(dim=(1, 2, 3)) * 10\n"

@@ -22,7 +22,7 @@ from noisesearch.candidates.noise import Materialiser
 from noisesearch.models.choice import as_model, furnished, running
 from noisesearch.models.diffusers_model import from_object
 from noisesearch.models.pipeline_copy import networks
-from noisesearch.run import verify
+from noisesearch.runs.run import verify
 from noisesearch.setup.python_objects import Given
 from noisesearch.setup.request import Request
 from noisesearch.store.run_store import RunStore

@@ -23,7 +23,7 @@ from noisesearch.models.sit import SiT
 from noisesearch.models.sit_config import SiTConfig
 from noisesearch.models.sit_denoiser import SiTDenoiser
 from noisesearch.models.sit_model import SiTModel, sit
-from noisesearch.run import verify
+from noisesearch.runs.run import verify
 from noisesearch.testing.mixture_model import brightness, evenness
 
 NAMES = ["tench, Tinca tinca", "crane", "Golden Retriever", "crane", "shark"]

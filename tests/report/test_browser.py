@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import noisesearch as ns
-from noisesearch.report import report
+from noisesearch.experiments.pages.report import report
 from noisesearch.testing.made_up import made_up_run
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 from small_experiment import PROMPTS, campaign, finished
 
 import noisesearch as ns
-from noisesearch.report import report
+from noisesearch.experiments.pages.report import report
 
 pytestmark = pytest.mark.slow
 

@@ -19,15 +19,15 @@ from noisesearch.errors import ConfigError, StoreError
 from noisesearch.experiments import outcome, reproduction
 from noisesearch.experiments.arms import Group, Setting
 from noisesearch.experiments.campaign import SPEC, Campaign, Unit
-from noisesearch.experiments.page import cell
+from noisesearch.experiments.pages.contents import read
+from noisesearch.experiments.pages.findings import findings
+from noisesearch.experiments.pages.page import _shown
+from noisesearch.experiments.pages.report import report
+from noisesearch.experiments.pages.rows import Shelf, shelves
+from noisesearch.experiments.reproduced_table import cell
 from noisesearch.experiments.spec import experiment
 from noisesearch.experiments.spec import read as read_spec
-from noisesearch.report import report
-from noisesearch.report.citing import citations
-from noisesearch.report.experiment import read
-from noisesearch.report.experiment_page import _shown
-from noisesearch.report.findings import findings
-from noisesearch.report.rows import Shelf, shelves
+from noisesearch.pages.citing import citations
 
 
 @pytest.fixture(scope="module")

@@ -17,16 +17,16 @@ import pytest
 import noisesearch as ns
 from noisesearch.candidates.trajectory import Graph
 from noisesearch.errors import ConfigError, StoreError
+from noisesearch.experiments.pages.report import report
 from noisesearch.names import registry
 from noisesearch.objectives.statistics import mean, means, paired
-from noisesearch.report import report
-from noisesearch.report.again import command, recipe
-from noisesearch.report.answers import answers
-from noisesearch.report.citing import MODELS, VERIFIERS, _entries, citations
-from noisesearch.report.cost import cost
-from noisesearch.report.gains import VALUE, curves, gains
-from noisesearch.report.reading import Reading, read
-from noisesearch.rerank import rerank
+from noisesearch.pages.again import command, recipe
+from noisesearch.pages.answers import answers
+from noisesearch.pages.citing import MODELS, VERIFIERS, _entries, citations
+from noisesearch.pages.contents import Reading, read
+from noisesearch.pages.cost import cost
+from noisesearch.pages.gains import VALUE, curves, gains
+from noisesearch.runs.rerank import rerank
 from noisesearch.testing.made_up import made_up_run
 
 PROMPTS = ["a red circle", "two blue squares"]
@@ -359,7 +359,7 @@ def luminance(colour: str) -> float:
 
 def test_contrast() -> None:
     """Text at 4.5 to 1 on every ground, marks at 3 to 1 (WCAG 2.2, AA)."""
-    style = files("noisesearch.report").joinpath("style.css").read_text()
+    style = files("noisesearch.pages").joinpath("style.css").read_text()
     themes = colours(style)
     assert len(themes) == 3 and themes[1] == themes[2], "light, dark, and dark by choice"
     for theme in themes:

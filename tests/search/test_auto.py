@@ -19,9 +19,9 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Cost, Ledger, Rates
 from noisesearch.candidates.space import Space
 from noisesearch.candidates.trajectory import FULL, Grid
+from noisesearch.cli.tables import warnings
 from noisesearch.objectives.single import Weighted
 from noisesearch.setup.request import Request
-from noisesearch.tables import warnings
 from noisesearch.testing import MixtureModel
 
 STEPS = 12

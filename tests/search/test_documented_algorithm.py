@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 import noisesearch as ns
-from noisesearch.compare import compare
+from noisesearch.experiments.compare import compare
 from noisesearch.setup.selection import algorithm_of
 from noisesearch.testing import AlgorithmContract, mixture
 

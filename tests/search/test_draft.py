@@ -23,15 +23,15 @@ from noisesearch.candidates.ledger import Cost, Ledger, Rates
 from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.space import Space
 from noisesearch.candidates.trajectory import FULL, Trajectory
+from noisesearch.cli.summary import summary
 from noisesearch.driver.plan import rehearse
 from noisesearch.errors import ConfigError
+from noisesearch.experiments.pages.report import report
 from noisesearch.objectives.single import Weighted
-from noisesearch.report.page import report
-from noisesearch.run import verify
+from noisesearch.runs.run import verify
 from noisesearch.setup.request import Request
-from noisesearch.summary import summary
 from noisesearch.testing import AlgorithmContract, Bench, MixtureModel
-from noisesearch.tracing import drive
+from noisesearch.testing.plane import drive
 
 X = Weighted({"x": 1.0})
 SCALES = {"brightness": 0.1, "evenness": 0.05}

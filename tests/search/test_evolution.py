@@ -26,7 +26,7 @@ from noisesearch.candidates.trajectory import Denoise, Renoise, Trajectory
 from noisesearch.errors import ConfigError
 from noisesearch.objectives.single import Weighted
 from noisesearch.testing import AlgorithmContract, Mixture, MixtureModel
-from noisesearch.tracing import drive
+from noisesearch.testing.plane import drive
 
 SHAPE = (2, 8, 8)
 STEPS = 10

@@ -19,7 +19,7 @@ from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import ConfigError
 from noisesearch.objectives.single import Weighted
 from noisesearch.testing import AlgorithmContract, Bench, MixtureModel, mixture
-from noisesearch.tracing import drive
+from noisesearch.testing.plane import drive
 
 STEPS = 20
 

@@ -31,7 +31,7 @@ from noisesearch.objectives.single import Weighted
 from noisesearch.setup.request import Request
 from noisesearch.setup.selection import algorithm_of
 from noisesearch.testing import MixtureModel
-from noisesearch.tracing import drive
+from noisesearch.testing.plane import drive
 
 STEPS = 6
 Number = Callable[[Trajectory, int], float]

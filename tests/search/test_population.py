@@ -324,7 +324,7 @@ def test_reference_statistics_from_a_file(tmp_path: Path) -> None:
 
 
 def test_a_set_is_not_ranked_again(tmp_path: Path) -> None:
-    from noisesearch.rerank import rerank
+    from noisesearch.runs.rerank import rerank
     from noisesearch.setup.python_objects import Given
 
     population(tmp_path / "run", verifier="brightness")

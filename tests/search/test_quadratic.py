@@ -29,7 +29,7 @@ from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.objectives.single import Weighted
 from noisesearch.sampling.solvers import Euler
 from noisesearch.testing import Mixture, MixtureDenoiser, MixtureModel
-from noisesearch.tracing import drive
+from noisesearch.testing.plane import drive
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worker.engine import Worker
 

@@ -22,7 +22,7 @@ from noisesearch.candidates.space import Space
 from noisesearch.candidates.trajectory import Grid
 from noisesearch.objectives.single import Weighted
 from noisesearch.testing import MixtureModel
-from noisesearch.tracing import drive
+from noisesearch.testing.plane import drive
 
 SHAPE = (3, 16, 16)
 STEPS, CANDIDATES = 4, 120

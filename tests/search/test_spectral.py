@@ -23,7 +23,7 @@ from noisesearch.candidates.spectrum import redrawn, ring, turned
 from noisesearch.errors import ConfigError
 from noisesearch.objectives.single import Weighted
 from noisesearch.testing import AlgorithmContract, MixtureModel
-from noisesearch.tracing import drive
+from noisesearch.testing.plane import drive
 
 SHAPE = (4, 32, 32)
 STEPS = 4

@@ -27,7 +27,7 @@ from noisesearch.objectives.single import Weighted
 from noisesearch.sampling.solvers import Solver, solver
 from noisesearch.setup.selection import algorithm_of
 from noisesearch.testing import Mixture, MixtureDenoiser, MixtureModel
-from noisesearch.tracing import drive
+from noisesearch.testing.plane import drive
 
 MEAN, SPREAD, STEPS = (0.5, -0.3), 0.7, 6
 GAUSSIAN = Mixture.of([1.0], [list(MEAN)], [SPREAD])

@@ -21,7 +21,7 @@ from noisesearch.candidates.noise import Materialiser, Noise
 from noisesearch.errors import ConfigError
 from noisesearch.objectives.single import Weighted
 from noisesearch.testing import AlgorithmContract, MixtureModel
-from noisesearch.tracing import drive
+from noisesearch.testing.plane import drive
 
 cma = pytest.importorskip("cma")
 STEPS, DIMENSIONS = 4, 6

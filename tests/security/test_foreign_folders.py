@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 import noisesearch as ns
-from noisesearch.data_out import export_data
 from noisesearch.errors import ConfigError, StoreError
-from noisesearch.exports import export
+from noisesearch.experiments.pages.report import report
 from noisesearch.files.journal import seal, unseal
-from noisesearch.report import report
-from noisesearch.rerank import rerank
-from noisesearch.run import Run, verify
+from noisesearch.runs.export_data import export_data
+from noisesearch.runs.export_noises import export
+from noisesearch.runs.rerank import rerank
+from noisesearch.runs.run import Run, verify
 from noisesearch.store.run_store import RunStore
 from noisesearch.store.winners import stored_results
 from noisesearch.testing.made_up import made_up_run

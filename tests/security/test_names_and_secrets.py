@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import noisesearch as ns
-from noisesearch.data_out import export_data
-from noisesearch.report import report
+from noisesearch.cli.summary import summary
+from noisesearch.experiments.pages.report import report
+from noisesearch.runs.export_data import export_data
 from noisesearch.store.winners import stored_results
-from noisesearch.summary import summary
 from noisesearch.testing.grader_server import GraderServer
 from noisesearch.testing.mixture_model import MixtureModel
 

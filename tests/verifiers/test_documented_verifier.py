@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from noisesearch.__main__ import main
+from noisesearch.cli.tables import listed
 from noisesearch.names import registry
-from noisesearch.tables import listed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-own-verifier.md").read_text("utf-8")
 

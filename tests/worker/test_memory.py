@@ -18,7 +18,7 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import BackendError, ConfigError
-from noisesearch.run import Run
+from noisesearch.runs.run import Run
 from noisesearch.sampling.denoiser import DENOISE, LOOK, PHASES, READ
 from noisesearch.sampling.solvers import solver
 from noisesearch.testing import MixtureModel

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import noisesearch as ns
 from noisesearch.errors import ConfigError
-from noisesearch.rerank import rerank
+from noisesearch.runs.rerank import rerank
 from noisesearch.sampling.process import Linear, Trigonometric
 from noisesearch.setup.python_objects import Given
 from noisesearch.verifiers.protocol import FunctionVerifier, Views

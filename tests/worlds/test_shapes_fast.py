@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import noisesearch as ns
-from noisesearch.calibrate import calibrate, prepared
+from noisesearch.experiments.calibrate import calibrate, prepared
 from noisesearch.setup.request import Request
 from noisesearch.worlds.shapes.model import WEIGHTS, shapes, shapes_fast
 from noisesearch.worlds.shapes.network import add_adapters, load

@@ -37,11 +37,11 @@ def calibrate(
     json_: Json = False,
 ) -> None:
     """Measure how drafts of MODEL rank the noises that its full samples are made of."""
-    from ..calibrate import calibrate as calibrated
-    from ..calibrate import prepared
-    from ..progress import Progress
+    from ..experiments.calibrate import calibrate as calibrated
+    from ..experiments.calibrate import prepared
+    from ..runs.progress import Progress
     from ..setup.request import Request
-    from ..tables import calibration
+    from .tables import calibration
 
     request = Request(
         texts_of(prompts, model),

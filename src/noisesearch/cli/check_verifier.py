@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from .common import Json, app, interruptible, loading, tell, write
 
 if TYPE_CHECKING:
-    from ..check_verifier import Pair, Samples
+    from ..evaluation.check_verifier import Pair, Samples
     from ..verifiers.protocol import Verifier
 
 
@@ -41,13 +41,13 @@ def check_verifier(
     json_: Json = False,
 ) -> None:
     """Try on a few pictures whether VERIFIER keeps what a search relies on; exit 1 if not."""
-    from ..check_verifier import Samples, Trial, condition_of
+    from ..evaluation.check_verifier import Samples, Trial, condition_of
     from ..models import choice
     from ..names import forms
     from ..setup import hardware
     from ..setup import selection as build
-    from ..tables import checked
     from ..verifiers.away import Away
+    from .tables import checked
 
     if len(forms.separated(verifier)) != 1:
         raise ConfigError(f"verifiers are checked one at a time, got {verifier!r}")
@@ -80,7 +80,7 @@ def check_verifier(
 
 
 def _pair(better: Path | None, worse: Path | None, prompt: str | None) -> Pair | None:
-    from ..check_verifier import Pair, condition_of
+    from ..evaluation.check_verifier import Pair, condition_of
     from ..store.given_images import picture
 
     if better is None and worse is None:

@@ -22,8 +22,8 @@ from ..files.remote_code import OPTION, trust_remote_code
 
 if TYPE_CHECKING:
     from ..executors.where import Where
-    from ..results import Results
-    from ..run import Run
+    from ..runs.results import Results
+    from ..runs.run import Run
     from ..setup.loaded import Parts
 
 MOST_PROMPTS = 100_000  # of a model's own; more are a file's
@@ -148,7 +148,7 @@ def check_seconds(seconds: float | None) -> None:
 
 def created(out: Path | None, parts: Parts) -> Run:
     """A new run in ``out`` or in a fresh folder, which goes again if nothing comes of it."""
-    from ..run import Run
+    from ..runs.run import Run
 
     folder = fresh_folder() if out is None else out
     try:
@@ -179,8 +179,8 @@ def fresh_folder() -> Path:
 
 
 def execute(run: Run, seconds: float | None, json_: bool, where: Where) -> None:
-    from ..progress import Progress
-    from ..tables import warnings
+    from ..runs.progress import Progress
+    from .tables import warnings
 
     try:
         _say_what(run)
@@ -227,7 +227,7 @@ def _say_failures(run: Run) -> None:
 
 
 def put(results: Results, json_: bool) -> None:
-    from ..tables import winners
+    from .tables import winners
 
     content = results.json()
     if json_:

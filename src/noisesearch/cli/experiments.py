@@ -124,7 +124,7 @@ def reproduce(
     json_: Json = False,
 ) -> None:
     """Make an experiment of the paper again, or (--page) the page on all that are done."""
-    from ..experiments import page as pages
+    from ..experiments import reproduced_table as pages
     from ..experiments.reproduction import reproduction
 
     if page is not None:
@@ -161,7 +161,7 @@ def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool, where
     say(f"{len(campaign.units)} runs in {folder}; after an interrupt, the same command with "
         f"--out {folder} goes on")  # fmt: skip
     from ..experiments import outcome
-    from ..progress import Progress
+    from ..runs.progress import Progress
 
     campaign.run(folder, say, Progress, where)
     found = outcome.outcome(campaign, folder)
@@ -189,7 +189,7 @@ def _planned(content: dict[str, Any]) -> str:
 
 
 def _said(content: dict[str, Any]) -> str:
-    from ..experiments.page import cell
+    from ..experiments.reproduced_table import cell
     from ..names.columns import aligned
 
     columns = content["columns"]

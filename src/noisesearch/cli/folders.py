@@ -45,7 +45,7 @@ def resume(
     json_: Json = False,
 ) -> None:
     """Go on with a run that was stopped, or extend a finished one."""
-    from ..run import Run
+    from ..runs.run import Run
 
     check_seconds(seconds)
     where = Where.of(executor, address, devices)
@@ -70,7 +70,7 @@ def trust(
     json_: Json = False,
 ) -> None:
     """Agree that what a run or an experiment from elsewhere names may run on this machine."""
-    from ..setup.consent import trust as trusted
+    from ..experiments.trust import trust as trusted
 
     names = trusted(folder)
     if json_:
@@ -95,7 +95,7 @@ def rerank(
     json_: Json = False,
 ) -> None:
     """Rank the candidates of a run by another objective; nothing is generated."""
-    from ..rerank import rerank as ranked
+    from ..runs.rerank import rerank as ranked
 
     found = ranked(folder, objective, verifier, finish)
     for draft in found.drafts:
@@ -156,7 +156,7 @@ def export(
 
 
 def _export_latents(folder: Path, out: Path | None, comfyui: bool, json_: bool) -> None:
-    from ..exports import export as exported
+    from ..runs.export_noises import export as exported
 
     found = exported(folder, out, comfyui=comfyui)
     for remark in found.remarks:
@@ -179,7 +179,7 @@ def _export_data(
     objective: str,
     json_: bool,
 ) -> None:
-    from ..data_out import PREFERENCES, export_data
+    from ..runs.export_data import PREFERENCES, export_data
 
     found = export_data(folder, form, out, images=images, margin=margin, per_prompt=per_prompt,
                         objective=objective)  # fmt: skip

@@ -44,9 +44,9 @@ def show(
 
 
 def _run(folder: Path, verify: bool, json_: bool) -> None:
-    from ..run import verify as verified
+    from ..runs.run import verify as verified
     from ..store.winners import stored_results
-    from ..summary import summary
+    from .summary import summary
 
     content = stored_results(folder)
     if verify:

@@ -81,7 +81,7 @@ def run(ctx: typer.Context, given: Given) -> None:
 
 
 def _search(request: Request, given: Given) -> None:
-    from ..progress import Progress
+    from ..runs.progress import Progress
     from ..shards.prompt_files import PROMPT, PromptFile
     from ..shards.sharded import SIZE, Sharded
 

@@ -24,7 +24,7 @@ def report(
     json_: Json = False,
 ) -> None:
     """Write one page about a run or an experiment: what came out, at what cost, can I trust it."""
-    from ..report import report as reported
+    from ..experiments.pages.report import report as reported
 
     found = reported(folder, out, pictures)
     for remark in found.remarks:

@@ -22,7 +22,7 @@ def list_(
     json_: Json = False,
 ) -> None:
     """List what there is."""
-    from ..tables import listed
+    from .tables import listed
 
     rows = listed(what, model)
     if json_:
@@ -49,8 +49,8 @@ def compare(
     json_: Json = False,
 ) -> None:
     """Compare algorithms on the same prompts and first noises, with intervals."""
-    from .. import compare as comparing
-    from ..tables import compared
+    from ..experiments import compare as comparing
+    from .tables import compared
 
     named = comparing.located(algorithms)
     each = comparing.budgets_of(budgets)

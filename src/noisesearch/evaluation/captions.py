@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..candidates.condition import Condition
-from ..check_verifier import condition_of
 from ..errors import ConfigError
 from ..files.json_text import parsed
 from ..files.pictures import opened
 from ..store.spec import usable
+from .check_verifier import condition_of
 
 TABLES = ("metadata.jsonl", "metadata.csv")
 FILE, PROMPT = ("file_name", "file", "image"), ("prompt", "text", "caption")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..candidates.condition import Condition
-from ..check_verifier import condition_of
 from ..errors import ConfigError, first_of
 from ..files import pictures
 from ..files.pictures import Picture
 from ..store.run_store import RunStore
 from ..store.winners import stored_results
 from .captions import captions
+from .check_verifier import condition_of
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 

@@ -10,7 +10,7 @@ from ..errors import ConfigError, unknown
 
 if TYPE_CHECKING:
     from ..candidates.trajectory import Trajectory
-    from ..run import Run
+    from ..runs.run import Run
     from ..verifiers.away import Away
     from .crew import Crew
     from .pool import Pool

@@ -24,7 +24,7 @@ from ..files.json_text import parsed
 from ..files.writing import disk_error
 from ..files.writing import replace as written
 from ..models import choice
-from ..run import Run
+from ..runs.run import Run
 from ..setup import selection as build
 from ..setup.consent import Named
 from ..setup.loaded import Parts

@@ -12,7 +12,7 @@ from ..driver.driver import Driver
 from ..driver.live_search import Live
 from ..files.json_text import finite
 from ..objectives.single import ranking
-from ..run import Run
+from ..runs.run import Run
 from ..setup import selection as build
 from ..setup.loaded import Parts
 from .arms import Setting

@@ -125,25 +125,3 @@ def _objectives(texts: Iterable[str]) -> Found:
 
 def _drafts(texts: Iterable[str]) -> Found:
     return _code("model", [drafts.parse(text).model for text in texts if text != FULL])
-
-
-def trust(folder: str | Path) -> list[str]:
-    """Agree that what a run's or an experiment's folder names may run here; returns what that is.
-
-    ConfigError or StoreError where it is no such folder, or where this cannot be kept.
-    """
-    from ..store.run_store import read_spec
-    from ..store.spec import EXPERIMENT
-
-    path = Path(folder)
-    runs = [path]
-    found: list[Named] = []
-    if (path / EXPERIMENT).is_file():
-        from ..experiments.spec import experiment, read
-
-        found = [Named.of_experiment(path, experiment(read(path / EXPERIMENT)))]
-        runs = [spec.parent for spec in sorted(path.glob("runs/*/spec.json"))]
-    found += [Named.of_run(run, RunSpec.read(read_spec(run), run)) for run in runs]
-    for named in found:
-        named.agree()
-    return list(dict.fromkeys(f"{kind} {name}" for named in found for kind, name in named.names))

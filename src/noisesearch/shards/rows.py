@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..data_out import Column
 from ..files.json_text import finite
-from ..results import Candidate, Result
+from ..runs.export_data import Column
+from ..runs.results import Candidate, Result
 from ..setup.loaded import Parts
 from .prompt_files import Row
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from ..candidates.budget import EVEN, Budget
 from ..candidates.condition import Condition
-from ..data_out import write_rows
 from ..errors import ConfigError, StoreError, unknown
 from ..executors.where import Where
 from ..files.fingerprint import of_content
@@ -24,8 +23,9 @@ from ..files.writing import replace as written
 from ..models.choice import as_model, model_of
 from ..models.drafted import check_read
 from ..models.protocol import Model
-from ..results import Results
-from ..run import Run
+from ..runs.export_data import write_rows
+from ..runs.results import Results
+from ..runs.run import Run
 from ..setup import refusals
 from ..setup.loaded import Parts
 from ..setup.plan_table import planned

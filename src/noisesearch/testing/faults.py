@@ -152,7 +152,7 @@ def suffer(
     All processes are copies of one that has imported what they need.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "noisesearch.cli", "noisesearch.run",
+    context.set_forkserver_preload([__name__, "noisesearch.cli", "noisesearch.runs.run",
                                     "noisesearch.worker.engine"])  # fmt: skip
     with tempfile.TemporaryDirectory() as made:
         notes = Path(made)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..candidates.ask import Ask, Reply
 from ..executors.where import Where
-from ..run import Run
+from ..runs.run import Run
 from ..setup.request import Request
 
 

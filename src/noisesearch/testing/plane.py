@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ..candidates.condition import Condition
 from ..candidates.ledger import Ledger, Rates
 from ..candidates.noise import Array, Materialiser
 from ..candidates.trajectory import Trajectory
-from ..objectives.single import Weighted
+from ..objectives.single import Weighted, ranking
 from ..sampling.solvers import solver
 from ..verifiers.protocol import Views
 from ..worker.engine import Worker
@@ -90,7 +90,7 @@ class Plane:
 
     def run(self, algorithm: Algorithm) -> list[Trajectory]:
         """The winners of a whole search."""
-        from ..tracing import drive
+        pass
 
         return drive(algorithm, self.problem, self.answer)
 
@@ -159,3 +159,36 @@ def mixture(
 ) -> Plane:  # fmt: skip
     """A search in the plane under ``budget`` NFE: three Gaussians with their exact denoiser."""
     return Plane(budget, steps, seed, solver)
+
+
+Answer = Callable[[Sequence[Ask]], list[Reply]]
+Told = Callable[[int, list[Ask], list[float], list[Reply]], None]
+
+
+def drive(
+    algorithm: Algorithm, problem: Problem, answer: Answer, told: Told | None = None
+) -> list[Trajectory]:
+    """The winners of one search without a driver; a yield that the budget cuts is the last."""
+    search, turn, seen = algorithm(problem), 0, list[Reply]()
+    try:
+        asks = next(search)
+        while True:
+            prices = []
+            fit: list[Ask] = []
+            for ask in asks:
+                price = problem.cost(ask)
+                if not problem.affordable([ask]):
+                    break
+                fit.append(ask)
+                prices.append(price)
+            replies = answer(fit)
+            seen += replies
+            if told is not None:
+                told(turn, fit, prices, replies)
+            if len(fit) < len(asks):
+                search.close()
+                whole = [r for r in seen if r.trajectory.finished]
+                return [whole[i].trajectory for i in ranking(problem.objective, whole)[:1]]
+            asks, turn = search.send(replies), turn + 1
+    except StopIteration as stop:
+        return list(stop.value or ())

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
-from ..experiments.campaign import SPEC
-from ..files.writing import replace
-from . import experiment_page, run_page
+from ...errors import ConfigError
+from ...files.writing import replace
+from ...pages import run_page
+from ..campaign import SPEC
+from . import page as experiment_page
 
 PICTURES = ("auto", "embed", "link")
 

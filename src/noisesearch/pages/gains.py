@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..objectives.statistics import Interval, means, paired
-from .reading import Candidate, Reading, Searched
+from .contents import Candidate, Reading, Searched
 
 VALUE = "objective"  # the row and the curve of the objective's own value
 POINTS = 24  # places on a curve, spread evenly over its longest search

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..experiments.outcome import again, pictures, resumption
-from ..experiments.page import cell
-from ..experiments.verdicts import TEST
-from ..models.choice import model_of
-from ..objectives.statistics import Interval
-from ..setup.selection import expand
-from .citing import Citations, citations
-from .experiment import Examined, Ran, read
+from ...models.choice import model_of
+from ...objectives.statistics import Interval
+from ...pages.citing import Citations, citations
+from ...pages.html import Page, filled, short
+from ...pages.thumbnails import PIXEL_ART, embedded, size
+from ...setup.selection import expand
+from ..outcome import again, pictures, resumption
+from ..reproduced_table import cell
+from ..verdicts import TEST
+from .contents import Examined, Ran, read
 from .findings import findings
-from .html import Page, filled, short
 from .rows import shelves
-from .thumbnails import PIXEL_ART, embedded, size
 
 SCRIPTS = ("base.js", "common.js", "chart.js", "arms.js")
 SHOWN = 8  # conditions whose pictures are shown, if the spec draws no more

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .candidates.budget import Budget
-from .errors import ConfigError
-from .models import choice
-from .names import registry
-from .objectives.statistics import Interval, paired
-from .results import Candidate, Results
-from .run import Run
-from .setup import selection as build
-from .setup.loaded import Parts
-from .setup.request import Request
+from ..candidates.budget import Budget
+from ..errors import ConfigError
+from ..models import choice
+from ..names import registry
+from ..objectives.statistics import Interval, paired
+from ..runs.results import Candidate, Results
+from ..runs.run import Run
+from ..setup import selection as build
+from ..setup.loaded import Parts
+from ..setup.request import Request
 
 Numbers = npt.NDArray[np.float64]
 NONE = "no search"
@@ -199,9 +199,9 @@ def _checked(prompts: list[str], chosen: Sequence[Candidate], model: str) -> Num
     known = choice.model_of(model)
     if "checker" not in known.verifiers:
         return None
-    from .files.pictures import read
-    from .sampling.images import from_pictures
-    from .verifiers.protocol import Views
+    from ..files.pictures import read
+    from ..sampling.images import from_pictures
+    from ..verifiers.protocol import Views
 
     checker = build.verifier_of("checker", known)
     images = from_pictures([read(c.path) for c in chosen if c.path is not None])

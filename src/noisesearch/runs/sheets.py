@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .files import pictures
-from .files.writing import replace
+from ..files import pictures
+from ..files.writing import replace
 from .results import Results
 
 

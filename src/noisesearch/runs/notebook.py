@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .names.columns import number
+from ..names.columns import number
 
 if TYPE_CHECKING:
     from .results import Candidate, Result

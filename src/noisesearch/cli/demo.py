@@ -7,14 +7,14 @@ import sys
 import time
 from pathlib import Path
 
-from .candidates.budget import Budget
-from .files.pictures import read
-from .names.columns import aligned, number
-from .progress import Progress
-from .results import Candidate, Results
-from .run import Run
-from .setup.request import Request
-from .worlds.shapes.checker import check
+from ..candidates.budget import Budget
+from ..files.pictures import read
+from ..names.columns import aligned, number
+from ..runs.progress import Progress
+from ..runs.results import Candidate, Results
+from ..runs.run import Run
+from ..setup.request import Request
+from ..worlds.shapes.checker import check
 
 PROMPTS = (
     "a red circle",

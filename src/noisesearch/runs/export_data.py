@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigError, unknown
-from .files.writing import disk_error
-from .store.history import Record, RunRecords
+from ..errors import ConfigError, unknown
+from ..files.writing import disk_error
+from ..store.history import Record, RunRecords
 
 if TYPE_CHECKING:
     import pyarrow as pa

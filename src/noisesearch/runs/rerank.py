@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .candidates.ask import Ask, Reply, Score, score
-from .candidates.budget import Budget
-from .candidates.trajectory import FULL
-from .driver.live_search import Live
-from .errors import ConfigError
-from .objectives import text as objective_text
-from .objectives.single import Objective
+from ..candidates.ask import Ask, Reply, Score, score
+from ..candidates.budget import Budget
+from ..candidates.trajectory import FULL
+from ..driver.live_search import Live
+from ..errors import ConfigError
+from ..objectives import text as objective_text
+from ..objectives.single import Objective
+from ..setup import selection as build
+from ..setup.python_objects import Given
+from ..store.run_store import RunStore
 from .results import Results
 from .run import Run, loaded
-from .setup import selection as build
-from .setup.python_objects import Given
-from .store.run_store import RunStore
 
 if TYPE_CHECKING:
-    from .verifiers.protocol import Verifier
+    from ..verifiers.protocol import Verifier
 
 
 @dataclass

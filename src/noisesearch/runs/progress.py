@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .candidates.ask import Reply
-    from .driver.driver import Driver
-    from .driver.live_search import Live
+    from ..candidates.ask import Reply
+    from ..driver.driver import Driver
+    from ..driver.live_search import Live
     from .run import Run
 
 BAR_SECONDS = 0.2  # between updates of the bar

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..experiments.arms import Setting
+from ..arms import Setting
 
 Costs = Mapping[str, float]  # NFE of an image, by arm
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigError
-from .store.history import RunRecords
+from ..errors import ConfigError
+from ..store.history import RunRecords
 
 if TYPE_CHECKING:
     from .results import Candidate, Result

@@ -14,10 +14,10 @@ from ..candidates.trajectory import FULL, Trajectory
 from .again import command, in_words, recipe
 from .answers import answers, counted
 from .citing import citations
+from .contents import Candidate, Reading, Searched, read
 from .cost import cost
 from .gains import VALUE, curves, gains, number_of
 from .html import Page, filled, short
-from .reading import Candidate, Reading, Searched, read
 from .thumbnails import PIXEL_ART, SMALL, embedded, size
 
 EMBEDDED = 4096  # candidates up to which their pictures go into the page, unless said otherwise

@@ -2,48 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .algorithms.problem import Algorithm, Problem
-from .candidates.ask import Ask, Reply
-from .candidates.trajectory import Trajectory
-from .objectives.single import ranking
+from ..algorithms.problem import Algorithm
+from ..candidates.ask import Ask, Reply
+from ..candidates.trajectory import Trajectory
+from .plane import drive
 
 if TYPE_CHECKING:
-    from .testing.plane import Plane
-
-Answer = Callable[[Sequence[Ask]], list[Reply]]
-Told = Callable[[int, list[Ask], list[float], list[Reply]], None]
-
-
-def drive(
-    algorithm: Algorithm, problem: Problem, answer: Answer, told: Told | None = None
-) -> list[Trajectory]:
-    """The winners of one search without a driver; a yield that the budget cuts is the last."""
-    search, turn, seen = algorithm(problem), 0, list[Reply]()
-    try:
-        asks = next(search)
-        while True:
-            prices = []
-            fit: list[Ask] = []
-            for ask in asks:
-                price = problem.cost(ask)
-                if not problem.affordable([ask]):
-                    break
-                fit.append(ask)
-                prices.append(price)
-            replies = answer(fit)
-            seen += replies
-            if told is not None:
-                told(turn, fit, prices, replies)
-            if len(fit) < len(asks):
-                search.close()
-                whole = [r for r in seen if r.trajectory.finished]
-                return [whole[i].trajectory for i in ranking(problem.objective, whole)[:1]]
-            asks, turn = search.send(replies), turn + 1
-    except StopIteration as stop:
-        return list(stop.value or ())
+    from .plane import Plane
 
 
 def trace(
@@ -55,7 +23,7 @@ def trace(
     question), its tag, and the parts it was told.
     """
     if plane is None:
-        from .testing.plane import mixture
+        from .plane import mixture
 
         plane = mixture()
     problem = plane.problem

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .candidates.keys import seed_of
-from .candidates.noise import Materialiser
-from .candidates.trajectory import Denoise, Renoise, Trajectory
-from .errors import ConfigError
-from .files.writing import replace
-from .models.choice import as_model, furnished, model_of, running, sized
-from .models.protocol import Model
-from .setup import memory
-from .setup.consent import Named
-from .setup.start import LATENTS
-from .store.given_images import Images
-from .store.run_store import RunStore, read_spec
-from .store.spec import RunSpec
-from .store.winners import stored_results
-from .version import __version__
+from ..candidates.keys import seed_of
+from ..candidates.noise import Materialiser
+from ..candidates.trajectory import Denoise, Renoise, Trajectory
+from ..errors import ConfigError
+from ..files.writing import replace
+from ..models.choice import as_model, furnished, model_of, running, sized
+from ..models.protocol import Model
+from ..setup import memory
+from ..setup.consent import Named
+from ..setup.start import LATENTS
+from ..store.given_images import Images
+from ..store.run_store import RunStore, read_spec
+from ..store.spec import RunSpec
+from ..store.winners import stored_results
+from ..version import __version__
 
 if TYPE_CHECKING:
     from torch import Tensor

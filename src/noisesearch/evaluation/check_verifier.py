@@ -15,17 +15,17 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from .candidates.condition import Condition
-from .errors import ConfigError, first_of
-from .files.pictures import Picture
-from .names.forms import numeral
-from .sampling.denoiser import fill
-from .sampling.images import from_pictures
-from .store.given_images import picture
-from .verifiers.away import Away, Look
-from .verifiers.protocol import Verifier, Views
-from .verifiers.video import scores
-from .worker.scoring import numbers
+from ..candidates.condition import Condition
+from ..errors import ConfigError, first_of
+from ..files.pictures import Picture
+from ..names.forms import numeral
+from ..sampling.denoiser import fill
+from ..sampling.images import from_pictures
+from ..store.given_images import picture
+from ..verifiers.away import Away, Look
+from ..verifiers.protocol import Verifier, Views
+from ..verifiers.video import scores
+from ..worker.scoring import numbers
 
 Scores = Mapping[str, npt.NDArray[np.float64]]
 TOLERANCE = 0.01  # of a part's scale: what no order between candidates hangs on
@@ -72,9 +72,9 @@ class Samples:
     @classmethod
     def own(cls, size: int, condition: Condition | None) -> Samples:
         """Painted ones, each with its own prompt unless ``condition`` is given."""
-        from .worlds.shapes.prompts import canonical
-        from .worlds.shapes.render import render
-        from .worlds.shapes.scene import sample_scene, sample_spec
+        from ..worlds.shapes.prompts import canonical
+        from ..worlds.shapes.render import render
+        from ..worlds.shapes.scene import sample_scene, sample_spec
 
         draw = np.random.default_rng(0)
         specs = [sample_spec(draw) for _ in range(COUNT)]

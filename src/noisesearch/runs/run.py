@@ -12,37 +12,37 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .candidates.ask import Ask, Score
-from .candidates.budget import Budget
-from .candidates.condition import Condition
-from .candidates.executor import Executor
-from .candidates.keys import digest
-from .candidates.ledger import UNITS
-from .candidates.trajectory import Trajectory
-from .driver import allocation
-from .driver.driver import Driver, Watcher
-from .driver.joint_search import Together
-from .driver.live_search import Live
-from .driver.plan import plan, predicted, reused
-from .driver.winners import unlike
-from .errors import ConfigError, NoisesearchError, StoreError
-from .executors.where import Where
-from .files import pictures
-from .files.writing import replace
+from ..candidates.ask import Ask, Score
+from ..candidates.budget import Budget
+from ..candidates.condition import Condition
+from ..candidates.executor import Executor
+from ..candidates.keys import digest
+from ..candidates.ledger import UNITS
+from ..candidates.trajectory import Trajectory
+from ..driver import allocation
+from ..driver.driver import Driver, Watcher
+from ..driver.joint_search import Together
+from ..driver.live_search import Live
+from ..driver.plan import plan, predicted, reused
+from ..driver.winners import unlike
+from ..errors import ConfigError, NoisesearchError, StoreError
+from ..executors.where import Where
+from ..files import pictures
+from ..files.writing import replace
+from ..setup.consent import Named
+from ..setup.loaded import Parts
+from ..setup.python_objects import Given, check_objects
+from ..store.creation import as_json
+from ..store.given_images import Images
+from ..store.picture_recipe import fields_of
+from ..store.run_store import RunStore, read_spec
+from ..store.spec import RunSpec
+from ..store.winners import stored_results
 from .results import Results, results_of
-from .setup.consent import Named
-from .setup.loaded import Parts
-from .setup.python_objects import Given, check_objects
 from .sheets import draw
-from .store.creation import as_json
-from .store.given_images import Images
-from .store.picture_recipe import fields_of
-from .store.run_store import RunStore, read_spec
-from .store.spec import RunSpec
-from .store.winners import stored_results
 
 if TYPE_CHECKING:
-    from .verifiers.away import Away, Look
+    from ..verifiers.away import Away, Look
 
 
 PREDICTED = 4096  # candidates of a search at most, for a plan to be kept with the run
@@ -190,8 +190,8 @@ class Run:
 
     def executor(self, where: Where = Where()) -> Executor:
         """What answers this run's asks; also of verifiers that take their time."""
-        from .verifiers.away import Away
-        from .worker.elsewhere import Elsewhere, Scoring
+        from ..verifiers.away import Away
+        from ..worker.elsewhere import Elsewhere, Scoring
 
         worker: Scoring = where.open(self) if not where.here else self.parts.worker(
             self.save, self.store.get, self.picture, self.store.rows, self.narrowed
@@ -327,7 +327,7 @@ def verify(folder: Path, given: Given | None = None) -> dict[str, Any]:
 
     ``pixels`` in 8-bit levels, ``parts`` in the verifiers' own units.
     """
-    from .verifiers.away import Away
+    from ..verifiers.away import Away
 
     content = stored_results(folder)
     parts = loaded(folder, given)

@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .algorithms.agreement import sentences
-from .errors import unknown
-from .models import choice
-from .names import registry
-from .names.columns import aligned, number
+from ..algorithms.agreement import sentences
+from ..errors import unknown
+from ..models import choice
+from ..names import registry
+from ..names.columns import aligned, number
 
 if TYPE_CHECKING:
-    from .calibrate import Calibration
-    from .check_verifier import Report
-    from .compare import Comparison
+    from ..evaluation.check_verifier import Report
+    from ..experiments.calibrate import Calibration
+    from ..experiments.compare import Comparison
 
 SAID = 4  # notes of single searches that are shown
 KINDS = ("models", "verifiers", "algorithms", "solvers", "metrics", "experiments", "words")
@@ -129,15 +129,15 @@ def listed(what: str, model: str) -> list[dict[str, Any]]:
     if what not in KINDS:
         raise unknown("list", what, KINDS)
     if what == "solvers":
-        from .sampling.solvers import SOLVERS
+        from ..sampling.solvers import SOLVERS
 
         return [{"name": n, "summary": summary(SOLVERS[n]())} for n in SOLVERS]
     if what == "metrics":
-        from .evaluation import metrics
+        from ..evaluation import metrics
 
         return metrics.listed()
     if what == "experiments":
-        from .experiments import reproduction
+        from ..experiments import reproduction
 
         return reproduction.listed()
     chosen = choice.model_of(model)

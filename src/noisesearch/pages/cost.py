@@ -8,7 +8,7 @@ from typing import Any
 
 from ..candidates.ledger import total
 from ..names.forms import written
-from .reading import Reading
+from .contents import Reading
 
 
 @dataclass(frozen=True)

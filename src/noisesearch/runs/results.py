@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from .algorithms.agreement import Agreement, agreements
-from .candidates.ask import Reply, nothing
-from .candidates.condition import Condition
-from .driver.held_out import Watched, watched
-from .driver.live_search import Live
-from .errors import ConfigError
-from .files.json_text import finite
+from ..algorithms.agreement import Agreement, agreements
+from ..candidates.ask import Reply, nothing
+from ..candidates.condition import Condition
+from ..driver.held_out import Watched, watched
+from ..driver.live_search import Live
+from ..errors import ConfigError
+from ..files.json_text import finite
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .files.pictures import Picture
+    from ..files.pictures import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ class Candidate:
         """The picture as the run folder holds it; of a video the frame in the middle."""
         from PIL import Image
 
-        from .files.pictures import still
+        from ..files.pictures import still
 
         return Image.fromarray(still(self.pixels))
 
     @property
     def pixels(self) -> Picture:
         """The picture uint8 [H, W, 3], or the whole video [F, H, W, 3]."""
-        from .files.pictures import read
+        from ..files.pictures import read
 
         return read(self._kept())
 
@@ -125,7 +125,8 @@ class Result:
 
     def plot(self) -> Any:
         """A matplotlib figure: score and parts of the best so far against NFE, held-out verifiers
-        dashed (:func:`noisesearch.plots.figure`); needs ``pip install 'noisesearch[plot]'``."""
+        dashed (:func:`noisesearch.runs.plots.figure`); it needs
+        ``pip install 'noisesearch[plot]'``."""
         from .plots import figure
 
         return figure(self)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..experiments.verdicts import FEWEST
-from .answers import Remark, clock, counted
-from .citing import WORLDS
-from .experiment import Examined
+from ...pages.answers import Remark, clock, counted
+from ...pages.citing import WORLDS
+from ..verdicts import FEWEST
+from .contents import Examined
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def filled(template: str, scripts: Sequence[str], blocks: Iterable[Any], **conte
     from markupsafe import Markup
 
     environment = Environment(
-        loader=PackageLoader("noisesearch.report", "."), autoescape=True, trim_blocks=True,
+        loader=PackageLoader("noisesearch.pages", "."), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=StrictUndefined,
     )  # fmt: skip
     environment.filters.update(number=number, short=lambda name: name.rpartition("/")[2])

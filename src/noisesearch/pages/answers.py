@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..algorithms.agreement import sentences
+from .contents import Reading
 from .cost import Cost
 from .gains import VALUE, Gain
-from .reading import Reading
 
 FEW = 8  # conditions below which an interval over them says little
 

@@ -13,22 +13,22 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from .algorithms.problem import Problem, Search
-from .algorithms.settings import Settings
-from .candidates.ask import score
-from .candidates.trajectory import FULL
-from .driver.driver import Watcher
-from .driver.live_search import Live
-from .errors import ConfigError
-from .files.json_text import parsed
-from .models.choice import as_model, model_of
-from .objectives.single import ranking
-from .objectives.statistics import Interval, mean, rank_correlation
-from .run import Run
-from .setup.request import Request
+from ..algorithms.problem import Problem, Search
+from ..algorithms.settings import Settings
+from ..candidates.ask import score
+from ..candidates.trajectory import FULL
+from ..driver.driver import Watcher
+from ..driver.live_search import Live
+from ..errors import ConfigError
+from ..files.json_text import parsed
+from ..models.choice import as_model, model_of
+from ..objectives.single import ranking
+from ..objectives.statistics import Interval, mean, rank_correlation
+from ..runs.run import Run
+from ..setup.request import Request
 
 if TYPE_CHECKING:
-    from .setup.loaded import Parts
+    from ..setup.loaded import Parts
 
 Numbers = npt.NDArray[np.float64]
 REPORT = "calibration.json"
@@ -161,7 +161,7 @@ def calibrate(parts: Parts, out: Path, watching: Watching | None = None) -> Cali
 def _measured(run: Run) -> dict[str, dict[str, float]]:
     """Seconds, answers, evaluations and reused ones by quality; of an earlier process those of
     qualities that were not made anew."""
-    from .worker.qualities import Qualities
+    from ..worker.qualities import Qualities
 
     path = run.folder / REPORT
     found: dict[str, dict[str, float]] = {}

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .candidates.ledger import total
-from .names.columns import number
+from ..candidates.ledger import total
+from ..names.columns import number
 from .tables import sets_of, warnings
 
 WIDE = 10_000  # columns of what is no terminal: a pipe wraps nothing

@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..errors import StoreError
-from ..experiments import outcome
-from ..experiments.campaign import Campaign, Unit
-from ..experiments.left import table_of
-from ..store.run_store import read_spec
-from ..store.spec import RunSpec
-from ..store.winners import stored_results
-from .cost import spent
+from ...errors import StoreError
+from ...pages.cost import spent
+from ...store.run_store import read_spec
+from ...store.spec import RunSpec
+from ...store.winners import stored_results
+from .. import outcome
+from ..campaign import Campaign, Unit
+from ..left import table_of
 
 
 @dataclass(frozen=True)
