@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import sqrtm
 
-from noisesearch.evaluation.accumulated import Accumulator
+from noisesearch.evaluation.moments import Accumulator
 from noisesearch.evaluation.neighbours import Neighbourhoods, Points
 from noisesearch.evaluation.scores import inception_score, kernel_distance
 from noisesearch.objectives.sets import Frechet, Moments, frechet_distance

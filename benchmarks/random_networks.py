@@ -23,12 +23,12 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.keys import seed_of
 from noisesearch.candidates.space import Space
 from noisesearch.candidates.trajectory import Grid
-from noisesearch.models.diffusers_denoiser import DiffusersDenoiser
-from noisesearch.models.diffusers_families import FAMILIES
-from noisesearch.models.flux import FluxBackbone
-from noisesearch.models.sit import SiT
-from noisesearch.models.sit_config import SiTConfig, sized
-from noisesearch.models.sit_denoiser import SiTDenoiser
+from noisesearch.models.diffusers.denoiser import DiffusersDenoiser
+from noisesearch.models.diffusers.families import FAMILIES
+from noisesearch.models.diffusers.flux import FluxBackbone
+from noisesearch.models.sit.config import SiTConfig, sized
+from noisesearch.models.sit.denoiser import SiTDenoiser
+from noisesearch.models.sit.network import SiT
 
 FACTOR = 8  # pixels to a latent's place, of both autoencoders
 # Published beside the weights, in transformer/config.json and scheduler/scheduler_config.json.

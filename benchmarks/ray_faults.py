@@ -27,10 +27,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from noisesearch.executors.crew import Crew, Parcel
+from noisesearch.executors.choice import Where
 from noisesearch.executors.on_ray import Seat, crew_of
-from noisesearch.executors.setup import Setup
-from noisesearch.executors.where import Where
+from noisesearch.executors.shipped_run import Setup
+from noisesearch.executors.worker_group import Crew, Parcel
 from noisesearch.runs.run import Run
 from noisesearch.setup.request import Request
 from noisesearch.testing.bench import without_seconds

@@ -5,8 +5,8 @@
 ``megabytes``: of the page without the candidates' thumbnails. ``write_seconds``: to write it.
 ``open_seconds``: from the address to the first prompt on the page in Chromium, and
 ``prompt_seconds`` to draw another prompt's views; null where playwright or a Chromium is not
-there. The run is the engine's own with made-up scores (`noisesearch.testing.made_up`). ``--quick``
-has 30 prompts. Medians over repeats.
+there. The run is the engine's own with made-up scores (`noisesearch.testing.synthetic`).
+``--quick`` has 30 prompts. Medians over repeats.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from noisesearch.experiments.pages.report import report
-from noisesearch.testing.made_up import made_up_run
+from noisesearch.testing.synthetic import made_up_run
 
 REPEATS = 5
 NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -41,14 +41,14 @@ from torch import Tensor, nn
 from noisesearch.candidates.condition import Condition
 from noisesearch.setup.hardware import place, threads
 from noisesearch.testing import tokenizers
-from noisesearch.verifiers import blip
-from noisesearch.verifiers.clip_aesthetic import AestheticVerifier, Head
-from noisesearch.verifiers.clip_scores import ClipVerifier, clip_score
-from noisesearch.verifiers.clip_towers import ImageTower, TextTower, cropped
-from noisesearch.verifiers.imagereward import LENGTH, MEAN, STD, ImageRewardVerifier, Network
+from noisesearch.verifiers.blip import network as blip
+from noisesearch.verifiers.blip.imagereward import LENGTH, MEAN, STD, ImageRewardVerifier, Network
+from noisesearch.verifiers.clip.aesthetic import AestheticVerifier, Head
+from noisesearch.verifiers.clip.scores import ClipVerifier, clip_score
+from noisesearch.verifiers.clip.towers import ImageTower, TextTower, cropped
 from noisesearch.verifiers.preprocess import CLIP_MEAN, CLIP_STD
 from noisesearch.verifiers.protocol import Verifier, Views
-from noisesearch.worker.memory import keep_buffers
+from noisesearch.worker.residence import keep_buffers
 from recording import record
 
 SIDE, PIXELS, WORDS = 224, 512, 77

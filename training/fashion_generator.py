@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from loop import RUNS, Loop, options
-from noisesearch.models.sit import SiT
-from noisesearch.models.sit_config import SiTConfig
-from noisesearch.models.sit_files import save
+from noisesearch.models.sit.config import SiTConfig
+from noisesearch.models.sit.files import save
+from noisesearch.models.sit.network import SiT
 from noisesearch.worlds.fashion.data import CLASSES, SIDE, load
 from noisesearch.worlds.fashion.networks import WEIGHTS
 

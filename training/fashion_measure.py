@@ -22,7 +22,7 @@ from torch import Tensor
 from fashion_verifiers import accuracy
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.trajectory import Grid
-from noisesearch.models.sit_model import SiTModel
+from noisesearch.models.sit.model import SiTModel
 from noisesearch.sampling.solvers import solver
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worker.gradient import Flow

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from noisesearch.worker.memory import keep_buffers
+from noisesearch.worker.residence import keep_buffers
 
 RUNS = Path(__file__).parent / "runs"
 EMA = 0.999

@@ -22,7 +22,7 @@ from PIL import Image
 from scipy import ndimage
 
 from noisesearch.worlds.shapes.checker import check, judge
-from noisesearch.worlds.shapes.reading import Seen, read
+from noisesearch.worlds.shapes.parser import Seen, read
 from noisesearch.worlds.shapes.render import render
 from noisesearch.worlds.shapes.scene import (
     COLOURS,

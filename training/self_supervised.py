@@ -27,8 +27,8 @@ from noisesearch.models.protocol import Model
 from noisesearch.sampling.images import quantise
 from noisesearch.sampling.solvers import solver
 from noisesearch.setup import selection as build
+from noisesearch.verifiers.features.self_supervised import TIME
 from noisesearch.verifiers.protocol import Views
-from noisesearch.verifiers.self_supervised import TIME
 from noisesearch.worker.gradient import Flow
 
 WORLDS = {

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from loop import RUNS, Loop, options
 from noisesearch.files.writing import replace
-from noisesearch.worker.memory import keep_buffers
+from noisesearch.worker.residence import keep_buffers
 from noisesearch.worlds.shapes import scorers
 from noisesearch.worlds.shapes.network import WEIGHTS, ShapesTransformer, load
 from shapes_data import integrate, open_pool, sample, write_grid

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from noisesearch.worker.memory import keep_buffers
+from noisesearch.worker.residence import keep_buffers
 from noisesearch.worlds.shapes import network, scorers
 from noisesearch.worlds.shapes.checker import check
 from noisesearch.worlds.shapes.prompts import describe, tokenize

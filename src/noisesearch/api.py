@@ -14,7 +14,7 @@ from typing import Any, overload
 from .algorithms.problem import Algorithm
 from .driver.driver import Watcher
 from .errors import unknown
-from .executors.where import LOCAL, Where
+from .executors.choice import LOCAL, Where
 from .models.choice import as_model
 from .runs.results import Result, Results
 from .runs.run import Run

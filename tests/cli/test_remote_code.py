@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from noisesearch.errors import ConfigError
 from noisesearch.files import remote_code
-from noisesearch.models.diffusers_folder import Folder
+from noisesearch.models.diffusers.folder import Folder
 from noisesearch.testing import tiny_pipeline
 
 CODE = """

@@ -29,7 +29,7 @@ from noisesearch.testing.tiny_blip import make_vqascore
 from noisesearch.testing.tiny_clip import make_clipscore
 from noisesearch.testing.tiny_detectors import LABELS, make_asked_detector, make_detector
 from noisesearch.verifiers.protocol import Views
-from noisesearch.verifiers.vqascore import VqaScore
+from noisesearch.verifiers.vqa.vqascore import VqaScore
 
 PROMPTS = ("a red dog and a blue cat", "a green chair", "a dog on the left of a cat", "sunshine")
 PLACES = ("dog", "cat", "chair", "lamp")  # the nouns that the tagger of these tests knows

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from noisesearch.evaluation.compbench import attributes, combined, numeracy, spatial
+from noisesearch.evaluation.compbench import attributes, numeracy, spatial
+from noisesearch.evaluation.compbench import combined_rule as combined
 from noisesearch.evaluation.compbench.detections import Detection, framed
 from noisesearch.evaluation.compbench.words import Chunk, Parsed, Word
 from noisesearch.evaluation.prompts import compbench

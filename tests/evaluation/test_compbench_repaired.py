@@ -7,7 +7,8 @@ import math
 import pytest
 from taggers import english
 
-from noisesearch.evaluation.compbench import attributes, numeracy, repaired, spatial
+from noisesearch.evaluation.compbench import attributes, numeracy, spatial
+from noisesearch.evaluation.compbench import repaired_rules as repaired
 from noisesearch.evaluation.compbench.detections import Box, Detection
 from noisesearch.evaluation.compbench.words import Chunk, Parsed, Word
 

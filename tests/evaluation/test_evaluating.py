@@ -17,14 +17,14 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.evaluation import metrics
 from noisesearch.evaluation.evaluate import Evaluation
 from noisesearch.evaluation.set_metrics import Eyes
-from noisesearch.evaluation.sight import ROWS, Sight
+from noisesearch.evaluation.verifier_view import ROWS, Sight
 from noisesearch.models.choice import model_of
 from noisesearch.objectives.sets import Moments, frechet_distance
 from noisesearch.sampling.images import pictures
 from noisesearch.setup.selection import verifier_of
 from noisesearch.testing import MixtureModel
-from noisesearch.verifiers import inception
-from noisesearch.verifiers.oracle import ClassProbability
+from noisesearch.verifiers.features import inception
+from noisesearch.verifiers.features.oracle import ClassProbability
 from noisesearch.verifiers.protocol import Views
 
 PROMPTS = ["a red circle", "two blue squares", "a yellow ring", "three purple circles"]

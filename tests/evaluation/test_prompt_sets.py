@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from noisesearch.cli.common import prompts_of, texts_of
+from noisesearch.cli.application import prompts_of, texts_of
 from noisesearch.errors import ConfigError
 from noisesearch.evaluation.prompts import vbench
 from noisesearch.evaluation.prompts.compbench import LINES
+from noisesearch.evaluation.prompts.parser import read
 from noisesearch.evaluation.prompts.prompt_set import Prompt
-from noisesearch.evaluation.prompts.reading import read
 
 ROWS = [("A red car.", "Colors"), ('A sign that says "Hello, World".', "Text"),
         ("A blue dog.", "Colors")]  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from noisesearch.evaluation.accumulated import BLOCK, Accumulator
+from noisesearch.evaluation.moments import BLOCK, Accumulator
 from noisesearch.evaluation.neighbours import Lying, Neighbourhoods, Points, mean_distance
 from noisesearch.evaluation.scores import inception_score, kernel_distance
 from noisesearch.objectives.sets import Moments, frechet_distance

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from noisesearch.candidates.ask import Ask, Reply
-from noisesearch.executors.crew import Event, Joined, Lost, Parcel, Report, Told
-from noisesearch.executors.setup import Setup, objects
-from noisesearch.executors.station import Station
-from noisesearch.executors.where import Where
+from noisesearch.executors.choice import Where
+from noisesearch.executors.shipped_run import Setup, objects
+from noisesearch.executors.worker_group import Event, Joined, Lost, Parcel, Report, Told
+from noisesearch.executors.worker_loop import Station
 from noisesearch.runs.run import Run
 from noisesearch.setup.python_objects import Given
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from noisesearch.executors.where import Where
+from noisesearch.executors.choice import Where
 from noisesearch.runs.results import Results
 from noisesearch.runs.run import Run
 from noisesearch.setup.request import Request

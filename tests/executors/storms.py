@@ -19,10 +19,10 @@ from noisesearch.candidates.keys import seed_of, uniform_of
 from noisesearch.driver.driver import Driver
 from noisesearch.driver.live_search import Live
 from noisesearch.errors import BackendError
-from noisesearch.executors.crew import Event, Joined, Lost, Parcel, Told
 from noisesearch.executors.pool import Pool
-from noisesearch.executors.station import Station
 from noisesearch.executors.wire import Reader
+from noisesearch.executors.worker_group import Event, Joined, Lost, Parcel, Told
+from noisesearch.executors.worker_loop import Station
 from noisesearch.files.journal import seal
 from noisesearch.setup.loaded import Parts
 from noisesearch.store.run_store import RunStore

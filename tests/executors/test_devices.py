@@ -14,10 +14,10 @@ from torch import nn
 import noisesearch as ns
 from noisesearch.driver.driver import Driver
 from noisesearch.errors import ConfigError
-from noisesearch.executors.child import alone
+from noisesearch.executors.choice import Where
+from noisesearch.executors.device_process import alone
 from noisesearch.executors.pool import Pool
-from noisesearch.executors.where import Where
-from noisesearch.worker.memory import Residence
+from noisesearch.worker.residence import Residence
 
 TWO = Where.of(devices="cpu,cpu")
 

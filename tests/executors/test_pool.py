@@ -14,9 +14,9 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import BackendError
-from noisesearch.executors.crew import Joined, Lost
 from noisesearch.executors.pool import Pool
 from noisesearch.executors.wire import Reader
+from noisesearch.executors.worker_group import Joined, Lost
 
 OF = Condition(text="any")
 

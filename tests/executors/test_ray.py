@@ -13,7 +13,7 @@ from searching import ALGORITHMS, MIXTURE, opened, same, searched
 import noisesearch as ns
 from noisesearch.driver.driver import Driver
 from noisesearch.errors import BackendError, ConfigError
-from noisesearch.executors.where import Where
+from noisesearch.executors.choice import Where
 
 ray = pytest.importorskip("ray")
 ON_RAY = Where.of("ray")

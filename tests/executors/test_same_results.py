@@ -10,7 +10,7 @@ from crews import Here
 from searching import ALGORITHMS, same, searched
 
 from noisesearch.names import registry
-from noisesearch.verifiers.away import Away, Look, Verdict
+from noisesearch.verifiers.slow import Away, Look, Verdict
 
 # Noises alone, renoised prefixes, blobs of gradients, previews that go on.
 FAST = ("zero-order", "paths", "first-order", "halving")

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from noisesearch.evaluation.prompts.compbench import KINDS, LINES, OBJECTS
-from noisesearch.models import sit_files
-from noisesearch.models.sit import SiT
-from noisesearch.models.sit_config import SiTConfig
+from noisesearch.models.sit import files as sit_files
+from noisesearch.models.sit.config import SiTConfig
+from noisesearch.models.sit.network import SiT
 from noisesearch.testing import tiny_pipeline, tiny_verifier
 from noisesearch.testing.tiny_blip import make_vqascore
 from noisesearch.testing.tiny_detectors import make_detector

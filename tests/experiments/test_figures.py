@@ -12,7 +12,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.evaluation import scores
 from noisesearch.evaluation.neighbours import Neighbourhoods, Points
 from noisesearch.experiments import plot
-from noisesearch.experiments.board import Board, Estimate, Scored
+from noisesearch.experiments.estimates import Board, Estimate, Scored
 from noisesearch.experiments.set_metrics import (
     Reference,
     Sample,

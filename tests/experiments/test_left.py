@@ -13,7 +13,7 @@ import pytest
 from noisesearch.errors import StoreError
 from noisesearch.experiments import outcome
 from noisesearch.experiments.campaign import Campaign, kept, stored
-from noisesearch.experiments.left import table_of
+from noisesearch.experiments.schema import table_of
 from noisesearch.experiments.spec import experiment
 
 WORLD = "noisesearch.testing.mixture_model"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from noisesearch.errors import ConfigError
-from noisesearch.experiments.measure import _real
+from noisesearch.experiments.measures import _real
 from noisesearch.experiments.spec import Measure
 
 NOBODY: Any = None  # neither looks nor model are needed where a file is read

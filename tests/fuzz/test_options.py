@@ -19,7 +19,7 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from noisesearch.cli import app
 from noisesearch.driver.driver import Watcher
-from noisesearch.executors.where import Where
+from noisesearch.executors.choice import Where
 from noisesearch.runs.results import Results
 from noisesearch.runs.run import Run
 

@@ -26,9 +26,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from noisesearch.errors import ConfigError
-from noisesearch.evaluation.compbench.combined import Branches
+from noisesearch.evaluation.compbench.combined_rule import Branches
 from noisesearch.evaluation.compbench.numeracy import Nouns, counts, tokens
-from noisesearch.evaluation.compbench.repaired import counts as repaired_counts
+from noisesearch.evaluation.compbench.repaired_rules import counts as repaired_counts
 from noisesearch.evaluation.compbench.spatial import locality
 
 EXAMPLES = [15, pytest.param(500, marks=pytest.mark.slow)]

@@ -16,15 +16,15 @@ from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.trajectory import Trajectory
-from noisesearch.cli.common import parameters_of
+from noisesearch.cli.application import parameters_of
 from noisesearch.driver.stopping import Target
 from noisesearch.errors import NoisesearchError
-from noisesearch.evaluation.prompts import reading
+from noisesearch.evaluation.prompts import parser as reading
 from noisesearch.experiments import spec as experiments
 from noisesearch.files import pictures
 from noisesearch.files import tensors as tensor_files
 from noisesearch.files.json_text import parsed
-from noisesearch.models import lora
+from noisesearch.models.drafts import lora
 from noisesearch.names import drafts, forms
 from noisesearch.objectives import sets_text
 from noisesearch.objectives import text as objective_text

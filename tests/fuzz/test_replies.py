@@ -13,11 +13,11 @@ from hostile import DEEP, Change, Damage, changes, damages, fuzz, in_time
 from hypothesis import strategies as st
 
 from noisesearch.candidates.condition import Condition
-from noisesearch.verifiers.away import Look, Verdict
 from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.llm.http import Http
-from noisesearch.verifiers.process import Process, ProcessVerifier
+from noisesearch.verifiers.process.process import Process, ProcessVerifier
+from noisesearch.verifiers.slow import Look, Verdict
 
 EXAMPLES = [40, pytest.param(2000, marks=pytest.mark.slow)]
 LOOK = Look(np.zeros((4, 4, 3), np.uint8), Condition("a red circle"), "0" * 32)

@@ -19,9 +19,9 @@ from noisesearch.algorithms.initial_noise import RandomSearch
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.keys import seed_of
 from noisesearch.candidates.noise import Materialiser
+from noisesearch.models.black_box.copy import networks
 from noisesearch.models.choice import as_model, furnished, running
-from noisesearch.models.diffusers_model import from_object
-from noisesearch.models.pipeline_copy import networks
+from noisesearch.models.diffusers.model import from_object
 from noisesearch.runs.run import verify
 from noisesearch.setup.python_objects import Given
 from noisesearch.setup.request import Request

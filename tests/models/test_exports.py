@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 import noisesearch as ns
 from noisesearch import ConfigError
-from noisesearch.models.flux import pack
+from noisesearch.models.diffusers.flux import pack
 from noisesearch.testing import MixtureModel, tiny_pipeline
 
 pytestmark = [

@@ -14,13 +14,13 @@ pytest.importorskip("diffusers")
 import noisesearch as ns
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
-from noisesearch.models.diffusers_model import from_object
+from noisesearch.models.diffusers.model import from_object
 from noisesearch.models.footprint import peak_bytes, weight_bytes
 from noisesearch.sampling.denoiser import DENOISE, LOOK, READ
 from noisesearch.setup import memory, residence
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.worker import memory as device_memory
+from noisesearch.worker import residence as device_memory
 
 NAMES = ("flux", "sd3", "sana", "sd", "sdxl", "pixart")
 

@@ -13,11 +13,11 @@ from noisesearch.candidates.ask import score
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, blob
 from noisesearch.candidates.trajectory import Grid, Trajectory
-from noisesearch.models import sit_files
-from noisesearch.models.sit import SiT, place_features
-from noisesearch.models.sit_config import NAMES, SiTConfig, sized
-from noisesearch.models.sit_denoiser import SiTDenoiser, count_flops, pixels
-from noisesearch.models.sit_model import sit
+from noisesearch.models.sit import files as sit_files
+from noisesearch.models.sit.config import NAMES, SiTConfig, sized
+from noisesearch.models.sit.denoiser import SiTDenoiser, count_flops, pixels
+from noisesearch.models.sit.model import sit
+from noisesearch.models.sit.network import SiT, place_features
 from noisesearch.sampling.process import Linear
 from noisesearch.sampling.solvers import like, solver, velocity
 from noisesearch.testing.mixture_model import brightness

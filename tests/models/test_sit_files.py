@@ -15,10 +15,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from noisesearch import ConfigError
-from noisesearch.models.sit import SiT
-from noisesearch.models.sit_config import NAMES, SiTConfig, sized
-from noisesearch.models.sit_files import Checkpoint, load, save, understand
-from noisesearch.models.sit_model import SiTModel, sit
+from noisesearch.models.sit.config import NAMES, SiTConfig, sized
+from noisesearch.models.sit.files import Checkpoint, load, save, understand
+from noisesearch.models.sit.model import SiTModel, sit
+from noisesearch.models.sit.network import SiT
 
 TINY = SiTConfig(
     input_size=8, patch_size=4, in_channels=1, hidden_size=32, depth=2, num_heads=2, num_classes=5

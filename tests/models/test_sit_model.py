@@ -16,13 +16,13 @@ import noisesearch as ns
 from noisesearch import ConfigError
 from noisesearch.__main__ import main
 from noisesearch.candidates.condition import Condition
-from noisesearch.models import sit_files
 from noisesearch.models.autoencoder import SCALE, SLICE, Autoencoder
 from noisesearch.models.choice import model_of
-from noisesearch.models.sit import SiT
-from noisesearch.models.sit_config import SiTConfig
-from noisesearch.models.sit_denoiser import SiTDenoiser
-from noisesearch.models.sit_model import SiTModel, sit
+from noisesearch.models.sit import files as sit_files
+from noisesearch.models.sit.config import SiTConfig
+from noisesearch.models.sit.denoiser import SiTDenoiser
+from noisesearch.models.sit.model import SiTModel, sit
+from noisesearch.models.sit.network import SiT
 from noisesearch.runs.run import verify
 from noisesearch.testing.mixture_model import brightness, evenness
 

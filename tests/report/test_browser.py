@@ -10,7 +10,7 @@ import pytest
 
 import noisesearch as ns
 from noisesearch.experiments.pages.report import report
-from noisesearch.testing.made_up import made_up_run
+from noisesearch.testing.synthetic import made_up_run
 
 pytestmark = pytest.mark.slow
 

@@ -20,14 +20,14 @@ from noisesearch.errors import ConfigError, StoreError
 from noisesearch.experiments.pages.report import report
 from noisesearch.names import registry
 from noisesearch.objectives.statistics import mean, means, paired
-from noisesearch.pages.again import command, recipe
 from noisesearch.pages.answers import answers
 from noisesearch.pages.citing import MODELS, VERIFIERS, _entries, citations
+from noisesearch.pages.commands import command, recipe
 from noisesearch.pages.contents import Reading, read
 from noisesearch.pages.cost import cost
 from noisesearch.pages.gains import VALUE, curves, gains
 from noisesearch.runs.rerank import rerank
-from noisesearch.testing.made_up import made_up_run
+from noisesearch.testing.synthetic import made_up_run
 
 PROMPTS = ["a red circle", "two blue squares"]
 QUICK: dict[str, Any] = {"verifier": "clipscore,aesthetic", "steps": 2, "guidance": 1.0}

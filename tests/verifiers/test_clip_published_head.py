@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from noisesearch.verifiers.clip_aesthetic import HEAD, HEADS, loaded
+from noisesearch.verifiers.clip.aesthetic import HEAD, HEADS, loaded
 from noisesearch.verifiers.weights import files
 
 INDEX = torch.arange(768, dtype=torch.float64)

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from noisesearch.candidates.condition import Condition
 from noisesearch.verifiers import preprocess
-from noisesearch.verifiers.clip_aesthetic import HEAD, HEADS, AestheticVerifier, loaded
-from noisesearch.verifiers.clip_scores import ClipScore, ClipVerifier, HPSv2, PickScore
-from noisesearch.verifiers.clip_towers import ImageTower, TextTower, cropped
-from noisesearch.verifiers.clip_zeroshot import Classes
+from noisesearch.verifiers.clip.aesthetic import HEAD, HEADS, AestheticVerifier, loaded
+from noisesearch.verifiers.clip.scores import ClipScore, ClipVerifier, HPSv2, PickScore
+from noisesearch.verifiers.clip.towers import ImageTower, TextTower, cropped
+from noisesearch.verifiers.clip.zeroshot import Classes
 from noisesearch.verifiers.protocol import Views
 from noisesearch.verifiers.weights import files
 

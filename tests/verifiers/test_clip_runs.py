@@ -10,8 +10,8 @@ import torch
 
 import noisesearch as ns
 from noisesearch.testing import tiny_clip, tiny_pipeline
-from noisesearch.verifiers.clip_aesthetic import Aesthetic
-from noisesearch.verifiers.clip_scores import ClipScore
+from noisesearch.verifiers.clip.aesthetic import Aesthetic
+from noisesearch.verifiers.clip.scores import ClipScore
 
 pytest.importorskip("transformers")
 pytest.importorskip("diffusers")

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.testing import VerifierContract, tiny_clip
-from noisesearch.verifiers.clip_aesthetic import Aesthetic
-from noisesearch.verifiers.clip_scores import ClipScore
+from noisesearch.verifiers.clip.aesthetic import Aesthetic
+from noisesearch.verifiers.clip.scores import ClipScore
 from noisesearch.verifiers.preprocess import CLIP_MEAN, CLIP_STD
 from noisesearch.verifiers.protocol import Views
 

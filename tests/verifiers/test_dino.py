@@ -17,8 +17,14 @@ from noisesearch.models import choice
 from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_vision import CLASSES, make_dino_linear
-from noisesearch.verifiers.dino import DinoLinear, LinearProbe, head_input, linear_head, tokens
-from noisesearch.verifiers.dino_network import DinoV2, Sizes
+from noisesearch.verifiers.features.dino import (
+    DinoLinear,
+    LinearProbe,
+    head_input,
+    linear_head,
+    tokens,
+)
+from noisesearch.verifiers.features.dino_network import DinoV2, Sizes
 from noisesearch.verifiers.protocol import Views
 
 IMAGES = ["70x70", "42x42", "56x84"]

@@ -13,8 +13,8 @@ from noisesearch.errors import ConfigError
 from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_packaged import make_faces
-from noisesearch.verifiers.faces import Faces, FacesVerifier, asked_for
-from noisesearch.verifiers.mtcnn import surest
+from noisesearch.verifiers.packaged.faces import Faces, FacesVerifier, asked_for
+from noisesearch.verifiers.packaged.mtcnn import surest
 from noisesearch.verifiers.protocol import Views
 
 

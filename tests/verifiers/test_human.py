@@ -16,9 +16,9 @@ import noisesearch as ns
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.files import pictures
-from noisesearch.verifiers.away import Look, Verdict
-from noisesearch.verifiers.human import SKIPPED, Person
-from noisesearch.verifiers.human_questions import Question, levels
+from noisesearch.verifiers.human.human import SKIPPED, Person
+from noisesearch.verifiers.human.questions import Question, levels
+from noisesearch.verifiers.slow import Look, Verdict
 
 RED = Condition(text="a red circle")
 

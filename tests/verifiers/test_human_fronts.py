@@ -16,11 +16,11 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
 from noisesearch.setup import selection as build
-from noisesearch.verifiers.away import Look, Verdict
-from noisesearch.verifiers.human import Human, Person
-from noisesearch.verifiers.human_page import Page
-from noisesearch.verifiers.human_record import Box, Record
-from noisesearch.verifiers.human_terminal import Terminal
+from noisesearch.verifiers.human.human import Human, Person
+from noisesearch.verifiers.human.page import Page
+from noisesearch.verifiers.human.record import Box, Record
+from noisesearch.verifiers.human.terminal import Terminal
+from noisesearch.verifiers.slow import Look, Verdict
 
 RED, BLUE = Condition(text="a red circle"), Condition(text="two <b>blue</b> squares & more")
 LONG = 20.0  # seconds after which something hangs

@@ -15,7 +15,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_packaged import make_imagenet_lite
-from noisesearch.verifiers.imagenet_lite import ImageNetLite, ImageNetLiteVerifier
+from noisesearch.verifiers.packaged.imagenet_lite import ImageNetLite, ImageNetLiteVerifier
 from noisesearch.verifiers.protocol import Views
 
 

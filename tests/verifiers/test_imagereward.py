@@ -17,8 +17,8 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_blip import SIDE, make_imagereward
-from noisesearch.verifiers import imagereward
-from noisesearch.verifiers.imagereward import ImageReward, ImageRewardVerifier
+from noisesearch.verifiers.blip import imagereward
+from noisesearch.verifiers.blip.imagereward import ImageReward, ImageRewardVerifier
 from noisesearch.verifiers.protocol import Views
 from noisesearch.verifiers.weights import Files
 

@@ -20,8 +20,15 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_vision import SHARE, make_oracle_fid, make_oracle_is
-from noisesearch.verifiers.inception import BLOCKS, Convolution, Inception, Mixed, outputs, picture
-from noisesearch.verifiers.oracle import ClassProbability, Distance, OracleFID, OracleIS
+from noisesearch.verifiers.features.inception import (
+    BLOCKS,
+    Convolution,
+    Inception,
+    Mixed,
+    outputs,
+    picture,
+)
+from noisesearch.verifiers.features.oracle import ClassProbability, Distance, OracleFID, OracleIS
 from noisesearch.verifiers.protocol import Views
 
 
@@ -248,7 +255,7 @@ def test_the_network_looks_once_for_both(folder: Path) -> None:
 def test_without_a_reference_there_are_features_alone(folder: Path) -> None:
     """A population is chosen by them, with the statistics in the objective or in the verifier."""
     # By its module: on a world the short name means the world's own.
-    kind = "noisesearch.verifiers.oracle:OracleFID"
+    kind = "noisesearch.verifiers.features.oracle:OracleFID"
     verifier = f"{kind}(weights={folder / 'pt_inception_tiny.pth'})"
     told = f"{kind}(weights={folder}, reference={folder / 'statistics.npz'})"
     values = []

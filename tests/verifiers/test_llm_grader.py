@@ -19,11 +19,11 @@ from noisesearch.models.choice import model_of
 from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.grader_server import FAULTS, GraderServer
-from noisesearch.verifiers.away import Away, Look, Verdict
 from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.calls import Bill
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.protocol import Verifier, Views
+from noisesearch.verifiers.slow import Away, Look, Verdict
 from noisesearch.verifiers.video import scores
 
 pytest.importorskip("httpx")

@@ -13,8 +13,8 @@ from llm_grading import RED, graded, number
 from noisesearch.errors import ConfigError
 from noisesearch.files.pictures import Picture
 from noisesearch.testing.grader_server import GraderServer
-from noisesearch.verifiers.away import Look
 from noisesearch.verifiers.llm.injection import ORDER, PLAIN, measure, painted
+from noisesearch.verifiers.slow import Look
 
 pytest.importorskip("httpx")
 

@@ -15,8 +15,8 @@ from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
 from noisesearch.setup import selection as build
 from noisesearch.testing.tiny_llm_grader import make_llm_grader
-from noisesearch.verifiers.away import Look
 from noisesearch.verifiers.llm.grader import ASPECTS, Grader
+from noisesearch.verifiers.slow import Look
 
 
 @pytest.fixture(scope="module")

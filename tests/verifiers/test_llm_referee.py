@@ -13,8 +13,8 @@ from llm_grading import graded, number, numbered
 
 from noisesearch.candidates.condition import Condition
 from noisesearch.testing.grader_server import GraderServer
-from noisesearch.verifiers.away import Verdict
 from noisesearch.verifiers.llm.ratings import PRIOR, bradley_terry, knock_out
+from noisesearch.verifiers.slow import Verdict
 
 pytest.importorskip("httpx")
 

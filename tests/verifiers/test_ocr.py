@@ -16,7 +16,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.files.pictures import Picture
 from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
-from noisesearch.verifiers.ocr import Ocr, OcrVerifier, distance, likeness, quoted
+from noisesearch.verifiers.packaged.ocr import Ocr, OcrVerifier, distance, likeness, quoted
 from noisesearch.verifiers.protocol import Views
 
 

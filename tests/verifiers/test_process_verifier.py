@@ -26,8 +26,8 @@ from noisesearch.names.forms import located, written
 from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.verifiers import serve
-from noisesearch.verifiers.away import Look, Verdict
-from noisesearch.verifiers.process import Process, ProcessVerifier
+from noisesearch.verifiers.process.process import Process, ProcessVerifier
+from noisesearch.verifiers.slow import Look, Verdict
 
 HELLO = """
 import base64, hashlib, json, os, sys, time

@@ -12,7 +12,7 @@ from PIL import Image
 from noisesearch.errors import ConfigError
 from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
-from noisesearch.verifiers.safety import Safety, SafetyVerifier
+from noisesearch.verifiers.packaged.safety import Safety, SafetyVerifier
 
 
 @pytest.fixture(scope="module")

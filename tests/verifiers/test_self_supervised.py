@@ -19,10 +19,10 @@ from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_vision import make_self_supervised
 from noisesearch.testing.verifier import shown
 from noisesearch.verifiers import preprocess as p
-from noisesearch.verifiers.dino import DinoLinear
-from noisesearch.verifiers.dino import picture as dino_picture
+from noisesearch.verifiers.features.dino import DinoLinear
+from noisesearch.verifiers.features.dino import picture as dino_picture
+from noisesearch.verifiers.features.self_supervised import DEFAULTS, SelfSupervised, Similarity
 from noisesearch.verifiers.protocol import Views
-from noisesearch.verifiers.self_supervised import DEFAULTS, SelfSupervised, Similarity
 
 NETWORKS = ("clip", "dino", "siglip")
 Opened = Mapping[str, Similarity]
@@ -157,7 +157,9 @@ def test_what_cannot_be_is_said(folders: Mapping[str, Path], tmp_path: Path) -> 
 
     def opening(**given: Any) -> None:
         inside = ", ".join(f"{name}={value}" for name, value in given.items())
-        build.verifier_of(f"noisesearch.verifiers.self_supervised:SelfSupervised({inside})", model)
+        build.verifier_of(
+            f"noisesearch.verifiers.features.self_supervised:SelfSupervised({inside})", model
+        )
 
     with pytest.raises(ConfigError, match="network: input should be 'clip', 'dino' or 'siglip'"):
         opening(network="inception")

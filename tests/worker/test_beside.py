@@ -18,7 +18,7 @@ from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.sampling.solvers import solver
 from noisesearch.testing import MixtureModel
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
-from noisesearch.worker.beside import Beside
+from noisesearch.worker.background import Beside
 from noisesearch.worker.engine import Worker
 
 ROWS, COUNT, STEPS = 4, 19, 5

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import noisesearch as ns
-from noisesearch.verifiers.away import Away, Look, Verdict
+from noisesearch.verifiers.slow import Away, Look, Verdict
 
 PROMPTS = ["a red circle", "two blue squares"]
 

@@ -12,10 +12,10 @@ from noisesearch.candidates.ask import score
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Grid, Trajectory
-from noisesearch.models.first_block import FirstBlockDenoiser
-from noisesearch.models.sit import SiT
-from noisesearch.models.sit_config import SiTConfig
-from noisesearch.models.sit_denoiser import SiTDenoiser, pixels
+from noisesearch.models.drafts.first_block_cache import FirstBlockDenoiser
+from noisesearch.models.sit.config import SiTConfig
+from noisesearch.models.sit.denoiser import SiTDenoiser, pixels
+from noisesearch.models.sit.network import SiT
 from noisesearch.sampling.solvers import solver
 from noisesearch.worker.engine import Worker
 

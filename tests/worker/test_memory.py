@@ -25,7 +25,7 @@ from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.verifiers.protocol import FunctionVerifier
 from noisesearch.worker.engine import Worker
-from noisesearch.worker.memory import Residence, out_of_memory
+from noisesearch.worker.residence import Residence, out_of_memory
 
 WHOLE = [Trajectory.begin(Condition(), gaussian(i), 6).denoise() for i in range(20)]
 

@@ -18,8 +18,8 @@ from noisesearch.sampling.denoiser import LOOK
 from noisesearch.testing import ExecutorContract
 from noisesearch.testing.executor import STEPS
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.worker.memory import Residence
-from noisesearch.worker.sampling import Sampling
+from noisesearch.worker.black_box import Sampling
+from noisesearch.worker.residence import Residence
 
 SHAPE = (3, 4, 4)
 

@@ -14,7 +14,7 @@ import noisesearch as ns
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models import choice
-from noisesearch.models.sit_config import SiTConfig
+from noisesearch.models.sit.config import SiTConfig
 from noisesearch.names import registry
 from noisesearch.setup import selection as build
 from noisesearch.verifiers.protocol import Views

@@ -89,7 +89,7 @@ class Auto(Drafting):
         """With what a look of the run's verifiers is worth."""
         if self.look is not None:
             return self
-        from ..verifiers.away import dear  # built on algorithms itself
+        from ..verifiers.slow import dear  # built on algorithms itself
 
         look = math.inf if any(map(dear, parts.verifiers)) else 0.0
         return self.model_copy(update={"look": look})

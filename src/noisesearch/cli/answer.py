@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError
-from .common import Json, app, interruptible, say, write
+from .application import Json, app, interruptible, say, write
 
 if TYPE_CHECKING:
-    from ..verifiers.human_questions import Question
-    from ..verifiers.human_record import Record
+    from ..verifiers.human.questions import Question
+    from ..verifiers.human.record import Record
 
 
 @app.command()
@@ -26,7 +26,7 @@ def answer(
 ) -> None:
     """Answer what a run asks of a person; without answers, list what is open."""
     from ..store.run_store import read_spec
-    from ..verifiers.human_record import Box, Record
+    from ..verifiers.human.record import Box, Record
 
     read_spec(folder)
     record = Record(folder, write=False)

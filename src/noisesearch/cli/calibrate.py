@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from .common import Json, app, fresh_folder, interruptible, loading, say, tell, texts_of, write
+from .application import (
+    Json,
+    app,
+    fresh_folder,
+    interruptible,
+    loading,
+    say,
+    tell,
+    texts_of,
+    write,
+)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError
-from .common import Json, app, interruptible, loading, tell, write
+from .application import Json, app, interruptible, loading, tell, write
 
 if TYPE_CHECKING:
     from ..evaluation.check_verifier import Pair, Samples
@@ -46,7 +46,7 @@ def check_verifier(
     from ..names import forms
     from ..setup import hardware
     from ..setup import selection as build
-    from ..verifiers.away import Away
+    from ..verifiers.slow import Away
     from .tables import checked
 
     if len(forms.separated(verifier)) != 1:
@@ -95,7 +95,7 @@ def _pair(better: Path | None, worse: Path | None, prompt: str | None) -> Pair |
 
 def _injection(verifier: Verifier, samples: Samples) -> Any:
     """What the measure of an LLM grader finds; ConfigError for any other verifier."""
-    from ..verifiers.away import Away
+    from ..verifiers.slow import Away
 
     if not isinstance(verifier, Away):
         raise ConfigError(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .common import Json, app, interruptible, loading, prompts_of, say, tell, write
+from .application import Json, app, interruptible, loading, prompts_of, say, tell, write
 
 
 @app.command()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError
-from ..executors.where import LOCAL, Where
+from ..executors.choice import LOCAL, Where
 from . import prompt_files
-from .common import (
+from .application import (
     Address,
     Devices,
     Executor,

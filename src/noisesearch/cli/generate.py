@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ..candidates.budget import EVEN, MAX_MISSING
-from ..executors.where import LOCAL, Where
-from .common import (
+from ..executors.choice import LOCAL, Where
+from .application import (
     Address,
     Devices,
     Executor,

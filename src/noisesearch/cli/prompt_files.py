@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..errors import ConfigError
-from ..executors.where import Where
-from .common import app, fresh_folder, say, tell, write
+from ..executors.choice import Where
+from .application import app, fresh_folder, say, tell, write
 
 if TYPE_CHECKING:
     from ..setup.request import Request

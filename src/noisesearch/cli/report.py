@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common import Json, app, interruptible, say, tell, write
+from .application import Json, app, interruptible, say, tell, write
 
 
 @app.command()

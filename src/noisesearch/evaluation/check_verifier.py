@@ -22,8 +22,8 @@ from ..names.forms import numeral
 from ..sampling.denoiser import fill
 from ..sampling.images import from_pictures
 from ..store.given_images import picture
-from ..verifiers.away import Away, Look
 from ..verifiers.protocol import Verifier, Views
+from ..verifiers.slow import Away, Look
 from ..verifiers.video import scores
 from ..worker.scoring import numbers
 

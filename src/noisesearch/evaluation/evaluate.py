@@ -21,14 +21,14 @@ from ..setup.consent import Named
 from ..store.run_store import read_spec
 from ..store.spec import EXPERIMENT, RunSpec
 from ..store.winners import stored_results
-from ..verifiers.away import Away
 from ..verifiers.protocol import previews_of
+from ..verifiers.slow import Away
 from . import metrics, protocol
 from .images import Images, of_folder, of_run
 from .protocol import Figures, Metric
 from .reference import reference_of
 from .set_metrics import Eyes
-from .sight import Pixels, Sight
+from .verifier_view import Pixels, Sight
 
 
 @dataclass(frozen=True)

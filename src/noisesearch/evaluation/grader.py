@@ -9,10 +9,10 @@ from pydantic import Field, PrivateAttr
 
 from ..candidates.condition import Condition
 from ..errors import BackendError
-from ..verifiers.away import Look, Verdict
 from ..verifiers.llm import LLMGrader
 from ..verifiers.llm.grader import MEAN, NAME, Grader, total
 from ..verifiers.llm.schema import ASPECTS
+from ..verifiers.slow import Look, Verdict
 from .protocol import Figures, ImageSet, prompts_of
 
 # The columns in the paper's order, by the verifier's part; the grader's own overall mark is last.

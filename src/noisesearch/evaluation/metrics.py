@@ -14,7 +14,7 @@ from ..names.options import settings
 from ..verifiers.protocol import check as check_verifiers
 from .protocol import Figures, ImageSet, Metric
 from .set_metrics import Eyes
-from .sight import Sight
+from .verifier_view import Sight
 
 # Of features of a whole set: functions of its Eyes.
 OF_SETS = {

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .accumulated import Features
+from .moments import Features
 
 TILE = 2048  # rows that are compared with as many others
 NEAREST = 3  # neighbours of precision and recall (arXiv 1904.06991)

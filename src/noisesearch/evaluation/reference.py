@@ -16,9 +16,9 @@ from ..files import arrays as array_files
 from ..models.protocol import Model
 from ..objectives.sets import Rows
 from ..objectives.sets_text import REFERENCE, stored
-from .accumulated import Accumulator, Features
 from .images import of_folder
-from .sight import Seen, Sight
+from .moments import Accumulator, Features
+from .verifier_view import Seen, Sight
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax, xlogy
 
-from .accumulated import Features
+from .moments import Features
 
 SEED = 2020  # of the published code's shuffles and subsets
 SPLITS = 10

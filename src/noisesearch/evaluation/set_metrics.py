@@ -8,13 +8,13 @@ from functools import cached_property
 
 from ..errors import ConfigError
 from ..objectives.sets import frechet_distance
-from ..verifiers import inception
-from .accumulated import Features
+from ..verifiers.features import inception
+from .moments import Features
 from .neighbours import NEAREST, NEAREST_OF_DENSITY, Neighbourhoods, Points, mean_distance
 from .protocol import Figures, ImageSet
 from .reference import Reference
 from .scores import SPLITS, SUBSET, inception_score, kernel_distance, singular
-from .sight import Pixels, Seen, Sight
+from .verifier_view import Pixels, Seen, Sight
 
 POOL3 = 2048  # features of the published Inception network
 

@@ -8,11 +8,11 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from ..verifiers.child import Broken, Child
-from .crew import Event, Joined, Lost, Parcel, Told
-from .setup import Setup
+from ..verifiers.process.child import Broken, Child
+from .shipped_run import Setup
+from .worker_group import Event, Joined, Lost, Parcel, Told
 
-COMMAND = (sys.executable, "-m", "noisesearch.executors.child")
+COMMAND = (sys.executable, "-m", "noisesearch.executors.device_process")
 FOREVER = threading.TIMEOUT_MAX / 4
 
 

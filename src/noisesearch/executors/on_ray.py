@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, NoisesearchError
 from ..models.choice import placement
 from ..setup.python_objects import Given
-from .crew import Event, Joined, Lost, Parcel, Told
-from .setup import Setup, objects
+from .shipped_run import Setup, objects
 from .wire import failure
+from .worker_group import Event, Joined, Lost, Parcel, Told
 
 if TYPE_CHECKING:
     from ..setup.loaded import Parts
@@ -208,7 +208,7 @@ class Crew:
 def crew_of(parts: Parts, setup: Setup, address: str | None, seat: type = Seat) -> Crew:
     """A run's workers, actors of ``seat``, on the cluster at an address; ConfigError where there
     is no room for one, and where Python objects of the run cannot go there."""
-    from .judges import About, Afar, Judge, heavy
+    from .remote_verifiers import About, Afar, Judge, heavy
 
     given = objects(parts)
     if given.model is not None and placement(given.model).device is not None:

@@ -11,10 +11,10 @@ from ..candidates.ask import Ask, Reply
 from ..candidates.noise import Array
 from ..candidates.trajectory import Trajectory
 from ..errors import BackendError
-from .crew import Crew, Event, Joined, Lost, Told
-from .desk import Desk
-from .members import Homes, Member, Times, family
+from .incoming import Desk
+from .member import Homes, Member, Times, family
 from .wire import Broken, Heard, Reader, Sender
+from .worker_group import Crew, Event, Joined, Lost, Told
 
 LOG = logging.getLogger("noisesearch")
 TURN = 0.5  # seconds after which it is looked whether somebody is late

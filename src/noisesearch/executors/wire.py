@@ -22,7 +22,7 @@ from ..candidates.ask import Ask, Features, Gradient, Reply, Score
 from ..candidates.noise import Array, Noise
 from ..candidates.trajectory import Graph, Trajectory, nodes
 from ..errors import BackendError, ConfigError, NoisesearchError, StoreError
-from .crew import Parcel, Report
+from .worker_group import Parcel, Report
 
 NODES = 50_000  # that both sides remember before they begin anew
 BYTES = 256 * 2**20  # of blobs, likewise

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from ..candidates.budget import Budget
 from ..driver.plan import plan
 from ..errors import ConfigError, StoreError, unknown
-from ..executors.where import Where
+from ..executors.choice import Where
 from ..files import arrays as array_files
 from ..files.json_text import parsed
 from ..files.writing import disk_error
@@ -37,7 +37,7 @@ from .set_metrics import METRICS, NEEDS
 from .spec import Experiment, checked
 
 if TYPE_CHECKING:
-    from .measure import Eyes
+    from .measures import Eyes
 
 SPEC, ARMS, REFERENCE = EXPERIMENT, "arms.json", "reference.npz"
 SEEN, CANDIDATES = "seen.npz", "candidates.npz"
@@ -194,7 +194,7 @@ class Campaign:
 
     def _eyes(self, parts: Parts) -> Eyes:
         """What measures, of all prompts; parts are of all of them."""
-        from .measure import Eyes
+        from .measures import Eyes
 
         groups = [prompt.group for prompt in self.prompts]
         return Eyes(self.experiment.measure, parts.model, parts.conditions, groups)
@@ -253,7 +253,7 @@ class Campaign:
         path, measure = folder / REFERENCE, self.experiment.measure
         if path.exists() or not measure.eye:
             return
-        from .measure import reference
+        from .measures import reference
 
         model = choice.model_of(self._model)
         real = any("real" in NEEDS[name] for name in measure.sets)

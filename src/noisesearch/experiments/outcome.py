@@ -18,9 +18,9 @@ from ..errors import StoreError
 from ..files.writing import replace
 from ..objectives.sets import Rows
 from . import plot
-from .board import Board, Scored
 from .campaign import ARMS, SPEC, Campaign, Unit
-from .left import TABLE, arms_of, candidates_of, reference_of, unit_of
+from .estimates import Board, Scored
+from .schema import TABLE, arms_of, candidates_of, reference_of, unit_of
 from .set_metrics import Sample
 from .verdicts import TEST, Judged, Verdict, judged, overall
 

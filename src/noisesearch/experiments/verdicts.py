@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import unknown
 from ..objectives.sets import Rows
 from ..objectives.statistics import Interval, rank_correlation
-from .board import OF_SETS, Board, Estimate
+from .estimates import OF_SETS, Board, Estimate
 from .spec import Claim
 
 Verdict = Literal["holds", "does not hold", "cannot be told"]

@@ -13,10 +13,10 @@ from ..errors import ConfigError
 from ..files.hub import ENDINGS
 from ..names import registry
 from ..store.given_images import Images
-from .diffusers_model import DiffusersModel, from_folder, from_object
-from .pipeline_model import PipelineModel
+from .black_box.model import PipelineModel
+from .diffusers.model import DiffusersModel, from_folder, from_object
 from .protocol import Model
-from .sit_config import NAMES
+from .sit.config import NAMES
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 SIZE = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
@@ -25,7 +25,7 @@ SIZE = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
 def model_of(name: str) -> Model:
     """By name, ``module:name`` or ``file.py:name``, else a pipeline's folder or hub id, else a
     checkpoint's file or folder."""
-    from .sit_model import is_checkpoint, sit
+    from .sit.model import is_checkpoint, sit
 
     if name in registry.names("model"):
         named: Model = registry.load("model", name)()

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ..candidates.trajectory import FULL, Trajectory
-from .again import command, in_words, recipe
 from .answers import answers, counted
 from .citing import citations
+from .commands import command, in_words, recipe
 from .contents import Candidate, Reading, Searched, read
 from .cost import cost
 from .gains import VALUE, curves, gains, number_of

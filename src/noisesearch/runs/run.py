@@ -26,7 +26,7 @@ from ..driver.live_search import Live
 from ..driver.plan import plan, predicted, reused
 from ..driver.winners import unlike
 from ..errors import ConfigError, NoisesearchError, StoreError
-from ..executors.where import Where
+from ..executors.choice import Where
 from ..files import pictures
 from ..files.writing import replace
 from ..setup.consent import Named
@@ -42,7 +42,7 @@ from .results import Results, results_of
 from .sheets import draw
 
 if TYPE_CHECKING:
-    from ..verifiers.away import Away, Look
+    from ..verifiers.slow import Away, Look
 
 
 PREDICTED = 4096  # candidates of a search at most, for a plan to be kept with the run
@@ -190,8 +190,8 @@ class Run:
 
     def executor(self, where: Where = Where()) -> Executor:
         """What answers this run's asks; also of verifiers that take their time."""
-        from ..verifiers.away import Away
-        from ..worker.elsewhere import Elsewhere, Scoring
+        from ..verifiers.slow import Away
+        from ..worker.slow_verifiers import Elsewhere, Scoring
 
         worker: Scoring = where.open(self) if not where.here else self.parts.worker(
             self.save, self.store.get, self.picture, self.store.rows, self.narrowed
@@ -327,7 +327,7 @@ def verify(folder: Path, given: Given | None = None) -> dict[str, Any]:
 
     ``pixels`` in 8-bit levels, ``parts`` in the verifiers' own units.
     """
-    from ..verifiers.away import Away
+    from ..verifiers.slow import Away
 
     content = stored_results(folder)
     parts = loaded(folder, given)

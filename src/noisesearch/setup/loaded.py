@@ -38,14 +38,14 @@ from .start import Start
 
 if TYPE_CHECKING:
     from ..candidates.noise import Array
-    from ..models.drafted import Drafted
+    from ..models.drafts.weights import Drafted
     from ..sampling.denoiser import Denoiser
     from ..sampling.sampler import Sampler
     from ..sampling.solvers import Solver
     from ..verifiers.protocol import Verifier
+    from ..worker.black_box import Sampling
     from ..worker.engine import Worker
     from ..worker.qualities import Qualities
-    from ..worker.sampling import Sampling
     from ..worker.scoring import Sink, Source
 
 TIMED = 2  # evaluations that a plan's seconds come from
@@ -74,7 +74,7 @@ class Parts:
     def load(cls, spec: RunSpec, given: Given = Given()) -> Parts:
         import torch
 
-        from ..worker.memory import keep_buffers
+        from ..worker.residence import keep_buffers
 
         torch.set_num_threads(spec.threads)
         if spec.device == "cpu":
@@ -92,7 +92,7 @@ class Parts:
 
     def serving(self, spec: RunSpec, algorithm: Algorithm) -> Parts:
         """For a spec of another algorithm, drafts and budget: what is loaded serves again."""
-        from ..models.drafted import loaded
+        from ..models.drafts.weights import loaded
 
         drafts = loaded(spec, self.model, self.denoiser, self.conditions, self.drafts)
         return replace(self, spec=spec, algorithm=fitted(algorithm, self), drafts=drafts)

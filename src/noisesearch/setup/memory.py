@@ -27,7 +27,7 @@ def mode(asked: str, model: Model, device: str, dtype: str) -> str:
         raise ConfigError(f"memory is {asked!r}, but must be {', '.join(MODES)}")
     if asked != "auto":
         return asked
-    from ..worker.memory import free_memory
+    from ..worker.residence import free_memory
 
     free, weigh = free_memory(device), getattr(model, "weigh", None)
     if free is None or weigh is None or _in_memory(model):

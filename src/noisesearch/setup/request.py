@@ -15,15 +15,15 @@ from ..candidates.trajectory import FULL
 from ..driver.plan import Plan, Width, plan, usual_widths
 from ..errors import ConfigError
 from ..models import choice
+from ..models.black_box.call import plain
 from ..models.choice import as_model, furnished, placement, running, sized
-from ..models.pipeline_call import plain
 from ..models.protocol import Model
 from ..names import registry
 from ..names.drafts import parse
 from ..objectives import sets_text
 from ..store.given_images import Images
 from ..store.spec import RunSpec
-from ..verifiers import away
+from ..verifiers import slow as away
 from . import hardware, memory, python_objects
 from . import selection as build
 from .loaded import Parts

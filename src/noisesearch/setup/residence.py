@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from ..sampling.denoiser import Denoiser
     from ..sampling.sampler import Sampler
     from ..verifiers.protocol import Verifier
-    from ..worker.memory import Residence
+    from ..worker.residence import Residence
     from .loaded import Parts
 
 
 def residence(parts: Parts) -> Residence:
     """Which networks are on the device in which phase of the work."""
     from ..sampling.denoiser import PHASES, READ
-    from ..worker.memory import Residence
+    from ..worker.residence import Residence
 
     networks = _by_phase(parts)
     if parts.spec.memory == "lean":
@@ -36,7 +36,7 @@ def put_away(parts: Parts) -> None:
     objects stay where they are."""
     if parts.spec.device != "cpu" and not _in_memory(parts.model):
         from ..sampling.denoiser import PHASES
-        from ..worker.memory import Residence
+        from ..worker.residence import Residence
 
         networks = _by_phase(parts)
         Residence(networks, parts.spec.device, PHASES).enter(AWAY)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from ..candidates.noise import Array, Materialiser
 from ..candidates.trajectory import FULL
+from ..worker.black_box import Sampling
 from ..worker.engine import Worker
 from ..worker.qualities import Qualities
-from ..worker.sampling import Sampling
 from . import residence
 
 if TYPE_CHECKING:

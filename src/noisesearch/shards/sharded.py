@@ -16,12 +16,12 @@ from typing import Any
 from ..candidates.budget import EVEN, Budget
 from ..candidates.condition import Condition
 from ..errors import ConfigError, StoreError, unknown
-from ..executors.where import Where
+from ..executors.choice import Where
 from ..files.fingerprint import of_content
 from ..files.writing import disk_error
 from ..files.writing import replace as written
 from ..models.choice import as_model, model_of
-from ..models.drafted import check_read
+from ..models.drafts.weights import check_read
 from ..models.protocol import Model
 from ..runs.export_data import write_rows
 from ..runs.results import Results

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..verifiers.clip_aesthetic import HEAD, Aesthetic
-from ..verifiers.clip_aesthetic import Head as AestheticHead
-from ..verifiers.clip_names import BLOCK, NAMES, TURNED
-from ..verifiers.clip_scores import VERSIONS, ClipScore, HPSv2, PickScore
-from ..verifiers.clip_zeroshot import ClipZeroShot
+from ..verifiers.clip.aesthetic import HEAD, Aesthetic
+from ..verifiers.clip.aesthetic import Head as AestheticHead
+from ..verifiers.clip.open_clip_names import BLOCK, NAMES, TURNED
+from ..verifiers.clip.scores import VERSIONS, ClipScore, HPSv2, PickScore
+from ..verifiers.clip.zeroshot import ClipZeroShot
 from . import tokenizers
 
 SEED = 11

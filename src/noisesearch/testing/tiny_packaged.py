@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..verifiers.efficientnet import BLOCKS, EfficientNetLite
-from ..verifiers.faces import NETWORKS
-from ..verifiers.mtcnn import Detector
+from ..verifiers.packaged.efficientnet import BLOCKS, EfficientNetLite
+from ..verifiers.packaged.faces import NETWORKS
+from ..verifiers.packaged.mtcnn import Detector
 
 
 def make_imagenet_lite(folder: Path) -> Path:

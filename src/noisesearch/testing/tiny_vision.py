@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..verifiers.dino import DinoLinear
-from ..verifiers.dino_network import BLOCKS, DinoV2, Sizes
-from ..verifiers.inception import Inception
-from ..verifiers.oracle import OracleFID, OracleIS
-from ..verifiers.self_supervised import SelfSupervised
+from ..verifiers.features.dino import DinoLinear
+from ..verifiers.features.dino_network import BLOCKS, DinoV2, Sizes
+from ..verifiers.features.inception import Inception
+from ..verifiers.features.oracle import OracleFID, OracleIS
+from ..verifiers.features.self_supervised import SelfSupervised
 
 SEED = 7
 SHARE = 8  # one of as many of Inception's channels; with fewer, rows are not equal to the bit

@@ -18,13 +18,13 @@ from ..sampling.denoiser import DENOISE, LOOK, Counted, Denoiser, Live
 from ..sampling.solvers import Pair, Solver
 from ..verifiers.protocol import Verifier
 from .cache import EdgeCache, Place
+from .encoding import Reader
 from .gradient import Differentiator, alike
 from .jobs import Job, Levels, Planner, Stack, injected
-from .looking import Asked, Looker
-from .memory import Residence, within_memory
 from .previews import Previews
-from .reading import Reader
+from .residence import Residence, within_memory
 from .scoring import Scorer, Sink, Source
+from .scoring_queue import Asked, Looker
 
 Usage = dict[str, dict[str, int]]
 AHEAD = 4  # batches of jobs that are planned while others run

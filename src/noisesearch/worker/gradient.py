@@ -24,7 +24,7 @@ from ..sampling.process import begun
 from ..sampling.solvers import Pair, Solver, State
 from ..verifiers.protocol import Verifier, Views
 from .jobs import arrived_at, injected, left_from
-from .memory import Residence
+from .residence import Residence
 from .scoring import Scorer, Shown
 
 Injected = Callable[[int], Tensor | None]  # what a stochastic solver adds at a level [B, …]

@@ -20,10 +20,10 @@ from ..errors import BackendError
 from ..files.pictures import Picture
 from ..sampling.denoiser import fill
 from ..sampling.images import pictures, quantise
-from ..verifiers.away import Away
 from ..verifiers.protocol import Verifier, Views
+from ..verifiers.slow import Away
 from ..verifiers.video import features, scores
-from .memory import out_of_memory
+from .residence import out_of_memory
 
 Sink = Callable[[Trajectory, Picture], None]
 Source = Callable[[Trajectory], Picture | None]

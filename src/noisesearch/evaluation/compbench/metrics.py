@@ -13,7 +13,9 @@ from ...errors import ConfigError
 from ...setup import hardware
 from ..prompts import compbench
 from ..protocol import Figures, ImageSet, prompts_of
-from . import attributes, combined, detectors, numeracy, repaired, spatial, words
+from . import attributes, detectors, numeracy, spatial, words
+from . import combined_rule as combined
+from . import repaired_rules as repaired
 from .detections import Detection, Detector, framed
 from .networks import Cosine, blip_vqa, probabilities, scored
 from .words import Parser

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from ...candidates.condition import Condition
 from ...errors import ConfigError
 from ...files.pictures import Picture
-from ...verifiers.answers import Answerer
-from ...verifiers.clip_scores import ClipSettings, ClipVerifier
-from ...verifiers.clip_towers import Sentences, cropped
+from ...verifiers.clip.scores import ClipSettings, ClipVerifier
+from ...verifiers.clip.towers import Sentences, cropped
 from ...verifiers.protocol import Views
-from ...verifiers.vqascore import VqaScore
+from ...verifiers.vqa.answers import Answerer
+from ...verifiers.vqa.vqascore import VqaScore
 from ..protocol import ImageSet
 
 ROWS = 8  # pictures of every batch; always as many, so that a figure does not depend on the others

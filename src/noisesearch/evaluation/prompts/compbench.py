@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, unknown
-from ..compbench.combined import Branches
+from ..compbench.combined_rule import Branches
 from ..compbench.numeracy import Nouns, counts, tokens
 from ..compbench.spatial import locality
 from .prompt_set import Prompt

@@ -15,7 +15,7 @@ from ...store.spec import RunSpec
 from ...store.winners import stored_results
 from .. import outcome
 from ..campaign import Campaign, Unit
-from ..left import table_of
+from ..schema import table_of
 
 
 @dataclass(frozen=True)

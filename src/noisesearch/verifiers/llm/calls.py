@@ -11,9 +11,9 @@ from typing import Protocol
 
 from ...candidates.keys import digest, seed_of
 from .errors import Failed
+from .pictures import Shown
 from .schema import Answer, read, schema
 from .services import Asked, Question, Said
-from .shown import Shown
 
 LONGEST_WAIT = 60.0  # seconds, of our own choosing; a service may ask for more
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..away import Away, Look, Verdict
-from .asking import Answered, Asker
+from ..slow import Away, Look, Verdict
 from .errors import Failed
+from .pictures import Shown
+from .questions import Answered, Asker
 from .schema import ASPECTS, Grade
-from .shown import Shown
 
 NAME = "llm-grader"
 MEAN, SPREAD = f"{NAME}.mean", f"{NAME}.spread"

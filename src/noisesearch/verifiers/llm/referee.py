@@ -16,13 +16,13 @@ from ...candidates.condition import Condition
 from ...files.json_text import parsed
 from ...files.pictures import Picture
 from ...files.writing import replace
-from ..away import Away, Look, Verdict
-from .asking import Asker
+from ..slow import Away, Look, Verdict
 from .errors import Failed
 from .grader import NAME, mean, total
+from .pictures import Shown
+from .questions import Asker
 from .ratings import bradley_terry, knock_out
 from .schema import Comparison
-from .shown import Shown
 
 MODES = ("pairs", "tournament")
 POINTS = {"first": 1.0, "second": 0.0, "neither": 0.5}

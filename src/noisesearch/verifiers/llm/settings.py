@@ -13,12 +13,12 @@ from ...candidates.keys import digest
 from ...errors import ConfigError
 from ..protocol import Verifier
 from ..settings import VerifierSettings
-from .asking import Asker
 from .cache import Cache
 from .calls import Backend, Caller, Limits
 from .grader import NAME, Grader
 from .http import Http
 from .instructions import instructions, rubric
+from .questions import Asker
 from .referee import Referee
 from .schema import Comparison, Grade, Kind
 from .services import SERVICES

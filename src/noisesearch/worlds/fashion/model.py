@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...candidates.condition import Condition
-from ...models.sit_model import SiTModel, sit
+from ...models.sit.model import SiTModel, sit
 from .data import load
 
 if TYPE_CHECKING:

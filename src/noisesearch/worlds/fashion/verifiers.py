@@ -14,10 +14,10 @@ from torch import Tensor
 from ...candidates.keys import digest
 from ...files.fingerprint import of_file
 from ...objectives.sets_text import stored
-from ...verifiers.classes import of_class
-from ...verifiers.oracle import Distance
+from ...verifiers.features.classes import of_class
+from ...verifiers.features.oracle import Distance
+from ...verifiers.features.self_supervised import Similarity
 from ...verifiers.protocol import Views
-from ...verifiers.self_supervised import Similarity
 from ...verifiers.settings import VerifierSettings
 from . import networks
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from .parser import Seen, read
 from .prompts import parse
-from .reading import Seen, read
 from .scene import AND, Group, Spec
 
 __all__ = ["Seen", "Verdict", "check", "judge", "read"]

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ...candidates.condition import Condition
 from ...files.fingerprint import of_file
+from ...verifiers.features.self_supervised import Similarity
 from ...verifiers.protocol import Views
-from ...verifiers.self_supervised import Similarity
 from . import prompts, scorers
 
 Score = Callable[[Tensor, Tensor], Tensor]

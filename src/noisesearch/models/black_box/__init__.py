@@ -1,0 +1,1 @@
+"""Any pipeline as a black box: its call, its draws, a trial, a sampler."""

@@ -1,0 +1,1 @@
+"""Pipelines of diffusers in our own loop: sources, families, backbones."""

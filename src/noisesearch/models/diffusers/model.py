@@ -1,0 +1,340 @@
+"""A diffusers pipeline as a model of the library: by folder, hub id or object."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from ...candidates.condition import Condition
+from ...candidates.space import Space
+from ...errors import ConfigError, Unfollowed
+from ...files.hub import unreachable
+from ...names.drafts import usual
+from ...names.options import sentence
+from ..black_box.model import PipelineModel, black_box
+from .families import BETAS, FAMILIES, Family, Layout
+from .folder import Folder
+from .object import InMemory
+from .preset import Preset, check_dtype
+from .prompt_length import check_length
+from .source import CHECKED, Source, package, pipeline_class
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from ..schedules import Schedule
+    from .denoiser import DiffusersDenoiser
+
+INSTEAD = "download it elsewhere and give the folder: --model /path/to/folder"
+
+
+@dataclass(frozen=True)
+class DiffusersModel:
+    """One pipeline at one size; :func:`from_folder` and :func:`from_object` make it.
+
+    A noise has the shape of one latent, [C, H, W], for FLUX too, which packs two by two places
+    into a token: so that algorithms see places, and because the pipeline itself draws it so.
+    :meth:`native` packs it as ``latents=`` takes it.
+    """
+
+    source: Source
+    family: Family
+    preset: Preset
+    size: tuple[int, int]
+    verifiers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def summary(self) -> str:
+        return f"{self.family.summary} ({self.source.kind})"
+
+    @property
+    def steps(self) -> int:
+        return self.preset.steps or self.family.defaults(self.source)[0]
+
+    @property
+    def guidance(self) -> float:
+        given = self.preset.guidance
+        return self.family.defaults(self.source)[1] if given is None else given
+
+    @property
+    def drafts(self) -> Mapping[str, str]:
+        return {**usual(self.steps, "transformer" in self.family.needs), **self.preset.drafts}
+
+    @property
+    def solver(self) -> str:
+        """The one that takes the steps of the pipeline's scheduler."""
+        return self._scheduled(self.source.scheduler()).solver
+
+    def _scheduled(self, scheduler: Any) -> Schedule:
+        """ConfigError where none of our solvers takes the scheduler's steps."""
+        width, height = self.size
+        return self.family.schedule(scheduler, width * height // self.layout.unit**2)
+
+    def followed(self) -> bool:
+        """True where one of our solvers takes the steps of the pipeline's scheduler."""
+        try:
+            return bool(self.solver)
+        except Unfollowed:
+            return False
+
+    def black_box(self) -> PipelineModel:
+        """The same pipeline in its own loop, with what is known of its family."""
+        kind = type(self.source.scheduler()).__name__
+        because = (
+            "that was asked for"
+            if self.followed()
+            else f"its {kind} is none whose steps we take (for our own loop name a --solver)"
+        )
+        known = {"steps": self.steps, "guidance": self.guidance}
+        model = whole(self.source, self.preset.model_copy(update=known), because)
+        return replace(model, wanted=self.size, ensemble=self.ensemble, check=self._check_length)
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """Of the pipeline's scheduler, else of the family's usual one with its settings."""
+        scheduler = self.source.scheduler()
+        try:
+            return self._scheduled(scheduler)
+        except ConfigError:
+            usual = getattr(package(), self.family.usual)
+            changed = self._changed(scheduler.config)
+            return self._scheduled(usual.from_config({**scheduler.config, **changed}))
+
+    def _changed(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """What the family's usual scheduler takes otherwise than another one's settings say."""
+        if self.family.usual == BETAS:  # without what would bend a clean image
+            return {"clip_sample": False, "thresholding": False}
+        # The same shift under another name.
+        return {"shift": config["flow_shift"]} if "flow_shift" in config else {}
+
+    @property
+    def ensemble(self) -> tuple[str, ...]:
+        return self.family.ensemble
+
+    @property
+    def fingerprint(self) -> str:
+        return self.source.fingerprint
+
+    @property
+    def placed(self) -> tuple[str, str] | None:
+        """(device, dtype) of an object in memory, which is used where and as it is."""
+        if not isinstance(self.source, InMemory):
+            return None
+        network = getattr(self.source.object, self.family.needs[0])
+        dtype = str(network.dtype).removeprefix("torch.")
+        return self.source.device, dtype
+
+    @cached_property
+    def layout(self) -> Layout:
+        return self.family.layout(self.source)
+
+    def sized(self, width: int, height: int) -> DiffusersModel:
+        """The same at another size; ConfigError for one that its latents cannot have."""
+        unit = self.layout.unit
+        if width < unit or height < unit or width % unit or height % unit:
+            near = "x".join(str(max(unit, round(side / unit) * unit)) for side in (width, height))
+            raise ConfigError(
+                f"size {width}x{height}: width and height of {self.name} must be multiples of "
+                f"{unit}, such as {near}"
+            )
+        return replace(self, size=(width, height))
+
+    def condition(self, text: str | None, negative: str | None = None) -> Condition:
+        """Any text that is not too long; None is the empty prompt."""
+        led = self.preset.true_guidance > 1 or not self.family.distilled(self.source)
+        if negative is not None and not led:
+            raise ConfigError(
+                f"negative is {negative!r}, but {self.name} reads its guidance as a number and is "
+                "led away from nothing; leave it out, or set true_guidance in its noisesearch.json"
+            )
+        for name, prompt in (("prompt", text), ("negative prompt", negative)):
+            if prompt is not None:
+                self._check_length(name, prompt)
+        return Condition(text=text, negative=negative)
+
+    @cached_property
+    def _reader(self) -> tuple[Any, int]:
+        part, length = self.family.reader(self.source)
+        return self.source.tokenizer(part), length
+
+    def _check_length(self, what: str, text: str) -> None:
+        check_length(*self._reader, self.name, what, text)
+
+    def words(self) -> tuple[str, ...]:
+        return ()
+
+    def examples(self, count: int) -> list[str]:
+        return []
+
+    def space(self) -> Space:
+        return Space(self.layout.shape(*self.size), self.schedule.times, differentiable=True)
+
+    def weigh(self, dtype: str) -> dict[str, int]:
+        """Bytes of the weights by component, before anything is loaded."""
+        if not isinstance(self.source, Folder):
+            return {}
+        wide = 4 if dtype == "float32" else 2
+        return {part: wide * self.source.numbers(part)
+                for part in self.family.needs if part != "scheduler"}  # fmt: skip
+
+    def build(self, guidance: float, device: str, dtype: str) -> DiffusersDenoiser:
+        check_dtype(self.name, dtype, self.placed)
+        return self._around(self.source.pipeline(device, dtype), guidance)
+
+    def beside(self, denoiser: DiffusersDenoiser, guidance: float) -> DiffusersDenoiser:
+        """With the weights that a denoiser of this pipeline, of whatever size, has loaded."""
+        return self._around(denoiser.pipeline, guidance)
+
+    def _around(self, pipeline: Any, guidance: float) -> DiffusersDenoiser:
+        from .denoiser import DiffusersDenoiser
+
+        backbone = self._backbone(pipeline, self.size, guidance)
+        shape = self.layout.shape(*self.size)
+        return DiffusersDenoiser(backbone, self.schedule, shape, self._scale(guidance))
+
+    @property
+    def _backbone(self) -> Any:
+        """The class of the family's backbone."""
+        module, _, name = self.family.backbone.partition(":")
+        return getattr(importlib.import_module(f"{__package__}.{module}"), name)
+
+    def _scale(self, guidance: float) -> float:
+        """Of the guidance that takes two forwards; 1 is none."""
+        return self.preset.true_guidance if self.family.distilled(self.source) else guidance
+
+    def drawn(self, generator: torch.Generator, dtype: str) -> Tensor:
+        """The noise [C, H, W] that the pipeline in ``dtype`` draws for one picture."""
+        import torch
+
+        found = [self.source.precision(part, dtype) for part in self.family.draws_as]
+        kinds = [kind for kind in found if kind is not None] or [torch.float32]
+        kind = reduce(torch.promote_types, kinds)
+        shape = (1, *self.layout.shape(*self.size))
+        return torch.randn(shape, generator=generator, device=generator.device, dtype=kind)[0]
+
+    def native(self, x: Tensor) -> Tensor:
+        """Noises [B, C, H, W] as the pipeline's own ``latents=`` takes them."""
+        found: Tensor = self._backbone.native(x)
+        return found
+
+    def arguments(self, condition: Condition, guidance: float) -> dict[str, Any]:
+        """What the pipeline's own call is told, beside latents and steps, for the same picture."""
+        width, height = self.size
+        away = {} if condition.negative is None else {"negative_prompt": condition.negative}
+        own = self.family.arguments(guidance, self._scale(guidance))
+        return {"prompt": condition.text or "", **own, **away, "width": width, "height": height}
+
+    def opened(self, solver: str, device: str, dtype: str) -> list[str]:
+        """Lines of Python that make ``pipe``, whose own loop takes the solver's steps; ConfigError
+        where it does not."""
+        scheduler, lines = self.source.scheduler(), self.source.opened(device, dtype)
+        try:
+            own = self._scheduled(scheduler).solver
+        except ConfigError:
+            own = ""
+        if own == solver:
+            return lines
+        if own or self.schedule.solver != solver:
+            raise ConfigError(
+                f"the run's solver is {solver}, whose steps the {type(scheduler).__name__} of "
+                f"{self.name} does not take"
+            )
+        changed = [f"{name}={value!r}" for name, value in self._changed(scheduler.config).items()]
+        settings = ", ".join(["pipe.scheduler.config", *changed])
+        usual = f"diffusers.{self.family.usual}"
+        return [*lines, f"pipe.scheduler = {usual}.from_config({settings})"]
+
+
+def from_folder(source: str | Path) -> DiffusersModel | PipelineModel:
+    """The model of a folder with a ``model_index.json``, or of a hub id, which is downloaded."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _model(Folder(path.resolve(), path.resolve().name))
+    if path.parent.is_dir() and path.parent != Path():
+        raise ConfigError(
+            f"no folder {path}: give a folder with a model_index.json, as save_pretrained writes "
+            "it, or a hub id such as black-forest-labs/FLUX.1-dev"
+        )
+    return _model(Folder(_downloaded(str(source)), str(source)))
+
+
+def from_object(pipeline: Any, **settings: Any) -> DiffusersModel | PipelineModel:
+    """The model of a pipeline in memory; ``settings`` are fields of :class:`Preset`."""
+    return _model(InMemory(pipeline), settings)
+
+
+def whole(source: Source, preset: Preset, because: str) -> PipelineModel:
+    """A pipeline as a black box, with the components that its own loop uses."""
+    if isinstance(source, Folder):
+        source = replace(source, unused=CHECKED)
+        source.check()
+    return black_box(source, preset, because)
+
+
+def _model(
+    source: Source, settings: Mapping[str, Any] | None = None
+) -> DiffusersModel | PipelineModel:
+    preset = _preset(source, settings)
+    family = FAMILIES.get(source.kind)
+    if family is None:
+        return whole(source, preset, f"our own loop does not know a {source.kind}")
+    if isinstance(source, Folder):
+        source.check()
+    for part in family.needs:
+        source.config(part)
+    package()
+    try:
+        layout = family.layout(source)
+        model = DiffusersModel(source, family, preset, layout.size)
+    except (KeyError, TypeError) as error:
+        raise ConfigError(
+            f"the configuration of {source.name} is not that of a {source.kind} ({error!r}); get "
+            "the pipeline's files again"
+        ) from error
+    _check_fits(source, family, layout)
+    return model if preset.size is None else model.sized(*preset.size)
+
+
+def _preset(source: Source, settings: Mapping[str, Any] | None) -> Preset:
+    try:
+        return Preset(**{**source.settings, **(settings or {})})
+    except (ValidationError, TypeError) as error:
+        said = sentence(error) if isinstance(error, ValidationError) else str(error)
+        raise ConfigError(f"the settings for noisesearch of {source.name}: {said}") from error
+
+
+def _check_fits(source: Source, family: Family, layout: Layout) -> None:
+    """ConfigError where the autoencoder is none of the network's latents."""
+    channels = source.config("vae").get("latent_channels", layout.channels)
+    if channels != layout.channels:
+        raise ConfigError(
+            f"the vae of {source.name} decodes latents of {channels} channels and its "
+            f"{family.needs[0]} makes {layout.channels}: they are of two pipelines; get the "
+            "pipeline's files again"
+        )
+
+
+def _downloaded(name: str) -> Path:
+    """The folder of a hub id in the hub's own cache, its class looked at first."""
+    kind = package().DiffusionPipeline
+    try:
+        index = kind.load_config(name)
+        found = str(dict(index).get("_class_name"))
+    except Exception as error:  # whatever the network, the hub or its files may raise
+        raise unreachable(f"model {name!r}", error, INSTEAD) from error
+    pipeline_class(found, name)
+    try:
+        return Path(kind.download(name, use_safetensors=True))
+    except Exception as error:
+        raise unreachable(f"model {name!r}", error, INSTEAD) from error

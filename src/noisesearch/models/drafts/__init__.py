@@ -1,0 +1,1 @@
+"""Networks of drafts: skipped blocks, a first-block cache, adapters."""

@@ -1,0 +1,1 @@
+"""SiT: sizes, network, checkpoints, denoiser."""

@@ -1,0 +1,1 @@
+"""BLIP's networks: question answering and ImageReward."""

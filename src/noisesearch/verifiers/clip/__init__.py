@@ -1,0 +1,1 @@
+"""CLIP's verifiers: checkpoints, towers, scores."""

@@ -1,0 +1,1 @@
+"""A person as a verifier: questions, record, terminal and page."""

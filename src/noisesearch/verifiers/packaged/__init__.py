@@ -1,0 +1,1 @@
+"""Verifiers whose weights come in Python packages."""

@@ -1,0 +1,1 @@
+"""A verifier in a process of its own."""

@@ -1,0 +1,1 @@
+"""Verifiers that ask questions about a picture."""
