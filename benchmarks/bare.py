@@ -29,7 +29,7 @@ from noisesearch.runs.results import Results
 from noisesearch.runs.run import Run
 from noisesearch.sampling.denoiser import fill
 from noisesearch.sampling.images import quantise
-from noisesearch.setup.loaded import Parts
+from noisesearch.setup.loaded import Loaded
 from noisesearch.setup.request import Request
 from noisesearch.verifiers.protocol import Views
 
@@ -51,7 +51,7 @@ def timed(work: Callable[[], None]) -> float:
     return time.perf_counter() - started
 
 
-def load(rounds: int) -> Parts:
+def load(rounds: int) -> Loaded:
     """A zero-order search of the given rounds whose pivot is scored once: 1 + 4·rounds."""
     request = Request(
         PROMPTS,
@@ -63,12 +63,12 @@ def load(rounds: int) -> Parts:
     return request.resolve()[0]
 
 
-def begun(parts: Parts) -> Run:
+def begun(parts: Loaded) -> Run:
     """A run in a folder of its own."""
     return Run.create(Path(tempfile.mkdtemp(dir=RUNS.name)) / "run", parts)
 
 
-def search(parts: Parts) -> Results:
+def search(parts: Loaded) -> Results:
     """A whole run."""
     run = begun(parts)
     try:
@@ -78,7 +78,7 @@ def search(parts: Parts) -> Results:
 
 
 @torch.inference_mode()
-def evaluate(parts: Parts, noise: torch.Tensor, conditions: list, encoded: dict) -> None:
+def evaluate(parts: Loaded, noise: torch.Tensor, conditions: list, encoded: dict) -> None:
     """One batch through the bare network, decoder and verifiers."""
     solver, steps, rows = parts.solver, parts.spec.steps, len(noise)
     schedule = parts.model.space().times(Grid(steps))
@@ -95,7 +95,7 @@ def evaluate(parts: Parts, noise: torch.Tensor, conditions: list, encoded: dict)
 
 
 @torch.inference_mode()
-def bare(parts: Parts, rounds: int) -> None:
+def bare(parts: Loaded, rounds: int) -> None:
     """As many full batches as the search's candidates need, in its batch size."""
     rows = parts.spec.rows
     batches = -(-len(PROMPTS) * (1 + NEIGHBOURS * rounds) // rows)
@@ -108,7 +108,7 @@ def bare(parts: Parts, rounds: int) -> None:
 
 
 @torch.inference_mode()
-def naive(parts: Parts, rounds: int) -> None:
+def naive(parts: Loaded, rounds: int) -> None:
     """One prompt at a time, one candidate a call, text encoded each time, the pivot again."""
     noises = Materialiser(parts.denoiser.shape)
     for i, condition in enumerate(parts.conditions):

@@ -43,7 +43,7 @@ from noisesearch.experiments.spec import Plot
 from noisesearch.objectives.single import Objective
 from noisesearch.runs.progress import Progress
 from noisesearch.runs.results import Result
-from noisesearch.setup.loaded import Parts
+from noisesearch.setup.loaded import Loaded
 from noisesearch.setup.request import Request
 from quality import Judge, chosen, pick
 from reach import COSTS, Curve, Point, ratios, rows
@@ -158,7 +158,7 @@ class Laboratory:
         return point
 
     def _point(
-        self, results: list[Result], parts: Parts, objective: Objective, count: int, share: float
+        self, results: list[Result], parts: Loaded, objective: Objective, count: int, share: float
     ) -> Point:
         """Of runs, or of the first ``count`` candidates of theirs where that is a ``share``."""
         taken = [r.candidates[:count] if share < 1 else r.candidates for r in results]

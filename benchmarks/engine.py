@@ -37,7 +37,7 @@ from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.driver.driver import Driver
 from noisesearch.names import registry
 from noisesearch.setup.hardware import threads
-from noisesearch.setup.loaded import Parts
+from noisesearch.setup.loaded import Loaded
 from noisesearch.setup.request import Request
 from noisesearch.setup.selection import algorithm_of
 from noisesearch.store.run_store import RunStore
@@ -60,7 +60,7 @@ def made_up(trajectory: Trajectory, _: int) -> Mapping[str, float]:
             "evenness": int(trajectory.key[8:16], 16) / 2**32}  # fmt: skip
 
 
-def mixed(name: str, searches: int, candidates: int, **settings: Any) -> Parts:
+def mixed(name: str, searches: int, candidates: int, **settings: Any) -> Loaded:
     """Searches of the mixture, whose network is a formula."""
     prompts = [f"prompt {i}" for i in range(searches)]
     drafts = {"draft": ("steps:3",)} if "draft" in _fields(name) else {}
@@ -73,7 +73,7 @@ def _fields(name: str) -> Mapping[str, Any]:
     return fields
 
 
-def driven(parts: Parts, folder: Path, made: Callable[[RunStore], Executor]) -> tuple[float, int]:
+def driven(parts: Loaded, folder: Path, made: Callable[[RunStore], Executor]) -> tuple[float, int]:
     """Processor seconds of a run, new or resumed, without the loading of models; and its asks."""
     budget = Budget.parse(parts.spec.budget)
     gc.collect()

@@ -27,10 +27,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from noisesearch.executors.choice import Where
-from noisesearch.executors.on_ray import Seat, crew_of
-from noisesearch.executors.shipped_run import Setup
-from noisesearch.executors.worker_group import Crew, Parcel
+from noisesearch.executors.choice import ExecutorChoice
+from noisesearch.executors.on_ray import RayWorker, crew_of
+from noisesearch.executors.shipped_run import ShippedRun
+from noisesearch.executors.worker_group import Parcel, WorkerGroup
 from noisesearch.runs.run import Run
 from noisesearch.setup.request import Request
 from noisesearch.testing.bench import without_seconds
@@ -63,7 +63,7 @@ def schedule(seed: int) -> list[Fault]:
                   key=lambda fault: fault.after)  # fmt: skip
 
 
-class Misled(Seat):
+class Misled(RayWorker):
     """A worker that can be told to be of no use."""
 
     _slow = 1
@@ -83,10 +83,10 @@ class Misled(Seat):
         return report
 
 
-class Disturbed(Where):
+class Disturbed(ExecutorChoice):
     """Ray, with workers that can be misled."""
 
-    def _crew(self, run: Run, setup: Setup) -> Crew:
+    def _crew(self, run: Run, setup: ShippedRun) -> WorkerGroup:
         return crew_of(run.parts, setup, self.address, Misled)
 
 

@@ -41,7 +41,7 @@ from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.sampling.solvers import solver
 from noisesearch.setup.hardware import place, precision, threads
-from noisesearch.setup.loaded import Parts
+from noisesearch.setup.loaded import Loaded
 from noisesearch.setup.request import ROWS_STEP, Request
 from random_networks import SCALES, RandomModel, flux, sit
 from recording import record
@@ -131,7 +131,7 @@ def bare_rates(model: RandomModel, clock: Clock, effort: Effort) -> dict[int, fl
     return found
 
 
-def load(model: RandomModel, rows: int, candidates: int, steps: int | None = None) -> Parts:
+def load(model: RandomModel, rows: int, candidates: int, steps: int | None = None) -> Loaded:
     """A random search of so many candidates in all."""
     request = Request(
         PROMPTS, model=model, verifier=brightness, algorithm="random", rows=rows, steps=steps,
@@ -140,13 +140,13 @@ def load(model: RandomModel, rows: int, candidates: int, steps: int | None = Non
     return request.resolve()[0]
 
 
-def searched(parts: Parts) -> int:
+def searched(parts: Loaded) -> int:
     """Run a search; the evaluations that physically ran."""
     return int(sum(result.ledger["physical"]["nfe"] for result in search(parts)))
 
 
 @torch.inference_mode()
-def naive(parts: Parts, candidates: int) -> None:
+def naive(parts: Loaded, candidates: int) -> None:
     """The usual loop: everything one by one."""
     noises = Materialiser(parts.denoiser.shape)
     for i in range(candidates):

@@ -42,7 +42,13 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.setup.hardware import place, threads
 from noisesearch.testing import tokenizers
 from noisesearch.verifiers.blip import network as blip
-from noisesearch.verifiers.blip.imagereward import LENGTH, MEAN, STD, ImageRewardVerifier, Network
+from noisesearch.verifiers.blip.imagereward import (
+    LENGTH,
+    MEAN,
+    STD,
+    ImageRewardNetwork,
+    ImageRewardVerifier,
+)
 from noisesearch.verifiers.clip.aesthetic import AestheticVerifier, Head
 from noisesearch.verifiers.clip.scores import ClipVerifier, clip_score
 from noisesearch.verifiers.clip.towers import ImageTower, TextTower, cropped
@@ -62,7 +68,7 @@ class Networks:
 
     clip: Any
     head: Head
-    reward: Network
+    reward: ImageRewardNetwork
     clip_words: Any
     bert_words: Any
 
@@ -88,7 +94,9 @@ def networks(device: str) -> Networks:
         vocab_size=30524, hidden_size=768, encoder_hidden_size=1024, intermediate_size=3072,
         num_hidden_layers=12, num_attention_heads=12, is_decoder=True, layer_norm_eps=1e-12,
     )  # fmt: skip
-    reward = Network(transformers.BlipVisionModel(vision), transformers.BlipTextModel(text, False))
+    reward = ImageRewardNetwork(
+        transformers.BlipVisionModel(vision), transformers.BlipTextModel(text, False)
+    )
     made = Networks(clip, Head(768), reward, clip_words, bert_words)
     for network in (clip, made.head, reward):
         for weight in network.parameters():
@@ -132,8 +140,8 @@ def ours(of: Networks, dtype: str) -> list[Verifier]:
     ]  # fmt: skip
 
 
-def _copy(network: Network) -> Network:
-    made = Network(type(network.vision_model)(network.vision_model.config),
+def _copy(network: ImageRewardNetwork) -> ImageRewardNetwork:
+    made = ImageRewardNetwork(type(network.vision_model)(network.vision_model.config),
                    type(network.text_encoder)(network.text_encoder.config, False))  # fmt: skip
     made.load_state_dict(network.state_dict())
     return made.to(next(network.parameters()).device).eval().requires_grad_(False)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from bare import begun
-from noisesearch.setup.loaded import Parts
+from noisesearch.setup.loaded import Loaded
 
 WORK = ("network", "text", "decoder", "verifiers")  # what would run without any search
 
@@ -54,7 +54,7 @@ class Clock:
         return clocked
 
 
-def clocked(parts: Parts, clock: Clock) -> Parts:
+def clocked(parts: Loaded, clock: Clock) -> Loaded:
     """The same parts with their networks' calls clocked."""
 
     def network(of: Any) -> Any:
@@ -66,7 +66,7 @@ def clocked(parts: Parts, clock: Clock) -> Parts:
     return replace(parts, denoiser=network(parts.denoiser), drafts=drafts, verifiers=verifiers)
 
 
-def table(parts: Parts) -> dict[str, Any]:
+def table(parts: Loaded) -> dict[str, Any]:
     """Seconds and shares by what they are spent on, over one search."""
     clock = Clock()
     run = begun(clocked(parts, clock))

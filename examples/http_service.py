@@ -14,12 +14,12 @@ import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-from noisesearch.verifiers.serve import Condition, serve  # or from a copy of that one file
+from noisesearch.verifiers.serve import ServedCondition, serve  # or from a copy of that one file
 
 TOGETHER = 8
 
 
-def asked(png: bytes, condition: Condition) -> float | str:
+def asked(png: bytes, condition: ServedCondition) -> float | str:
     """The service's score of one picture, or why there is none."""
     body = {"prompt": condition.text, "image": base64.b64encode(png).decode()}
     request = urllib.request.Request(
@@ -32,7 +32,7 @@ def asked(png: bytes, condition: Condition) -> float | str:
         return f"the service: {type(error).__name__}: {error}"
 
 
-def service(images: list[bytes], conditions: list[Condition]) -> list[float | str]:
+def service(images: list[bytes], conditions: list[ServedCondition]) -> list[float | str]:
     """A score or a reason for each picture."""
     with ThreadPoolExecutor(TOGETHER) as pool:
         return list(pool.map(asked, images, conditions))

@@ -15,7 +15,7 @@ from PIL import Image
 import noisesearch as ns
 from noisesearch import ConfigError, StoreError
 from noisesearch.runs.run import verify
-from noisesearch.setup.python_objects import Given
+from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.testing import MixtureModel
 
 
@@ -80,7 +80,7 @@ def test_winners_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("solver", ["euler", "ddim-ancestral"])
 def test_verify_recreates_the_winner(solver: str, tmp_path: Path) -> None:
     search(["x", "y"], out=tmp_path / "run", solver=solver, top=2)
-    found = verify(tmp_path / "run", Given(MixtureModel()))
+    found = verify(tmp_path / "run", PythonObjects(MixtureModel()))
     assert found["winners"] >= 4 and found["pixels"] == 0 and found["parts"] == 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from noisesearch import RandomSearch, ZeroOrder
-from noisesearch.testing import Bench, Outcome
+from noisesearch.testing import Bench, BenchOutcome
 from noisesearch.testing.bench import Clock, Ticking
 
 ALGORITHMS = [RandomSearch(), ZeroOrder()]
@@ -25,7 +25,7 @@ class Lab:
         one = {"verifier": "brightness"}
         self.bench = Bench(folder, algorithm, settings=one, prompts=texts)
 
-    def run(self, name: str, budget: str, **keywords: Any) -> Outcome:
+    def run(self, name: str, budget: str, **keywords: Any) -> BenchOutcome:
         clock = Clock()
         parts = self.bench.parts(budget=budget)
         return self.bench.run(
@@ -33,7 +33,7 @@ class Lab:
         )
 
 
-def known(outcome: Outcome) -> list[list[str]]:
+def known(outcome: BenchOutcome) -> list[list[str]]:
     return [sorted(r.trajectory.key for r in live.replies) for live in outcome.searches]
 
 

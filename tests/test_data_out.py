@@ -20,7 +20,7 @@ from noisesearch.candidates.trajectory import Graph
 from noisesearch.files import pictures
 from noisesearch.runs.export_data import export_data
 from noisesearch.runs.rerank import rerank
-from noisesearch.setup.python_objects import Given
+from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.store.history import RunRecords
 from noisesearch.testing import MixtureModel
 
@@ -156,7 +156,9 @@ def test_a_rerank_is_followed(tmp_path: Path) -> None:
 
     made(tmp_path / "run")
     for objective, verifier in (("part(evenness)", ""), ("mean-rank(vivid, evenness)", vivid)):
-        found = rerank(tmp_path / "run", objective, verifier, given=Given(MixtureModel())).results
+        found = rerank(
+            tmp_path / "run", objective, verifier, given=PythonObjects(MixtureModel())
+        ).results
         rows = lines(export_data(tmp_path / "run", "jsonl").file)
         for result in found:
             mine = [r for r in rows if r["condition"] == str(result.condition)]

@@ -137,7 +137,7 @@ def test_few_replies_end_no_run_before_its_end(tmp_path: Path) -> None:
 def test_failed_ones_are_asked_again_on_request(tmp_path: Path) -> None:
     import noisesearch as ns
     from noisesearch.runs.run import Run
-    from noisesearch.setup.python_objects import Given
+    from noisesearch.setup.python_objects import PythonObjects
     from noisesearch.setup.selection import as_verifier
 
     settings = {"model": MixtureModel(), "algorithm": "random", "rows": 4}
@@ -151,7 +151,7 @@ def test_failed_ones_are_asked_again_on_request(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the service is down"):
         ns.search("x", verifier=[moody], budget="8candidates", out=tmp_path / "run", **settings)
     mended["ok"] = True
-    given = Given(MixtureModel(), None, {"moody": as_verifier(moody, "moody")})
+    given = PythonObjects(MixtureModel(), None, {"moody": as_verifier(moody, "moody")})
     for retry in (True, False):
         run = Run.open(tmp_path / "run", given, retry_failed=retry)
         results = run.execute()

@@ -6,7 +6,7 @@ import pytest
 
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
-from noisesearch.names.forms import form, located, numeral, separated, written
+from noisesearch.names.forms import form, numeral, separated, with_absolute_paths, written
 from noisesearch.setup import selection as build
 from noisesearch.verifiers.protocol import FunctionVerifier
 from noisesearch.verifiers.settings import VerifierSettings
@@ -53,7 +53,7 @@ def test_a_value_is_read_as_it_was_written(value: str) -> None:
     text = form("x", {"first": value, "second": "1"})
     assert separated(f"{text}, y") == [text, "y"]
     assert written(text) == ("x", {"first": value, "second": "1"})
-    assert written(located(text)) == written(text)
+    assert written(with_absolute_paths(text)) == written(text)
 
 
 @pytest.mark.parametrize("text", ["clipscore(weights=/a", "clipscore(/a)"])
@@ -66,7 +66,8 @@ def test_paths_become_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "head").touch()
     monkeypatch.chdir(tmp_path)
     assert (
-        located("aesthetic(weights=head, x=2)") == f"aesthetic(weights={tmp_path / 'head'}, x=2)"
+        with_absolute_paths("aesthetic(weights=head, x=2)")
+        == f"aesthetic(weights={tmp_path / 'head'}, x=2)"
     )
 
 
@@ -84,7 +85,7 @@ def test_settings_as_objects_and_as_text_are_one() -> None:
     assert str(Brightness(power=2)) == "brightness(power=2.0)"
     assert written(str(Brightness())) == ("brightness", {})
     model = model_of("shapes")
-    assert build.named(Brightness(power=2), model, {}) == ["brightness(power=2.0)"]
+    assert build.verifier_names(Brightness(power=2), model, {}) == ["brightness(power=2.0)"]
     opened = build.verifier_of(f"{__file__}:Brightness(power=2)", model)
     assert opened.name == "brightness"
     with pytest.raises(ConfigError, match="did you mean 'power'"):

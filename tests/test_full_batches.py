@@ -17,8 +17,8 @@ from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.trajectory import FULL, Trajectory
 from noisesearch.setup.request import Request
 from noisesearch.testing import Bench, MixtureModel
+from noisesearch.worker.draft_workers import DraftWorkers
 from noisesearch.worker.engine import Worker
-from noisesearch.worker.qualities import Qualities
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,6 @@ class Filled:
 )
 def test_the_batch_that_wastes_least_goes_first(full: int, draft: int, first: str) -> None:
     workers = {FULL: Filled(FULL, full), "draft": Filled("draft", draft)}
-    qualities = Qualities(cast("Mapping[str, Worker]", workers), {FULL: 12.0, "draft": 1.0})
+    qualities = DraftWorkers(cast("Mapping[str, Worker]", workers), {FULL: 12.0, "draft": 1.0})
     ((ask, _),) = qualities.wait()
     assert ask.trajectory.condition.text == first

@@ -18,7 +18,7 @@ import noisesearch as ns
 from noisesearch import ConfigError
 from noisesearch.runs import notebook
 from noisesearch.runs.rerank import rerank
-from noisesearch.setup.python_objects import Given
+from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.testing import MixtureModel
 
 PROMPTS = ["a <b>red</b> circle & co", "two"]
@@ -126,7 +126,9 @@ def test_a_plot_is_what_the_search_saw(results: ns.Results) -> None:
 def test_a_plot_after_a_rerank(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     made(tmp_path / "run", ["one"], verifier="ensemble", watch=())
-    (result,) = rerank(tmp_path / "run", "part(evenness)", given=Given(MixtureModel())).results
+    (result,) = rerank(
+        tmp_path / "run", "part(evenness)", given=PythonObjects(MixtureModel())
+    ).results
     line = result.plot().axes[0].lines[0]
     assert line.get_ydata()[-1] == result.winner.score == result.winner.parts["evenness"]
 

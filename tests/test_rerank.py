@@ -12,7 +12,7 @@ import noisesearch as ns
 from noisesearch.files import pictures
 from noisesearch.runs.rerank import Reranked, rerank
 from noisesearch.runs.run import verify
-from noisesearch.setup.python_objects import Given
+from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.testing import MixtureModel
 
 VIVID = "def vivid(images, conditions):\n    return images.amax((1, 2, 3))\n"
@@ -25,7 +25,7 @@ def made(folder: Path, **settings: Any) -> Any:
 
 
 def again(folder: Path, objective: str = "", verifier: Any = "", finish: bool = False) -> Reranked:
-    return rerank(folder, objective, verifier, finish, Given(MixtureModel()))
+    return rerank(folder, objective, verifier, finish, PythonObjects(MixtureModel()))
 
 
 def lines(folder: Path) -> list[str]:
@@ -61,7 +61,7 @@ def test_added_parts_do_not_look_like_another_score_to_verify(tmp_path: Path) ->
 
     found = again(tmp_path / "run", "part(vivid)", vivid).results
     assert "vivid" in found[0].winner.parts
-    assert verify(tmp_path / "run", Given(MixtureModel()))["parts"] == 0
+    assert verify(tmp_path / "run", PythonObjects(MixtureModel()))["parts"] == 0
 
 
 def test_functions_and_lists_rank_too(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import noisesearch as ns
 from noisesearch import ConfigError, RandomSearch, ZeroOrder
 from noisesearch.cli.tables import warnings
 from noisesearch.driver.stopping import PLATEAU, TARGET, Target
-from noisesearch.testing import Bench, MixtureModel, Outcome
+from noisesearch.testing import Bench, BenchOutcome, MixtureModel
 from noisesearch.testing.bench import MadeUp, Released
 
 BUDGET = 40
@@ -25,7 +25,7 @@ def bench(folder: Path, algorithm: Any = None, **settings: Any) -> Bench:
     return Bench(folder, algorithm or RandomSearch(), settings=given)
 
 
-def values(outcome: Outcome, search: int = 0) -> list[float]:
+def values(outcome: BenchOutcome, search: int = 0) -> list[float]:
     live = outcome.searches[search]
     return [live.objective.value(reply) for reply in live.replies]
 

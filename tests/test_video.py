@@ -15,7 +15,7 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.files import pictures
 from noisesearch.models.choice import as_model
 from noisesearch.runs.rerank import rerank
-from noisesearch.setup.python_objects import Given
+from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
@@ -114,7 +114,7 @@ def test_a_run_of_videos(tmp_path: Path) -> None:
     assert found.winner.parts["motion"] == pytest.approx(between, rel=1e-4)
     assert (tmp_path / "run" / "grid.png").exists() and (tmp_path / "run" / "best.png").exists()
     verifiers = {"brightness": brightness(), "motion": FunctionVerifier(motion, "motion")}
-    known = Given(model=as_model(pipeline), verifiers=verifiers)
+    known = PythonObjects(model=as_model(pipeline), verifiers=verifiers)
     again = rerank(tmp_path / "run", "part(motion)", given=known).results[0]
     assert again.winner.parts["motion"] == max(c.parts["motion"] for c in found.candidates)
     file = tmp_path / "even.py"

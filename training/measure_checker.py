@@ -22,7 +22,7 @@ from PIL import Image
 from scipy import ndimage
 
 from noisesearch.worlds.shapes.checker import check, judge
-from noisesearch.worlds.shapes.parser import Seen, read
+from noisesearch.worlds.shapes.parser import DetectedThing, read
 from noisesearch.worlds.shapes.render import render
 from noisesearch.worlds.shapes.scene import (
     COLOURS,
@@ -30,8 +30,8 @@ from noisesearch.worlds.shapes.scene import (
     MAX_THINGS,
     RELATIONS,
     SHAPES,
-    Group,
     Spec,
+    ThingGroup,
     sample_scene,
     sample_spec,
 )
@@ -86,7 +86,7 @@ def wrong_number(spec: Spec, rng: np.random.Generator) -> Spec:
     return ways[int(rng.integers(len(ways)))]
 
 
-def with_group(spec: Spec, index: int, group: Group) -> Spec:
+def with_group(spec: Spec, index: int, group: ThingGroup) -> Spec:
     """The Spec with one group replaced."""
     groups = list(spec.groups)
     groups[index] = group
@@ -190,7 +190,7 @@ def measure_easy_vqa(split: str) -> dict[str, Any]:
     for index, (colour, shape) in sorted(truth.items()):
         with Image.open(folder / "images" / f"{index}.png") as file:
             seen = read(np.asarray(file.convert("RGB")), max_aspect=ANY_ASPECT)
-        thing = seen[0] if len(seen) == 1 else Seen(f"{len(seen)} things", "", 0, 0, 0, 0)
+        thing = seen[0] if len(seen) == 1 else DetectedThing(f"{len(seen)} things", "", 0, 0, 0, 0)
         right["colour"].append(thing.colour == colour)
         right["shape"].append(thing.shape == shape)
         right["both"].append(thing.colour == colour and thing.shape == shape)

@@ -14,13 +14,13 @@ from typing import Any, overload
 from .algorithms.problem import Algorithm
 from .driver.driver import Watcher
 from .errors import unknown
-from .executors.choice import LOCAL, Where
+from .executors.choice import LOCAL, ExecutorChoice
 from .models.choice import as_model
 from .runs.results import Result, Results
 from .runs.run import Run
 from .setup import python_objects
 from .setup import selection as build
-from .setup.python_objects import Given
+from .setup.python_objects import PythonObjects
 from .setup.request import Request
 
 LOG = logging.getLogger("noisesearch")  # goes to stderr, where nobody says otherwise
@@ -63,7 +63,7 @@ def search(
     for name in settings:
         if name not in Request.__dataclass_fields__:
             raise unknown("setting", name, Request.__dataclass_fields__)
-    where = Where.of(executor, address, devices)
+    where = ExecutorChoice.of(executor, address, devices)
     request = Request(prompts, **settings)
     request.device = where.device(request.device)
     parts, _ = request.resolve()
@@ -97,16 +97,18 @@ def resume(
 ) -> Results:
     """Go on with a run folder; Python objects that it was made with are given again. Where its
     candidates are made may be another place than before."""
-    where = Where.of(executor, address, devices)
+    where = ExecutorChoice.of(executor, address, devices)
     verifiers: Mapping[str, Any] = {
         python_objects.name_of(v): build.as_verifier(v, python_objects.name_of(v))
-        for v in python_objects.listed(verifier)
+        for v in python_objects.as_list(verifier)
     }
     if algorithm is not None and not hasattr(algorithm, "extendable"):
-        algorithm = python_objects.Plain(python_objects.name_of(algorithm), algorithm)
+        algorithm = python_objects.FunctionAlgorithm(python_objects.name_of(algorithm), algorithm)
     wanted = None if budget is None else str(budget)
     known = None if model is None else as_model(model)
-    opened = Run.open(Path(run), Given(known, algorithm, verifiers), budget=wanted, yes=yes)
+    opened = Run.open(
+        Path(run), PythonObjects(known, algorithm, verifiers), budget=wanted, yes=yes
+    )
     try:
         return opened.execute(watcher, seconds, where)
     finally:

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from noisesearch.candidates.condition import Condition
-from noisesearch.evaluation.check_verifier import Pair, Report, Samples, Trial
+from noisesearch.evaluation.check_verifier import Pair, Samples, Trial, VerifierReport
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
 
 Function = Callable[[Tensor, Any], Any]
@@ -76,7 +76,7 @@ FAULTS: dict[str, tuple[Function, str]] = {
 }
 
 
-def tried(function: Function, **settings: Any) -> Report:
+def tried(function: Function, **settings: Any) -> VerifierReport:
     verifier = FunctionVerifier(function, "mine", differentiable=True)
     return Trial(verifier, Samples.own(32, None), **settings).report()
 

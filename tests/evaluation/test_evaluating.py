@@ -16,8 +16,8 @@ from noisesearch.algorithms.population import Population
 from noisesearch.candidates.condition import Condition
 from noisesearch.evaluation import metrics
 from noisesearch.evaluation.evaluate import Evaluation
-from noisesearch.evaluation.set_metrics import Eyes
-from noisesearch.evaluation.verifier_view import ROWS, Sight
+from noisesearch.evaluation.set_metrics import SetFeatures
+from noisesearch.evaluation.verifier_view import ROWS, VerifierView
 from noisesearch.models.choice import model_of
 from noisesearch.objectives.sets import Moments, frechet_distance
 from noisesearch.sampling.images import pictures
@@ -157,9 +157,9 @@ def test_the_world_fashion_by_its_own_networks(tmp_path: Path) -> None:
 def test_a_distance_is_called_fid_by_the_published_network_alone() -> None:
     """Of its full width; a smaller network's is called by its own name."""
 
-    def eyes(share: int) -> Eyes:
+    def eyes(share: int) -> SetFeatures:
         network = inception.Inception(share)
-        return Eyes(Sight(ClassProbability(network, (0,), "")))
+        return SetFeatures(VerifierView(ClassProbability(network, (0,), "")))
 
     assert eyes(1).published and not eyes(16).published
 

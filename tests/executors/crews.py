@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from noisesearch.candidates.ask import Ask, Reply
-from noisesearch.executors.choice import Where
-from noisesearch.executors.shipped_run import Setup, objects
+from noisesearch.executors.choice import ExecutorChoice
+from noisesearch.executors.shipped_run import ShippedRun, objects
 from noisesearch.executors.worker_group import Event, Joined, Lost, Parcel, Report, Told
-from noisesearch.executors.worker_loop import Station
+from noisesearch.executors.worker_loop import WorkerLoop
 from noisesearch.runs.run import Run
-from noisesearch.setup.python_objects import Given
+from noisesearch.setup.python_objects import PythonObjects
 
 Spoil = Callable[[Report], Report]
 
@@ -66,7 +66,7 @@ class Timed:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._stations: dict[str, Station] = {}
+        self._stations: dict[str, WorkerLoop] = {}
         self._coming: list[tuple[float, int, Event]] = []
         self._count = itertools.count()
 
@@ -125,7 +125,7 @@ class MadeUpCrew(Timed):
     def heard(self, event: Event) -> bool:
         if isinstance(event, Joined):
             worker = self.workers[event.worker] = Reckoner(self.rows)
-            self._stations[event.worker] = Station(lambda *_, w=worker: w, lambda *_: b"")
+            self._stations[event.worker] = WorkerLoop(lambda *_, w=worker: w, lambda *_: b"")
         elif event.worker not in self._stations:
             return False
         elif isinstance(event, Lost):
@@ -143,10 +143,12 @@ class Beside:
     One in ``deaths`` reports is lost with its worker, and another worker takes its place.
     """
 
-    def __init__(self, setup: Setup, given: Given, count: int, deaths: int = 10**9) -> None:
+    def __init__(
+        self, setup: ShippedRun, given: PythonObjects, count: int, deaths: int = 10**9
+    ) -> None:
         self._make = lambda: setup.station(given)
         self._random, self._deaths = random.Random(count), deaths
-        self._stations: dict[str, Station] = {}
+        self._stations: dict[str, WorkerLoop] = {}
         self._parcels: dict[str, Parcel] = {}
         self._events: list[Event] = []
         self._count = itertools.count()
@@ -184,7 +186,7 @@ class Beside:
 
 
 @dataclass(frozen=True)
-class Here(Where):
+class Here(ExecutorChoice):
     """Runs with :class:`Beside`."""
 
     count: int = 2
@@ -194,5 +196,5 @@ class Here(Where):
     def here(self) -> bool:
         return False
 
-    def _crew(self, run: Run, setup: Setup) -> Beside:
+    def _crew(self, run: Run, setup: ShippedRun) -> Beside:
         return Beside(setup, objects(run.parts), self.count, self.deaths)

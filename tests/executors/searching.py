@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from noisesearch.executors.choice import Where
+from noisesearch.executors.choice import ExecutorChoice
 from noisesearch.runs.results import Results
 from noisesearch.runs.run import Run
 from noisesearch.setup.request import Request
@@ -45,7 +45,9 @@ def opened(folder: Path, algorithm: str, **settings: Any) -> Run:
     return Run.create(folder, parts)
 
 
-def searched(folder: Path, algorithm: str, where: Where = Where(), **settings: Any) -> Results:
+def searched(
+    folder: Path, algorithm: str, where: ExecutorChoice = ExecutorChoice(), **settings: Any
+) -> Results:
     run = opened(folder, algorithm, **settings)
     try:
         return run.execute(where=where)

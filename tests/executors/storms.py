@@ -17,14 +17,14 @@ from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.keys import seed_of, uniform_of
 from noisesearch.driver.driver import Driver
-from noisesearch.driver.live_search import Live
+from noisesearch.driver.live_search import LiveSearch
 from noisesearch.errors import BackendError
 from noisesearch.executors.pool import Pool
-from noisesearch.executors.wire import Reader
+from noisesearch.executors.wire import ReportReader
 from noisesearch.executors.worker_group import Event, Joined, Lost, Parcel, Told
-from noisesearch.executors.worker_loop import Station
+from noisesearch.executors.worker_loop import WorkerLoop
 from noisesearch.files.journal import seal
-from noisesearch.setup.loaded import Parts
+from noisesearch.setup.loaded import Loaded
 from noisesearch.store.run_store import RunStore
 
 BATCH = 1.0  # seconds that a worker takes for a parcel where all is well
@@ -133,7 +133,7 @@ class Storm(Timed):
     def heard(self, event: Event) -> bool:
         if isinstance(event, Joined):
             stub = self._stub(event.rows)
-            self._stations[event.worker] = Station(lambda *_, w=stub: w, lambda *_: b"")
+            self._stations[event.worker] = WorkerLoop(lambda *_, w=stub: w, lambda *_: b"")
             self._pace[event.worker] = SLOW if self._dice.random() < 4 * self._slow else 1.0
             self.met["a straggler"] += self._pace[event.worker] == SLOW
         # One that died before it could say so says nothing.
@@ -180,11 +180,11 @@ def dying(store: RunStore, dice: random.Random, within: int) -> None:
 class Weathered:
     """A run that has come through a storm, by as many processes as that took."""
 
-    def __init__(self, folder: Path, parts: Parts, seed: int, kills: int) -> None:
+    def __init__(self, folder: Path, parts: Loaded, seed: int, kills: int) -> None:
         self.folder, self.parts = folder, parts
         self.dice = random.Random(seed)
         self.met: Counter[str] = Counter()
-        self.searches: list[Live] = []
+        self.searches: list[LiveSearch] = []
         self.seconds = 0.0
         for process in itertools.count():
             try:
@@ -205,7 +205,7 @@ class Weathered:
             dying(store, self.dice, 2 * self.parts.count * int(budget.amount))
         wanted, shape = self.searches[0].problem.parts, self.parts.space.shape
         storm = Storm(self.dice, lambda rows: Stub(rows, wanted, shape), self.met)
-        pool = Pool(storm, Reader(wanted), fetch=store.get, clock=storm.clock)
+        pool = Pool(storm, ReportReader(wanted), fetch=store.get, clock=storm.clock)
         algorithm = self.parts.algorithm
         try:
             Driver(self.searches, algorithm, pool, store, budget, clock=storm.clock).run()

@@ -14,12 +14,12 @@ from torch import nn
 import noisesearch as ns
 from noisesearch.driver.driver import Driver
 from noisesearch.errors import ConfigError
-from noisesearch.executors.choice import Where
+from noisesearch.executors.choice import ExecutorChoice
 from noisesearch.executors.device_process import alone
 from noisesearch.executors.pool import Pool
 from noisesearch.worker.residence import Residence
 
-TWO = Where.of(devices="cpu,cpu")
+TWO = ExecutorChoice.of(devices="cpu,cpu")
 
 
 class KillsOne:
@@ -108,7 +108,7 @@ def test_worker_that_cannot_begin_says_why(tmp_path: Path) -> None:
     run.parts.spec = run.parts.spec.model_copy(update={"fingerprints": prints})
     try:
         with pytest.raises(ns.errors.BackendError, match="made with other weights"):
-            run.execute(where=Where.of(devices="cpu"))
+            run.execute(where=ExecutorChoice.of(devices="cpu"))
     finally:
         run.close()
 
@@ -135,5 +135,5 @@ def test_a_network_with_a_device_map_is_left_where_it_is() -> None:
 
 
 def test_devices_are_named_as_people_write_them() -> None:
-    assert Where.of(devices="0,1, cpu").devices == ("cuda:0", "cuda:1", "cpu")
-    assert Where.of(devices=()).here and not TWO.here
+    assert ExecutorChoice.of(devices="0,1, cpu").devices == ("cuda:0", "cuda:1", "cpu")
+    assert ExecutorChoice.of(devices=()).here and not TWO.here

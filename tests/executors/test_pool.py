@@ -15,7 +15,7 @@ from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import BackendError
 from noisesearch.executors.pool import Pool
-from noisesearch.executors.wire import Reader
+from noisesearch.executors.wire import ReportReader
 from noisesearch.executors.worker_group import Joined, Lost
 
 OF = Condition(text="any")
@@ -26,7 +26,7 @@ def asks(count: int, first: int = 0) -> list[Ask]:
 
 
 def pool_of(crew: MadeUpCrew) -> Pool:
-    return Pool(crew, Reader(("score",)), clock=crew.clock)
+    return Pool(crew, ReportReader(("score",)), clock=crew.clock)
 
 
 def drained(pool: Pool) -> list[tuple[Ask, Reply]]:
@@ -249,6 +249,6 @@ def test_memory_that_ran_out_anywhere_is_told_once() -> None:
     crew = MadeUpCrew({"a": 1.0, "b": 1.0})
     crew.spoil["a"] = lambda report: {**report, "rows": 2}
     told: list[int] = []
-    pool = Pool(crew, Reader(("score",)), clock=crew.clock, narrowed=told.append)
+    pool = Pool(crew, ReportReader(("score",)), clock=crew.clock, narrowed=told.append)
     answered(pool, asks(64))
     assert told == [2] and max(n for name, n in crew.given[2:] if name == "a") <= 4

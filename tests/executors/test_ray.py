@@ -13,10 +13,10 @@ from searching import ALGORITHMS, MIXTURE, opened, same, searched
 import noisesearch as ns
 from noisesearch.driver.driver import Driver
 from noisesearch.errors import BackendError, ConfigError
-from noisesearch.executors.choice import Where
+from noisesearch.executors.choice import ExecutorChoice
 
 ray = pytest.importorskip("ray")
-ON_RAY = Where.of("ray")
+ON_RAY = ExecutorChoice.of("ray")
 
 
 @pytest.fixture(scope="module")

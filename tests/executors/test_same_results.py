@@ -10,7 +10,7 @@ from crews import Here
 from searching import ALGORITHMS, same, searched
 
 from noisesearch.names import registry
-from noisesearch.verifiers.slow import Away, Look, Verdict
+from noisesearch.verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
 
 # Noises alone, renoised prefixes, blobs of gradients, previews that go on.
 FAST = ("zero-order", "paths", "first-order", "halving")
@@ -30,7 +30,7 @@ def test_workers_that_die_give_what_one_gives_that_lives(algorithm: str, tmp_pat
     same(alone, several)
 
 
-class Bright(Away):
+class Bright(SlowVerifier):
     """Takes its time at the driver's side; keeps whom it was asked about."""
 
     name, parts = "bright", ("bright",)
@@ -38,9 +38,9 @@ class Bright(Away):
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def look(self, looks: Sequence[Look]) -> list[Verdict]:
+    def look(self, looks: Sequence[CandidatePicture]) -> list[SlowReply]:
         self.asked += [look.key for look in looks]
-        return [Verdict({"bright": float(look.picture.mean()) / 255}) for look in looks]
+        return [SlowReply({"bright": float(look.picture.mean()) / 255}) for look in looks]
 
 
 def test_verifiers_that_take_their_time_are_asked_at_this_side(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from noisesearch.errors import ConfigError
 from noisesearch.evaluation import scores
 from noisesearch.evaluation.neighbours import Neighbourhoods, Points
 from noisesearch.experiments import plot
-from noisesearch.experiments.estimates import Board, Estimate, Scored
+from noisesearch.experiments.estimates import Estimate, Estimates, Scored
 from noisesearch.experiments.set_metrics import (
-    Reference,
+    ReferenceMoments,
     Sample,
     frechet,
     inception_score,
@@ -30,14 +30,14 @@ RNG = np.random.default_rng(3)
 SIZE = 80
 
 
-def board() -> Board:
+def board() -> Estimates:
     """Two arms of the same images, the second better by 0.3 in the mean."""
     noise = RNG.normal(size=SIZE)
     gain = 0.3 + 0.1 * RNG.normal(size=SIZE)
     before = Scored("before", "line", SIZE, {"nfe": 10.0}, {"score": noise, "worse": noise})
     after = Scored("after", "line", SIZE, {"nfe": 100.0},
                    {"score": noise + gain, "worse": noise - gain})  # fmt: skip
-    return Board([before, after])
+    return Estimates([before, after])
 
 
 def test_differences_are_paired() -> None:
@@ -55,15 +55,15 @@ def test_differences_are_paired() -> None:
 
 def test_a_column_with_gaps_is_the_mean_of_what_is_there() -> None:
     values = np.array([1.0, np.nan, 3.0, np.nan])
-    found = Board([Scored("a", "", 4, {}, {"part [group]": values})])
+    found = Estimates([Scored("a", "", 4, {}, {"part [group]": values})])
     assert found.estimate("a", "part [group]").value == 2.0
     assert found.json()[0]["part [group]"]["value"] == 2.0
 
 
 def test_an_interval_is_around_its_figure_although_resamples_are_biased() -> None:
     features = RNG.normal(size=(SIZE, 12))
-    at = Reference(np.zeros(12), np.eye(12), RNG.normal(size=(200, 12)))
-    found = Board([Scored("a", "", SIZE, {}, {}, Sample(features))], ["frechet"], at)
+    at = ReferenceMoments(np.zeros(12), np.eye(12), RNG.normal(size=(200, 12)))
+    found = Estimates([Scored("a", "", SIZE, {}, {}, Sample(features))], ["frechet"], at)
     estimate = found.estimate("a", "frechet")
     assert estimate.draws.mean() > 1.3 * estimate.value  # the bias that is meant
     assert estimate.interval.low < estimate.value < estimate.interval.high
@@ -73,7 +73,7 @@ def test_one_pair_that_differs_decides_nothing() -> None:
     """The interval of a mean ends at the bound then, and is not moved past it."""
     same = np.ones(24)
     one_worse = np.array([0.8, *same[1:]])
-    found = Board(
+    found = Estimates(
         [Scored("a", "", 24, {}, {"x": same}), Scored("b", "", 24, {}, {"x": one_worse})]
     )
     claim = Claim(says="", column="x", contrast={"b": 1, "a": -1}, more_than=0)
@@ -87,16 +87,16 @@ def test_the_frechet_distance_of_shifted_normals() -> None:
     one = RNG.normal(size=(500, 4))
     two = one + np.array([3.0, 0, 0, 4.0])
     covariance = np.cov(two.T)
-    figure = frechet(Sample(one), Reference(two.mean(0), covariance))
+    figure = frechet(Sample(one), ReferenceMoments(two.mean(0), covariance))
     assert figure(np.arange(500)) == pytest.approx(25.0, rel=1e-9)
 
 
 def test_the_inception_score_of_sure_and_of_unsure_images() -> None:
     sure = Sample(classes=np.eye(4).repeat(5, axis=0))
-    score = inception_score(sure, Reference())
+    score = inception_score(sure, ReferenceMoments())
     assert score(np.arange(20)) == pytest.approx(4.0)  # sure, and all classes are there
     assert score(np.arange(5)) == pytest.approx(1.0)  # sure of one and the same class
-    unsure = inception_score(Sample(classes=np.full((20, 4), 0.25)), Reference())
+    unsure = inception_score(Sample(classes=np.full((20, 4), 0.25)), ReferenceMoments())
     assert unsure(np.arange(20)) == pytest.approx(1.0)
 
 
@@ -105,7 +105,7 @@ def test_precision_and_recall_of_a_set_in_one_of_two_clusters() -> None:
     left, right = RNG.normal(size=(2, 60, 3)) * 0.1
     real = np.concatenate([left, right + 50])
     inside = Sample(left + 0.001)
-    at = Reference(features=real)
+    at = ReferenceMoments(features=real)
     every = np.arange(60)
     assert precision(inside, at)(every) == 1.0
     assert recall(inside, at)(every) == pytest.approx(0.5, abs=0.02)
@@ -119,7 +119,7 @@ def test_figures_of_all_rows_are_those_of_the_evaluation() -> None:
     real = RNG.normal(size=(120, 6)) * 1.2
     shares = np.exp(classes) / np.exp(classes).sum(1, keepdims=True)
     of, every = Sample(features, shares), np.arange(90)
-    at = Reference(real.mean(0), np.cov(real.T), real)
+    at = ReferenceMoments(real.mean(0), np.cov(real.T), real)
     points = Points.of(real)
     among = Neighbourhoods.of(Points.of(features, like=points), points)
     assert 0 < among.precision < 1 and 0 < among.recall < 1
@@ -169,7 +169,7 @@ def test_claims_are_judged() -> None:
 def test_of_few_images_nothing_is_told(images: int, verdict: str) -> None:
     arms = [Scored(str(i), "", images, {}, {"x": np.full(images, float(i))}) for i in (0, 1)]
     claim = Claim(says="", column="x", contrast={"1": 1, "0": -1}, more_than=0)
-    assert [each.verdict for each in judged([claim], Board(arms), lambda arm: {})] == [verdict]
+    assert [each.verdict for each in judged([claim], Estimates(arms), lambda arm: {})] == [verdict]
 
 
 def test_judged_claims_as_json() -> None:

@@ -47,7 +47,7 @@ def assets(server: GraderServer, tmp_path_factory: pytest.TempPathFactory) -> As
     return Assets(tmp_path_factory.mktemp("assets"), grader)
 
 
-def ran(name: str, assets: Assets, folder: Path) -> outcome.Outcome:
+def ran(name: str, assets: Assets, folder: Path) -> outcome.ExperimentOutcome:
     """The whole way that the command goes."""
     wanted = reproduction.at_scale(
         reproduction.read(reproduction.SPECS / f"{name}.toml"), "paper"

@@ -10,7 +10,7 @@ import pytest
 from noisesearch.errors import ConfigError
 from noisesearch.experiments.arms import groups, settings
 from noisesearch.experiments.campaign import Campaign
-from noisesearch.experiments.prompts import Prompt, prompts
+from noisesearch.experiments.prompts import GroupedPrompt, prompts
 from noisesearch.experiments.spec import experiment, read
 
 MODEL = "noisesearch.testing.mixture_model:MixtureModel"
@@ -124,8 +124,9 @@ def test_prompts_in_groups(tmp_path: Path) -> None:
     file.write_text("# a comment\nthree\n\nfour\nfive\n")
     found = prompts(experiment(content(prompts={"a": ["one", "two"], "b": str(file)}, limit=2)),
                     MODEL)  # fmt: skip
-    assert found == [Prompt("one", "a"), Prompt("two", "a"), Prompt("three", "b"),
-                     Prompt("four", "b")]  # fmt: skip
+    assert found == [GroupedPrompt("one", "a"), GroupedPrompt("two", "a"),
+                     GroupedPrompt("three", "b"),
+                     GroupedPrompt("four", "b")]  # fmt: skip
 
 
 def test_a_file_that_is_no_toml(tmp_path: Path) -> None:

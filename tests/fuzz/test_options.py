@@ -19,7 +19,7 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from noisesearch.cli import app
 from noisesearch.driver.driver import Watcher
-from noisesearch.executors.choice import Where
+from noisesearch.executors.choice import ExecutorChoice
 from noisesearch.runs.results import Results
 from noisesearch.runs.run import Run
 
@@ -132,7 +132,7 @@ def refused_or_done(
         run: Run,
         watcher: Watcher | None = None,
         seconds: float | None = None,
-        where: Where = Where(),
+        where: ExecutorChoice = ExecutorChoice(),
     ) -> Results:
         return whole(run, watcher, min(seconds or 1, 1), where)
 

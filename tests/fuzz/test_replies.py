@@ -16,14 +16,14 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.llm.http import Http
-from noisesearch.verifiers.process.process import Process, ProcessVerifier
-from noisesearch.verifiers.slow import Look, Verdict
+from noisesearch.verifiers.process.process import ProcessSettings, ProcessVerifier
+from noisesearch.verifiers.slow import CandidatePicture, SlowReply
 
 EXAMPLES = [40, pytest.param(2000, marks=pytest.mark.slow)]
-LOOK = Look(np.zeros((4, 4, 3), np.uint8), Condition("a red circle"), "0" * 32)
+LOOK = CandidatePicture(np.zeros((4, 4, 3), np.uint8), Condition("a red circle"), "0" * 32)
 
 
-def sound(verdict: Verdict, parts: tuple[str, ...]) -> None:
+def sound(verdict: SlowReply, parts: tuple[str, ...]) -> None:
     """A finite number or a reason for every part, and a bill in numbers."""
     assert set(verdict.parts) == set(parts)
     for value in verdict.parts.values():
@@ -61,7 +61,7 @@ def test_answers_of_a_process(examples: int, tmp_path: Path) -> None:
     (tmp_path / "parrot.py").write_text(PARROT)
     (tmp_path / "lines").write_text("\x1e".join(lines), "utf-8", "surrogateescape")
     command = f"{sys.executable} {tmp_path / 'parrot.py'} {tmp_path / 'lines'}"
-    verifier = ProcessVerifier(Process(command=command, timeout=60, restarts=10**6))
+    verifier = ProcessVerifier(ProcessSettings(command=command, timeout=60, restarts=10**6))
     with in_time("a process's verifier"):
         try:
             for _ in lines:

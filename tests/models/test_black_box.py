@@ -20,10 +20,10 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.keys import seed_of
 from noisesearch.candidates.noise import Materialiser
 from noisesearch.models.black_box.copy import networks
-from noisesearch.models.choice import as_model, furnished, running
+from noisesearch.models.choice import as_it_runs, as_model, with_call_arguments
 from noisesearch.models.diffusers.model import from_object
 from noisesearch.runs.run import verify
-from noisesearch.setup.python_objects import Given
+from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.setup.request import Request
 from noisesearch.store.run_store import RunStore
 from noisesearch.testing import tiny_pipeline
@@ -74,7 +74,7 @@ def test_a_search(name: str, tmp_path: Path) -> None:
     assert found.winner.score >= found.baseline.score and len(found.candidates) == 5
     assert found.ledger["nfe"] == found.ledger["physical"]["nfe"]
     assert found.ledger["forwards"] == found.ledger["physical"]["forwards"]
-    known = Given(model=as_model(pipeline), verifiers={"brightness": brightness()})
+    known = PythonObjects(model=as_model(pipeline), verifiers={"brightness": brightness()})
     again = verify(tmp_path / "run", known)
     assert again["pixels"] <= LEVEL and again["parts"] < 1e-2
     store = RunStore(tmp_path / "run", write=False)
@@ -95,7 +95,7 @@ def test_prices_are_counted(name: str, given: dict[str, Any], prices: list[int])
     """Of several steps PNDM makes one more, a prior has steps of its own, and of an image
     at half strength half are left."""
     images = ns.api.Images.of(IMAGE if given else None, None)
-    model = furnished(running(from_object(tiny_pipeline(name)), None), given, images)
+    model = with_call_arguments(as_it_runs(from_object(tiny_pipeline(name)), None), given, images)
     sampler: Any = model.build(4.0, "cpu", "float32")
     ran = []
     for steps, price in zip((1, 2, 4, 7), prices, strict=True):
@@ -240,9 +240,9 @@ def test_defaults_of_a_family_of_ours() -> None:
     """FLUX.1-schnell is made for four steps, whatever its class says."""
     pipeline = tiny_pipeline("flux-schnell")
     del pipeline.noisesearch
-    model = running(from_object(pipeline), "pipeline")
+    model = as_it_runs(from_object(pipeline), "pipeline")
     assert (model.steps, model.guidance, model.size) == (4, 1.0, (512, 512))
-    assert running(from_object(tiny_pipeline("sdxl")), "pipeline").ensemble[-1] == "pickscore"
+    assert as_it_runs(from_object(tiny_pipeline("sdxl")), "pipeline").ensemble[-1] == "pickscore"
 
 
 def test_the_command_line(

@@ -16,9 +16,9 @@ from PIL import Image
 
 import noisesearch as ns
 from noisesearch import ConfigError
-from noisesearch.models.choice import furnished, running
+from noisesearch.models.choice import as_it_runs, with_call_arguments
 from noisesearch.models.diffusers.model import from_object
-from noisesearch.store.given_images import Images
+from noisesearch.store.given_images import InputImages
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
 
@@ -35,7 +35,9 @@ def plain() -> Any:
 
 def made(pipeline: Any, image: Any = None, mask: Any = None, **call: Any) -> Any:
     """The sampler of a pipeline."""
-    model = furnished(running(_model(pipeline), None), call, Images.of(image, mask))
+    model = with_call_arguments(
+        as_it_runs(_model(pipeline), None), call, InputImages.of(image, mask)
+    )
     return model.build(model.guidance, "cpu", "float32")
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from noisesearch import ConfigError
 from noisesearch.models.sit.config import NAMES, SiTConfig, sized
-from noisesearch.models.sit.files import Checkpoint, load, save, understand
+from noisesearch.models.sit.files import SiTCheckpoint, load, save, understand
 from noisesearch.models.sit.model import SiTModel, sit
 from noisesearch.models.sit.network import SiT
 
@@ -107,7 +107,7 @@ def test_shapes_tell_a_published_network(name: str, learn_sigma: bool) -> None:
     config = sized(name, learn_sigma=learn_sigma)
     with torch.device("meta"):
         shapes = {n: tuple(w.shape) for n, w in SiT(config).state_dict().items()}
-    assert understand(Checkpoint(Path("a.pt")), {}, shapes) == config
+    assert understand(SiTCheckpoint(Path("a.pt")), {}, shapes) == config
 
 
 def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
@@ -249,4 +249,4 @@ def test_a_checkpoint_that_lost_its_last_blocks_says_how_many_there_should_be() 
     with torch.device("meta"):
         shapes = {n: tuple(w.shape) for n, w in SiT(config).state_dict().items()}
     with pytest.raises(ConfigError, match=r"20 blocks of width 1152, .*SiT-XL has 28 of it"):
-        understand(Checkpoint(Path("a.pt")), {}, shapes)
+        understand(SiTCheckpoint(Path("a.pt")), {}, shapes)

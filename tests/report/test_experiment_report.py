@@ -17,7 +17,7 @@ from small_experiment import PROMPTS, campaign, finished
 import noisesearch as ns
 from noisesearch.errors import ConfigError, StoreError
 from noisesearch.experiments import outcome, reproduction
-from noisesearch.experiments.arms import Group, Setting
+from noisesearch.experiments.arms import ArmGroup, Setting
 from noisesearch.experiments.campaign import SPEC, Campaign, Unit
 from noisesearch.experiments.pages.contents import read
 from noisesearch.experiments.pages.findings import findings
@@ -211,7 +211,7 @@ def test_an_experiment_that_was_stopped(tmp_path: Path, done: Path) -> None:
 
 def test_which_runs_can_be_compared() -> None:
     def unit(name: str, seed: int, joint: bool = False) -> Unit:
-        return Unit(Group(name, ()), seed, joint)
+        return Unit(ArmGroup(name, ()), seed, joint)
 
     every = [unit("a", 0), unit("b", 0), unit("sets", 0, True), unit("a", 1), unit("b", 1)]
     a0, b0, sets, a1, b1 = every

@@ -19,7 +19,7 @@ from noisesearch import (
     ZeroOrder,
 )
 from noisesearch.testing import AlgorithmContract
-from noisesearch.testing.toys import Previews, Renoising, Tree
+from noisesearch.testing.toys import PreviewSearch, Renoising, Tree
 
 SOLVERS = ("euler", "heun", "ddim-ancestral")
 
@@ -235,7 +235,7 @@ class _Toy(AlgorithmContract):
 class TestPreviews(_Toy):
     @pytest.fixture
     def algorithm(self) -> Any:
-        return Previews()
+        return PreviewSearch()
 
 
 class TestPreviewsHeun(_Toy):
@@ -243,7 +243,7 @@ class TestPreviewsHeun(_Toy):
 
     @pytest.fixture
     def algorithm(self) -> Any:
-        return Previews()
+        return PreviewSearch()
 
 
 class TestPreviewsAncestral(_Toy):
@@ -251,7 +251,7 @@ class TestPreviewsAncestral(_Toy):
 
     @pytest.fixture
     def algorithm(self) -> Any:
-        return Previews()
+        return PreviewSearch()
 
 
 class TestRenoising(_Toy):

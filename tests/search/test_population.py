@@ -325,11 +325,11 @@ def test_reference_statistics_from_a_file(tmp_path: Path) -> None:
 
 def test_a_set_is_not_ranked_again(tmp_path: Path) -> None:
     from noisesearch.runs.rerank import rerank
-    from noisesearch.setup.python_objects import Given
+    from noisesearch.setup.python_objects import PythonObjects
 
     population(tmp_path / "run", verifier="brightness")
     with pytest.raises(ns.ConfigError, match="chose as a whole"):
-        rerank(tmp_path / "run", given=Given(MixtureModel(), Population(size=16, batch=4)))
+        rerank(tmp_path / "run", given=PythonObjects(MixtureModel(), Population(size=16, batch=4)))
 
 
 def test_features_that_fail_end_the_run_with_a_sentence(tmp_path: Path) -> None:

@@ -62,7 +62,9 @@ def named(kind: str, tmp_path: Path) -> dict[str, Any]:
         "verifier": {"verifiers": [code]},
         "held-out verifier": {"watch": [code]},
         "command": {"verifiers": [f"process:touch {tmp_path / 'ran'}"]},
-        "command as code": {"verifiers": ["noisesearch.verifiers.process.process:Process"]},
+        "command as code": {
+            "verifiers": ["noisesearch.verifiers.process.process:ProcessSettings"]
+        },
         "service": {"verifiers": ["llm-grader(model=x, endpoint=http://evil, key_env=AWS_KEY)"]},
         "algorithm": {"algorithm": code},
         "objective": {"objective": f"{code}(clipscore)"},

@@ -13,16 +13,16 @@ from noisesearch.testing.grader_server import GraderServer
 from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.llm.referee import Referee
-from noisesearch.verifiers.slow import Look
+from noisesearch.verifiers.slow import CandidatePicture
 
 RED = Condition(text="a red circle")
 
 
-def numbered(i: int, condition: Condition = RED) -> Look:
+def numbered(i: int, condition: Condition = RED) -> CandidatePicture:
     """A picture that holds its own number, up to a thousand."""
     picture = np.zeros((8, 8, 3), np.uint8)
     picture[..., 0], picture[..., 1] = i % 256, i // 256
-    return Look(picture, condition, f"candidate-{i}")
+    return CandidatePicture(picture, condition, f"candidate-{i}")
 
 
 def number(picture: Picture, question: Mapping[str, Any]) -> float:

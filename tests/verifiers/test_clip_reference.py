@@ -19,7 +19,7 @@ from noisesearch.verifiers import preprocess
 from noisesearch.verifiers.clip.aesthetic import HEAD, HEADS, AestheticVerifier, loaded
 from noisesearch.verifiers.clip.scores import ClipScore, ClipVerifier, HPSv2, PickScore
 from noisesearch.verifiers.clip.towers import ImageTower, TextTower, cropped
-from noisesearch.verifiers.clip.zeroshot import Classes
+from noisesearch.verifiers.clip.zeroshot import ClassSentences
 from noisesearch.verifiers.protocol import Views
 from noisesearch.verifiers.weights import files
 
@@ -153,7 +153,7 @@ def test_zero_shot_reference(numbers) -> None:
     """Of eight sentences of each of five classes."""
     texts, images = numbers["zeroshot.in.text_features"], numbers["zeroshot.in.image_features"]
     classes, count = texts.shape[:2]
-    sentences = Classes(tuple("01234"), tuple(f"{{}} {place}" for place in range(count)))
+    sentences = ClassSentences(tuple("01234"), tuple(f"{{}} {place}" for place in range(count)))
 
     def tokens(of: Sequence[str]) -> Tensor:
         """The number of a sentence, and what ends it."""

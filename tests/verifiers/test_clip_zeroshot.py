@@ -13,7 +13,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
 from noisesearch.setup import selection as build
 from noisesearch.testing import tiny_clip
-from noisesearch.verifiers.clip.zeroshot import PLACE, TEMPLATES, Classes, ClipZeroShot
+from noisesearch.verifiers.clip.zeroshot import PLACE, TEMPLATES, ClassSentences, ClipZeroShot
 from noisesearch.verifiers.protocol import Views
 
 pytest.importorskip("transformers")
@@ -63,7 +63,7 @@ def test_our_templates() -> None:
     lines = TEMPLATES.read_text(encoding="utf-8").splitlines()
     assert len(set(lines)) == len(lines) == 64, "the settings say how many"
     assert all(line.count(PLACE) == 1 for line in lines)
-    sentences = Classes(("bag",), tuple(lines))(Condition(label=0))
+    sentences = ClassSentences(("bag",), tuple(lines))(Condition(label=0))
     assert sentences is not None and sentences[0] == "a photograph of a bag."
 
 

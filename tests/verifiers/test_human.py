@@ -18,17 +18,17 @@ from noisesearch.errors import ConfigError
 from noisesearch.files import pictures
 from noisesearch.verifiers.human.human import SKIPPED, Person
 from noisesearch.verifiers.human.questions import Question, levels
-from noisesearch.verifiers.slow import Look, Verdict
+from noisesearch.verifiers.slow import CandidatePicture, SlowReply
 
 RED = Condition(text="a red circle")
 
 
-def look(key: str, condition: Condition = RED) -> Look:
+def look(key: str, condition: Condition = RED) -> CandidatePicture:
     """A candidate whose picture is as bright as its key is late in the alphabet."""
-    return Look(np.full((32, 32, 3), ord(key[0]), np.uint8), condition, key)
+    return CandidatePicture(np.full((32, 32, 3), ord(key[0]), np.uint8), condition, key)
 
 
-def looks(keys: str, condition: Condition = RED) -> list[Look]:
+def looks(keys: str, condition: Condition = RED) -> list[CandidatePicture]:
     return [look(key, condition) for key in keys]
 
 
@@ -84,7 +84,7 @@ def person_of(tmp_path: Path) -> Callable[..., Person]:
     return make
 
 
-def numbers(verdicts: Sequence[Verdict]) -> list[float | str]:
+def numbers(verdicts: Sequence[SlowReply]) -> list[float | str]:
     return [verdict.parts["human"] for verdict in verdicts]
 
 
@@ -195,7 +195,9 @@ def test_a_video_is_shown_moving(person_of: Callable[..., Person]) -> None:
         return "1"
 
     frames = np.arange(3 * 4 * 4 * 3, dtype=np.uint8).reshape(3, 4, 4, 3)
-    person_of(Scripted(write_down)).look([Look(frames, RED, "a"), Look(frames[::-1], RED, "b")])
+    person_of(Scripted(write_down)).look(
+        [CandidatePicture(frames, RED, "a"), CandidatePicture(frames[::-1], RED, "b")]
+    )
     assert seen == [(3, 4, 4, 3)] * 2
 
 
@@ -203,7 +205,7 @@ def test_one_alone_needs_no_question(person_of: Callable[..., Person]) -> None:
     front = saying("1")
     person = person_of(front)
     (verdict,) = person.look(looks("a"))
-    assert verdict == Verdict({"human": 0.0}) and not front.asked
+    assert verdict == SlowReply({"human": 0.0}) and not front.asked
     assert numbers(person.look(looks("b"))) == [1] and front.asked[0].shown == ("a", "b")
 
 

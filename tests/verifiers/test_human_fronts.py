@@ -17,26 +17,26 @@ from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
 from noisesearch.setup import selection as build
 from noisesearch.verifiers.human.human import Human, Person
-from noisesearch.verifiers.human.page import Page
-from noisesearch.verifiers.human.record import Box, Record
+from noisesearch.verifiers.human.page import HumanPage
+from noisesearch.verifiers.human.record import Box, HumanRecord
 from noisesearch.verifiers.human.terminal import Terminal
-from noisesearch.verifiers.slow import Look, Verdict
+from noisesearch.verifiers.slow import CandidatePicture, SlowReply
 
 RED, BLUE = Condition(text="a red circle"), Condition(text="two <b>blue</b> squares & more")
 LONG = 20.0  # seconds after which something hangs
 
 
-def looks(keys: str, condition: Condition = RED) -> list[Look]:
-    return [Look(np.full((8, 8, 3), 99, np.uint8), condition, key) for key in keys]
+def looks(keys: str, condition: Condition = RED) -> list[CandidatePicture]:
+    return [CandidatePicture(np.full((8, 8, 3), 99, np.uint8), condition, key) for key in keys]
 
 
 class Looking(threading.Thread):
     """One search that asks in a thread of its own."""
 
-    def __init__(self, person: Person, of: Sequence[Look]) -> None:
+    def __init__(self, person: Person, of: Sequence[CandidatePicture]) -> None:
         super().__init__(daemon=True)
         self.person, self.of = person, of
-        self.verdicts: list[Verdict] = []
+        self.verdicts: list[SlowReply] = []
         self.start()
 
     def run(self) -> None:
@@ -66,7 +66,7 @@ def keyboard() -> Iterator[tuple[int, int]]:
     os.close(write)
 
 
-def begun(front: Terminal | Page, run: Path) -> Person:
+def begun(front: Terminal | HumanPage, run: Path) -> Person:
     person = Person(front)
     person.begin(run, {})
     return person
@@ -136,10 +136,10 @@ def test_the_end_of_input_is_no_answer(tmp_path: Path) -> None:
 def test_who_waits_is_let_go_when_the_run_stops(
     on: str, keyboard: tuple[int, int], tmp_path: Path
 ) -> None:
-    person = begun(Terminal(keyboard[0]) if on == "terminal" else Page(), tmp_path)
+    person = begun(Terminal(keyboard[0]) if on == "terminal" else HumanPage(), tmp_path)
     waiting = [Looking(person, looks("ab", condition)) for condition in (RED, BLUE)]
     until(lambda: person._looking == 2)
-    until(lambda: Record(tmp_path, write=False).open() != [])
+    until(lambda: HumanRecord(tmp_path, write=False).open() != [])
     person.close()
     for each in waiting:
         assert each.numbers == ["the run was stopped before an answer came"] * 2
@@ -182,7 +182,7 @@ def test_the_page_lists_all_that_is_open(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Two searches wait at once; one is answered and goes on, the other stays."""
-    person = begun(Page(), tmp_path)
+    person = begun(HumanPage(), tmp_path)
     page, box = tmp_path / "human.html", Box(tmp_path)
     one = Looking(person, looks("abc", RED))
     until(lambda: page.exists() and Read(page).questions == ["q1"])
@@ -216,7 +216,7 @@ def test_the_page_lists_all_that_is_open(
 def test_a_wrong_answer_is_said_on_the_page(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    person = begun(Page(), tmp_path)
+    person = begun(HumanPage(), tmp_path)
     page, box = tmp_path / "human.html", Box(tmp_path)
     one = Looking(person, looks("ab"))
     until(box.path.parent.is_dir)
@@ -230,7 +230,7 @@ def test_a_wrong_answer_is_said_on_the_page(
 
 
 def test_what_is_answered_while_the_run_is_stopped_counts(tmp_path: Path) -> None:
-    stopped = begun(Page(), tmp_path)
+    stopped = begun(HumanPage(), tmp_path)
     waiting = Looking(stopped, looks("ab"))
     until(lambda: (tmp_path / "human.html").exists())
     stopped.close()
@@ -239,22 +239,25 @@ def test_what_is_answered_while_the_run_is_stopped_counts(tmp_path: Path) -> Non
     assert read.questions == ["q1"] and "The run is stopped" in read.text
     assert f"noisesearch resume {tmp_path}" in read.text
     Box(tmp_path).put({"q1": "2"})
-    for front in (Page(), Terminal(0)):  # wherever it goes on; the second is told by the record
+    for front in (
+        HumanPage(),
+        Terminal(0),
+    ):  # wherever it goes on; the second is told by the record
         assert Looking(begun(front, tmp_path), looks("ab")).numbers == [-1, 0]
 
 
 def test_an_old_line_answers_no_other_question(tmp_path: Path) -> None:
     """A question that was never answered and is not asked again keeps its name for itself."""
-    stopped = begun(Page(), tmp_path)
+    stopped = begun(HumanPage(), tmp_path)
     waiting = Looking(stopped, looks("ab"))
     until(lambda: (tmp_path / "human.html").exists())
     stopped.close()
     waiting.join(LONG)
     Box(tmp_path).put({"q1": "2"})
-    person = begun(Page(), tmp_path)
+    person = begun(HumanPage(), tmp_path)
     other = Looking(person, looks("ac"))
     until(lambda: Read(tmp_path / "human.html").questions == ["q2"])
-    assert [question.name for question in Record(tmp_path, write=False).open()] == ["q2"]
+    assert [question.name for question in HumanRecord(tmp_path, write=False).open()] == ["q2"]
     Box(tmp_path).put({"q2": "1"})
     assert other.numbers == [0, -1]
 
@@ -268,7 +271,7 @@ def test_lines_of_the_box(tmp_path: Path) -> None:
     assert said == {"q1": "4", "q2": "2 1", "q3": "=", "q4": "", "q5": None}
 
 
-@pytest.mark.parametrize(("tty", "front"), [(True, Terminal), (False, Page)])
+@pytest.mark.parametrize(("tty", "front"), [(True, Terminal), (False, HumanPage)])
 def test_it_asks_where_there_is_somebody(
     tty: bool, front: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +281,6 @@ def test_it_asks_where_there_is_somebody(
     assert isinstance(person, Person) and isinstance(person.front, front)
     assert person.terminal == tty and not person.pairs
     chosen = build.verifier_of(str(Human(on="page", show="pairs")), model)
-    assert isinstance(chosen, Person) and isinstance(chosen.front, Page) and chosen.pairs
+    assert isinstance(chosen, Person) and isinstance(chosen.front, HumanPage) and chosen.pairs
     with pytest.raises(ConfigError, match=r"on: .*'terminal' or 'page'"):
         build.verifier_of("human(on=paper)", model)

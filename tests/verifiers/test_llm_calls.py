@@ -16,12 +16,12 @@ import pytest
 
 from noisesearch.errors import ConfigError
 from noisesearch.verifiers.llm import LLMGrader
-from noisesearch.verifiers.llm.calls import Bill, Caller, Limits, Subject
+from noisesearch.verifiers.llm.calls import BackendCaller, Bill, Limits, Subject
 from noisesearch.verifiers.llm.errors import Failed
 from noisesearch.verifiers.llm.http import Http, waiting
 from noisesearch.verifiers.llm.local import unfenced
-from noisesearch.verifiers.llm.schema import Comparison, Grade, schema
-from noisesearch.verifiers.llm.services import SERVICES, Asked, Said
+from noisesearch.verifiers.llm.schema import Grade, PairGrade, schema
+from noisesearch.verifiers.llm.services import SERVICES, ServiceReply, ServiceRequest
 
 SUBJECT = Subject("key", {"prompt": "a cat"}, ())
 
@@ -45,22 +45,24 @@ class Backend:
 
     def __init__(self, *failures: Failed) -> None:
         self.failures: Iterator[Failed] = iter(failures)
-        self.asked: list[Asked] = []
+        self.asked: list[ServiceRequest] = []
 
-    def __call__(self, asked: Asked) -> Said:
+    def __call__(self, asked: ServiceRequest) -> ServiceReply:
         self.asked.append(asked)
         for failure in self.failures:
             raise failure
         said = {"first": "a", "second": "b", "explanation": "c", "better": "first"}
         answers = [{"id": question.id, **said} for question in asked.questions]
-        return Said(json.dumps({"answers": answers}), 1000, 200)
+        return ServiceReply(json.dumps({"answers": answers}), 1000, 200)
 
     def close(self) -> None:
         """Nothing."""
 
 
-def caller(backend: Backend, clock: Clock, **limits: Any) -> Caller:
-    return Caller(backend, Comparison, "m", "", Limits(**limits), now=clock.now, sleep=clock.sleep)
+def caller(backend: Backend, clock: Clock, **limits: Any) -> BackendCaller:
+    return BackendCaller(
+        backend, PairGrade, "m", "", Limits(**limits), now=clock.now, sleep=clock.sleep
+    )
 
 
 def test_waits_grow_and_are_the_same_each_time() -> None:
@@ -148,7 +150,7 @@ def test_no_more_calls_at_once_than_lanes() -> None:
     active, most, lock = 0, 0, Lock()
 
     class Slow(Backend):
-        def __call__(self, asked: Asked) -> Said:
+        def __call__(self, asked: ServiceRequest) -> ServiceReply:
             nonlocal active, most
             with lock:
                 active += 1
@@ -179,7 +181,7 @@ def test_a_reply_that_trickles_in_is_given_up() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=pieces()))
     http._client = httpx.Client(transport=transport)
     with pytest.raises(Failed, match="no whole reply in 10 s"):
-        http(Asked("m", "i", [], None, None))
+        http(ServiceRequest("m", "i", [], None, None))
     http.close()
     assert len(sent) == 11
 
@@ -203,7 +205,7 @@ def test_a_run_that_is_stopped_tries_no_more() -> None:
 
 
 def test_the_schema_has_no_references_and_the_explanation_first() -> None:
-    for kind in (Grade, Comparison):
+    for kind in (Grade, PairGrade):
         text = json.dumps(schema(kind))
         assert "$" not in text and "null" not in text
     one = schema(Grade)["properties"]["answers"]["items"]
@@ -213,7 +215,7 @@ def test_the_schema_has_no_references_and_the_explanation_first() -> None:
     for mark in list(one["properties"].values())[1:]:
         assert list(mark["properties"]) == ["explanation", "score"] == mark["required"]
         assert mark["additionalProperties"] is False
-    compared = schema(Comparison)["properties"]["answers"]["items"]
+    compared = schema(PairGrade)["properties"]["answers"]["items"]
     assert list(compared["properties"])[-1] == "better"
 
 
@@ -238,7 +240,7 @@ def test_thoughts_are_paid_for_and_are_no_answer() -> None:
     parts = [{"text": "hm", "thought": True}, {"text": "{}"}]
     usage = {"promptTokenCount": 5, "candidatesTokenCount": 2, "thoughtsTokenCount": 40}
     content = {"candidates": [{"content": {"parts": parts}}], "usageMetadata": usage}
-    assert SERVICES["gemini"].said(content) == Said("{}", 5, 42)
+    assert SERVICES["gemini"].said(content) == ServiceReply("{}", 5, 42)
 
 
 BODIES: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -250,9 +252,9 @@ BODIES: dict[str, Callable[[dict[str, Any]], Any]] = {
 @pytest.mark.parametrize("service", BODIES)
 def test_a_service_is_given_the_schema_that_answers_are_read_by(service: str) -> None:
     for given in (schema(Grade), None):
-        body = SERVICES[service].body(Asked("m", "i", [], given, None))
+        body = SERVICES[service].body(ServiceRequest("m", "i", [], given, None))
         assert BODIES[service](body) == given and "temperature" not in json.dumps(body)
-        warm = SERVICES[service].body(Asked("m", "i", [], given, 0.5))
+        warm = SERVICES[service].body(ServiceRequest("m", "i", [], given, 0.5))
         assert '"temperature": 0.5' in json.dumps(warm)
 
 

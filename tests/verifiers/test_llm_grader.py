@@ -23,7 +23,7 @@ from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.calls import Bill
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.protocol import Verifier, Views
-from noisesearch.verifiers.slow import Away, Look, Verdict
+from noisesearch.verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
 from noisesearch.verifiers.video import scores
 
 pytest.importorskip("httpx")
@@ -84,7 +84,7 @@ def test_a_thousand_looks_with_faults_in_three_of_ten_calls(per_call: int) -> No
     assert 0 < len(missing) < (150 if per_call == 1 else 40)
 
 
-def spent(verdicts: list[Verdict], unit: str) -> float:
+def spent(verdicts: list[SlowReply], unit: str) -> float:
     return sum(v.spent.get(unit, 0) for v in verdicts)
 
 
@@ -196,7 +196,7 @@ def test_repeats_that_fail(answered: int, mark: float | None) -> None:
 def test_a_cached_answer_costs_nothing(tmp_path: Path) -> None:
     with GraderServer(number) as server:
 
-        def look(**given: object) -> Verdict:
+        def look(**given: object) -> SlowReply:
             grader = graded(server, cache=str(tmp_path), **given)
             (verdict,) = grader.look([numbered(7)])
             grader.close()
@@ -247,7 +247,7 @@ def test_a_video_is_eight_of_its_frames() -> None:
     frames = np.stack([numbered(i).picture for i in range(20)])
     with GraderServer(number) as server:
         grader = graded(server)
-        (verdict,) = grader.look([Look(frames, RED, "video")])
+        (verdict,) = grader.look([CandidatePicture(frames, RED, "video")])
         videos = torch.from_numpy(frames / np.float32(255)).movedim(-1, -3)[None]
         scored = scores(grader, Views(videos, [RED]))
         grader.close()
@@ -270,7 +270,7 @@ def test_chosen_by_name_as_a_verifier_of_a_run(tmp_path: Path) -> None:
     assert again.fingerprint == verifier.fingerprint
     other = build.verifier_of(f"{text[:-1]}, repeats=2)", model_of("shapes"))
     assert other.fingerprint != verifier.fingerprint
-    assert isinstance(other, Away)
+    assert isinstance(other, SlowVerifier)
 
 
 @pytest.mark.parametrize(

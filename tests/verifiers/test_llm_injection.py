@@ -14,15 +14,15 @@ from noisesearch.errors import ConfigError
 from noisesearch.files.pictures import Picture
 from noisesearch.testing.grader_server import GraderServer
 from noisesearch.verifiers.llm.injection import ORDER, PLAIN, measure, painted
-from noisesearch.verifiers.slow import Look
+from noisesearch.verifiers.slow import CandidatePicture
 
 pytest.importorskip("httpx")
 
 
-def look(i: int, side: int = 64) -> Look:
+def look(i: int, side: int = 64) -> CandidatePicture:
     picture = np.zeros((side, side, 3), np.uint8)
     picture[..., 0] = i
-    return Look(picture, RED, str(i))
+    return CandidatePicture(picture, RED, str(i))
 
 
 LOOKS = [look(i) for i in (100, 150, 200)]  # of 10, 15 and 20 marks, by ``number``

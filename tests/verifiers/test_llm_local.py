@@ -16,7 +16,7 @@ from noisesearch.models.choice import model_of
 from noisesearch.setup import selection as build
 from noisesearch.testing.tiny_llm_grader import make_llm_grader
 from noisesearch.verifiers.llm.grader import ASPECTS, Grader
-from noisesearch.verifiers.slow import Look
+from noisesearch.verifiers.slow import CandidatePicture
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,9 @@ def test_what_the_model_is_shown_and_how_it_is_read(
         return torch.cat([inputs["input_ids"], said], 1)
 
     monkeypatch.setattr(local.model, "generate", generate)
-    (verdict,) = grader.look([Look(numbered(1).picture.repeat(8, 0).repeat(8, 1), RED, "one")])
+    (verdict,) = grader.look(
+        [CandidatePicture(numbered(1).picture.repeat(8, 0).repeat(8, 1), RED, "one")]
+    )
     assert verdict.parts == dict.fromkeys(grader.parts, 70)
     assert seen["text"].startswith("system: You grade images") and "JSON schema" in seen["text"]
     assert seen["pixel_values"].shape == (1, 3, 32, 32) and seen["do_sample"] is False

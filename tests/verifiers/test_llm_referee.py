@@ -14,14 +14,14 @@ from llm_grading import graded, number, numbered
 from noisesearch.candidates.condition import Condition
 from noisesearch.testing.grader_server import GraderServer
 from noisesearch.verifiers.llm.ratings import PRIOR, bradley_terry, knock_out
-from noisesearch.verifiers.slow import Verdict
+from noisesearch.verifiers.slow import SlowReply
 
 pytest.importorskip("httpx")
 
 MODES = ("pairs", "tournament")
 
 
-def ratings(verdicts: Sequence[Verdict]) -> list[Any]:
+def ratings(verdicts: Sequence[SlowReply]) -> list[Any]:
     return [verdict.parts["llm-grader"] for verdict in verdicts]
 
 

@@ -22,12 +22,12 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.files.pictures import png
 from noisesearch.models.choice import model_of
-from noisesearch.names.forms import located, written
+from noisesearch.names.forms import with_absolute_paths, written
 from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.verifiers import serve
-from noisesearch.verifiers.process.process import Process, ProcessVerifier
-from noisesearch.verifiers.slow import Look, Verdict
+from noisesearch.verifiers.process.process import ProcessSettings, ProcessVerifier
+from noisesearch.verifiers.slow import CandidatePicture, SlowReply
 
 HELLO = """
 import base64, hashlib, json, os, sys, time
@@ -63,7 +63,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         script = tmp_path / "score.py"
         script.write_text(HELLO + code)
         command = f"{sys.executable} -S {script}"  # -S: it needs nothing that is installed
-        opened.append(Process(command=command, **settings).open())
+        opened.append(ProcessSettings(command=command, **settings).open())
         return opened[-1]
 
     yield started
@@ -71,13 +71,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
         verifier.close()
 
 
-def look(number: int, **condition: object) -> Look:
+def look(number: int, **condition: object) -> CandidatePicture:
     """Number after number another picture."""
     picture = np.frombuffer(hashlib.sha256(str(number).encode()).digest(), np.uint8)[:27]
-    return Look(picture.reshape(3, 3, 3).copy(), Condition(**(condition or {"text": "a"})), "")
+    return CandidatePicture(
+        picture.reshape(3, 3, 3).copy(), Condition(**(condition or {"text": "a"})), ""
+    )
 
 
-def drawn(of: Look) -> int:
+def drawn(of: CandidatePicture) -> int:
     return int(hashlib.sha256(png(of.picture)).hexdigest()[:8], 16)
 
 
@@ -214,7 +216,7 @@ for request in requests():
     )
     looks = [look(i) for i in range(10)]
     verdicts = verifier.look(looks)
-    assert verdicts == [Verdict({"good": drawn(x)}, {"calls": 1, "usd": 0.25}) for x in looks]
+    assert verdicts == [SlowReply({"good": drawn(x)}, {"calls": 1, "usd": 0.25}) for x in looks]
     assert (tmp_path / "sizes").read_text().split() == ["4", "4", "2"]
 
 
@@ -226,7 +228,7 @@ def test_a_silent_process_is_not_waited_for(start: Start) -> None:
 def test_a_process_that_does_not_read_is_not_waited_for(start: Start) -> None:
     verifier = start("hello()\ntime.sleep(600)", timeout=0.2)
     noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
-    large = Look(noise, Condition(text="a"), "")  # more than a pipe holds
+    large = CandidatePicture(noise, Condition(text="a"), "")  # more than a pipe holds
     assert "no answer within" in str(verifier.look([large])[0].parts["good"])
 
 
@@ -314,13 +316,21 @@ def test_the_command_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
     whole = f"{tmp_path}/bin/python {tmp_path}/score.py --device cuda"
     text = "process:bin/python score.py --device cuda"
-    assert written(located(text)) == ("process", {"command": whole})
-    assert written(located(located(text))) == ("process", {"command": whole})
+    assert written(with_absolute_paths(text)) == ("process", {"command": whole})
+    assert written(with_absolute_paths(with_absolute_paths(text))) == (
+        "process",
+        {"command": whole},
+    )
     asked = "process(command=\"python -c 'f(1), 2'\", timeout=5)"
-    assert written(located(asked))[1] == {"command": "python -c 'f(1), 2'", "timeout": "5"}
+    assert written(with_absolute_paths(asked))[1] == {
+        "command": "python -c 'f(1), 2'",
+        "timeout": "5",
+    }
     odd = "process:score 'say \"a\", (b'"
-    assert written(located(odd)) == written(odd), "quotes, commas and brackets come back as given"
-    of = Process(command="score --words a,b", timeout=5)
+    assert written(with_absolute_paths(odd)) == written(odd), (
+        "quotes, commas and brackets come back as given"
+    )
+    of = ProcessSettings(command="score --words a,b", timeout=5)
     assert written(str(of)) == ("process", {"command": "score --words a,b", "timeout": "5.0"})
 
 
@@ -370,7 +380,7 @@ def test_the_example_wraps_a_service() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/score"
-        verifier = Process(command=f"{sys.executable} {example} {address}").open()
+        verifier = ProcessSettings(command=f"{sys.executable} {example} {address}").open()
         found = verifier.look([look(i, text=text) for i, text in enumerate(["abc", "busy", "a"])])
         verifier.close()
         server.shutdown()

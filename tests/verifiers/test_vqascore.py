@@ -242,7 +242,7 @@ def test_questions_share_what_was_seen(blip_folder: Path, monkeypatch: pytest.Mo
     two = VqaScore(weights=str(blip_folder), question="is it {}?", part="is-it").open()
     looks: list[int] = []
     monkeypatch.setattr(
-        blip_vqa.Network, "seen",
+        blip_vqa.BlipVqaNetwork, "seen",
         lambda self, x: looks.append(len(x)) or self.vision_model(x).last_hidden_state,
     )  # fmt: skip
     views = Views(noise(4), [Condition(text=text) for text in PROMPTS])

@@ -18,7 +18,7 @@ from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.sampling.solvers import solver
 from noisesearch.testing import MixtureModel
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
-from noisesearch.worker.background import Beside
+from noisesearch.worker.background import BackgroundTask
 from noisesearch.worker.engine import Worker
 
 ROWS, COUNT, STEPS = 4, 19, 5
@@ -86,7 +86,7 @@ def test_the_network_works_while_a_verifier_looks(monkeypatch: pytest.MonkeyPatc
     """Catches a start that waits for its end."""
     evaluated, begun, waited = threading.Condition(), [], []
     count = 0
-    start = Beside.start
+    start = BackgroundTask.start
 
     def noted(self: Any, work: Any) -> None:
         begun.append(count)
@@ -98,7 +98,7 @@ def test_the_network_works_while_a_verifier_looks(monkeypatch: pytest.MonkeyPatc
                 waited.append(evaluated.wait_for(lambda: count > begun[0], timeout=30))
         return images.mean((1, 2, 3))
 
-    monkeypatch.setattr(Beside, "start", noted)
+    monkeypatch.setattr(BackgroundTask, "start", noted)
     of = worker(FunctionVerifier(patient, "patient"), True)
     counted = of.counted
     original = counted.denoiser
@@ -130,7 +130,7 @@ def test_a_look_that_runs_out_of_memory_is_done_again_by_halves(beside: bool) ->
 
 
 def test_what_the_work_raises_is_raised_where_it_is_fetched() -> None:
-    of: Beside[int] = Beside(torch.device("cpu"))
+    of: BackgroundTask[int] = BackgroundTask(torch.device("cpu"))
     of.start(lambda: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         of.fetch()
@@ -143,6 +143,6 @@ def test_what_runs_out_of_memory_loses_nothing_of_the_batch_behind_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its outcome is fetched no sooner than the next batch is there."""
-    monkeypatch.setattr(Beside, "done", property(lambda _: False))
+    monkeypatch.setattr(BackgroundTask, "done", property(lambda _: False))
     of = worker(Watched(fails=[2]), True)
     assert len(answers(of)) == COUNT

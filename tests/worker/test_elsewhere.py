@@ -14,29 +14,29 @@ import pytest
 import torch
 
 import noisesearch as ns
-from noisesearch.verifiers.slow import Away, Look, Verdict
+from noisesearch.verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
 
 PROMPTS = ["a red circle", "two blue squares"]
 
 
-class Service(Away):
+class Service(SlowVerifier):
     """Says how bright a picture is, after a while that has nothing to do with the order."""
 
     name, parts, lanes = "bright", ("bright",), 5
 
     def __init__(self) -> None:
-        self.looks: list[list[Look]] = []
+        self.looks: list[list[CandidatePicture]] = []
         self.spent_before: dict[str, float] = {}
 
     def begin(self, folder: Path, spent: Any) -> None:
         self.spent_before = dict(spent)
 
-    def look(self, looks: Sequence[Look]) -> list[Verdict]:
+    def look(self, looks: Sequence[CandidatePicture]) -> list[SlowReply]:
         self.looks.append(list(looks))
         time.sleep(random.Random(looks[0].key).random() / 50)
-        return [Verdict(self.numbers(look), {"calls": 1.0, "usd": 0.25}) for look in looks]
+        return [SlowReply(self.numbers(look), {"calls": 1.0, "usd": 0.25}) for look in looks]
 
-    def numbers(self, look: Look) -> dict[str, float | str]:
+    def numbers(self, look: CandidatePicture) -> dict[str, float | str]:
         return {"bright": float(look.picture.mean()) / 255}
 
 
@@ -87,7 +87,7 @@ class Patient(Service):
         self.seen = 0
         self.others_done = threading.Event()
 
-    def look(self, looks: Sequence[Look]) -> list[Verdict]:
+    def look(self, looks: Sequence[CandidatePicture]) -> list[SlowReply]:
         if looks[0].condition.text == PROMPTS[0]:
             assert self.others_done.wait(60), "the other search does not go on"
         else:
@@ -105,7 +105,7 @@ def test_who_waits_holds_up_only_its_own_search(tmp_path: Path) -> None:
 class Flaky(Service):
     """Fails for some pictures in every way that it can."""
 
-    def look(self, looks: Sequence[Look]) -> list[Verdict]:
+    def look(self, looks: Sequence[CandidatePicture]) -> list[SlowReply]:
         way = int(looks[0].key[:8], 16) % 12
         if way == 0:
             raise ConnectionError("no answer")
@@ -113,7 +113,7 @@ class Flaky(Service):
             return []
         return super().look(looks)
 
-    def numbers(self, look: Look) -> dict[str, float | str]:
+    def numbers(self, look: CandidatePicture) -> dict[str, float | str]:
         return {2: {"bright": float("nan")}, 3: {}, 4: {"bright": "a reason"}}.get(
             int(look.key[:8], 16) % 12, super().numbers(look)
         )
@@ -152,7 +152,7 @@ class Cut(Service):
 
     paid = True
 
-    def look(self, looks: Sequence[Look]) -> list[Verdict]:
+    def look(self, looks: Sequence[CandidatePicture]) -> list[SlowReply]:
         if not self.looks:
             self.looks.append(list(looks))
             threading.Event().wait(30)
@@ -189,10 +189,10 @@ def test_it_may_be_held_out(tmp_path: Path) -> None:
 def test_verifying_a_run_does_not_ask_it_again(tmp_path: Path) -> None:
     searched([Service(), "aesthetic"], tmp_path)
     from noisesearch.runs.run import verify
-    from noisesearch.setup.python_objects import Given
+    from noisesearch.setup.python_objects import PythonObjects
 
     service = Service()
-    found = verify(tmp_path, Given(verifiers={"bright": service}))
+    found = verify(tmp_path, PythonObjects(verifiers={"bright": service}))
     assert found["winners"] == 2 and found["parts"] == 0.0 and not service.looks
 
 

@@ -16,7 +16,7 @@ import noisesearch as ns
 from noisesearch.errors import ConfigError
 from noisesearch.runs.rerank import rerank
 from noisesearch.sampling.process import Linear, Trigonometric
-from noisesearch.setup.python_objects import Given
+from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
 from noisesearch.worker.jobs import Levels
 from noisesearch.worker.previews import before, linear_times
@@ -125,7 +125,7 @@ def test_a_resume_makes_again_what_it_cannot_look_back_on(tmp_path: Path) -> Non
     """Catches a stored picture being shown without the way that led to it."""
     ns.search("a red circle", verifier=preview, algorithm="random", steps=6,
               budget="3candidates", out=tmp_path)  # fmt: skip
-    given = Given(verifiers={"preview": FunctionVerifier(preview, "preview")})
+    given = PythonObjects(verifiers={"preview": FunctionVerifier(preview, "preview")})
     found = rerank(tmp_path, "part(way)", Back(), given=given)
     assert all(math.isfinite(c.parts["way"]) for c in found.results[0].candidates)
 

@@ -18,7 +18,7 @@ from noisesearch.sampling.denoiser import LOOK
 from noisesearch.testing import ExecutorContract
 from noisesearch.testing.executor import STEPS
 from noisesearch.testing.mixture_model import brightness
-from noisesearch.worker.black_box import Sampling
+from noisesearch.worker.black_box import BlackBoxWorker
 from noisesearch.worker.residence import Residence
 
 SHAPE = (3, 4, 4)
@@ -46,8 +46,8 @@ class Squashed:
         return torch.sigmoid(noises), steps
 
 
-def sampling(sampler: Squashed, verifiers: Any = None) -> Sampling:
-    return Sampling(sampler, verifiers or [brightness()], Materialiser(SHAPE), rows=4)
+def sampling(sampler: Squashed, verifiers: Any = None) -> BlackBoxWorker:
+    return BlackBoxWorker(sampler, verifiers or [brightness()], Materialiser(SHAPE), rows=4)
 
 
 class TestSampling(ExecutorContract):
@@ -105,7 +105,7 @@ def test_out_of_memory_halves_the_call_and_goes_on() -> None:
             return super().sample(noises, *others)
 
     sampler, told = Tight(), list[int]()
-    executor = Sampling(sampler, [brightness()], Materialiser(SHAPE), rows=8,
+    executor = BlackBoxWorker(sampler, [brightness()], Materialiser(SHAPE), rows=8,
                         narrowed=told.append)  # fmt: skip
     for index in range(5):
         executor.submit(score(whole(index)))
@@ -121,7 +121,7 @@ def test_verifiers_are_moved_to_the_pictures() -> None:
     log: list[tuple[str, str]] = []
     judge = Part("judge", log)
     residence = Residence({LOOK: [judge]}, "cuda")
-    executor = Sampling(Squashed(), [brightness()], Materialiser(SHAPE), residence=residence)
+    executor = BlackBoxWorker(Squashed(), [brightness()], Materialiser(SHAPE), residence=residence)
     executor.submit(score(whole(0)))
     executor.wait()
     executor.close()

@@ -14,8 +14,8 @@ from noisesearch.names.registry import load
 from noisesearch.sampling.solvers import SOLVERS, solver
 from noisesearch.testing import ExecutorContract, MixtureModel, SolverContract, VerifierContract
 from noisesearch.testing.mixture_model import brightness, evenness
+from noisesearch.worker.draft_workers import DraftWorkers
 from noisesearch.worker.engine import AHEAD, Worker
-from noisesearch.worker.qualities import Qualities
 
 
 class TestSolvers(SolverContract):
@@ -36,7 +36,7 @@ class TestQualities(ExecutorContract):
     @pytest.fixture
     def executor(self, parts: Any) -> Any:
         prices = {FULL: 1.0, "other": 0.5}
-        return Qualities({name: parts.worker(None) for name in prices}, prices)
+        return DraftWorkers({name: parts.worker(None) for name in prices}, prices)
 
     def asks(self, count: int, text: str = "any") -> list[Ask]:
         of = Condition(text=text)

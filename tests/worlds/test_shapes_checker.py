@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from noisesearch.errors import ConfigError
-from noisesearch.worlds.shapes.checker import Seen, check, judge, read
+from noisesearch.worlds.shapes.checker import DetectedThing, check, judge, read
 from noisesearch.worlds.shapes.prompts import parse
 from noisesearch.worlds.shapes.render import render
-from noisesearch.worlds.shapes.scene import PALETTE, Group, Scene, Spec, Thing, sample_scene
+from noisesearch.worlds.shapes.scene import PALETTE, Scene, Spec, Thing, ThingGroup, sample_scene
 
 SCRIPT = Path(__file__).parents[2] / "training" / "measure_checker.py"
 WHITE = (245, 245, 250)
@@ -31,8 +31,8 @@ def measure() -> ModuleType:
     return module
 
 
-def seen(shape: str, colour: str, x: float = 0.5, y: float = 0.5) -> Seen:
-    return Seen(shape, colour, x, y, 0.3, 1.0)
+def seen(shape: str, colour: str, x: float = 0.5, y: float = 0.5) -> DetectedThing:
+    return DetectedThing(shape, colour, x, y, 0.3, 1.0)
 
 
 def paint(*things: Thing, size: int = 32) -> np.ndarray:
@@ -153,7 +153,7 @@ def test_things_to_spare_and_none_at_all() -> None:
 
 
 def test_score_rises_with_what_is_right() -> None:
-    spec = Spec((Group(3, "red", "circle"),))
+    spec = Spec((ThingGroup(3, "red", "circle"),))
     scores = [judge([seen("circle", "red")] * count, spec).score for count in range(4)]
     assert scores == sorted(scores) and scores[-1] == 1 and len(set(scores)) == 4
 

@@ -15,7 +15,7 @@ from noisesearch.worlds.shapes.prompts import (
     tokenize,
     unconditional,
 )
-from noisesearch.worlds.shapes.scene import Group, Spec, sample_spec
+from noisesearch.worlds.shapes.scene import Spec, ThingGroup, sample_spec
 
 
 def test_reading_inverts_saying() -> None:
@@ -34,23 +34,23 @@ def test_reading_inverts_saying() -> None:
 @pytest.mark.parametrize(
     ("prompt", "spec"),
     [
-        ("Two red circles.", Spec((Group(2, "red", "circle"),))),
-        ("there is an ORANGE disc", Spec((Group(1, "orange", "circle"),))),
+        ("Two red circles.", Spec((ThingGroup(2, "red", "circle"),))),
+        ("there is an ORANGE disc", Spec((ThingGroup(1, "orange", "circle"),))),
         (
             "a ring to the right of three green crosses",
-            Spec((Group(3, "green", "cross"), Group(1, None, "ring")), "left of"),
+            Spec((ThingGroup(3, "green", "cross"), ThingGroup(1, None, "ring")), "left of"),
         ),
         (
             "Below a blue circle is a red square",
-            Spec((Group(1, "blue", "circle"), Group(1, "red", "square")), "above"),
+            Spec((ThingGroup(1, "blue", "circle"), ThingGroup(1, "red", "square")), "above"),
         ),
         (
             "a pair of violet boxes and 1 golden plus sign",
-            Spec((Group(2, "purple", "square"), Group(1, "yellow", "cross")), "and"),
+            Spec((ThingGroup(2, "purple", "square"), ThingGroup(1, "yellow", "cross")), "and"),
         ),
         (
             "on the left of a gray hoop, there are two cyan rhombuses!",
-            Spec((Group(2, "teal", "diamond"), Group(1, "grey", "ring")), "left of"),
+            Spec((ThingGroup(2, "teal", "diamond"), ThingGroup(1, "grey", "ring")), "left of"),
         ),
     ],
 )

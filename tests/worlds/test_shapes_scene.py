@@ -13,9 +13,9 @@ from noisesearch.worlds.shapes.scene import (
     PALETTE,
     RELATION_MARGIN,
     SHAPES,
-    Group,
     Scene,
     Spec,
+    ThingGroup,
     is_reserved,
     sample_scene,
     sample_spec,
@@ -23,8 +23,8 @@ from noisesearch.worlds.shapes.scene import (
     spec_to_json,
 )
 
-RED_CIRCLE = Group(1, "red", "circle")
-BLUE_SQUARES = Group(2, "blue", "square")
+RED_CIRCLE = ThingGroup(1, "red", "circle")
+BLUE_SQUARES = ThingGroup(2, "blue", "square")
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def test_specs_that_mean_the_same_are_equal() -> None:
 @pytest.mark.parametrize(
     ("build", "said"),
     [
-        (lambda: Group(4, "red", "circle"), "4 things"),
-        (lambda: Group(1, "pink", "circle"), "'pink'"),
-        (lambda: Group(1, "red", "star"), "'star'"),
-        (lambda: Spec((Group(3, None, "ring"), BLUE_SQUARES), "and"), "5 things"),
+        (lambda: ThingGroup(4, "red", "circle"), "4 things"),
+        (lambda: ThingGroup(1, "pink", "circle"), "'pink'"),
+        (lambda: ThingGroup(1, "red", "star"), "'star'"),
+        (lambda: Spec((ThingGroup(3, None, "ring"), BLUE_SQUARES), "and"), "5 things"),
         (lambda: Spec((RED_CIRCLE,), "above"), "needs two groups"),
         (lambda: Spec((RED_CIRCLE, BLUE_SQUARES), "near"), "'near'"),
         (lambda: Spec((RED_CIRCLE, BLUE_SQUARES)), "None"),
@@ -115,7 +115,7 @@ def _assert_apart(scene: Scene) -> None:
 
 
 def test_backgrounds_are_lighter_than_grey(rng: np.random.Generator) -> None:
-    scene = sample_scene(rng, Spec((Group(1, "grey", "square"),)))
+    scene = sample_scene(rng, Spec((ThingGroup(1, "grey", "square"),)))
     assert min(scene.background) > max(PALETTE["grey"]) + 80
 
 

@@ -20,7 +20,7 @@ from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
 from noisesearch.worlds.shapes import benchmark, network, scorers
-from noisesearch.worlds.shapes.checker import Verdict, check
+from noisesearch.worlds.shapes.checker import CheckerVerdict, check
 from noisesearch.worlds.shapes.prompts import describe, tokenize
 from noisesearch.worlds.shapes.render import render
 from noisesearch.worlds.shapes.scene import is_reserved, sample_scene, sample_spec
@@ -41,7 +41,7 @@ STEPS, GUIDANCES = (8, 12, 16, 20), (1.0, 1.5, 2.0, 3.0, 4.0)
 NAMES = ("image-text", "preference", "taste")
 
 
-def verdicts(images: Tensor, prompts: list[str]) -> list[Verdict]:
+def verdicts(images: Tensor, prompts: list[str]) -> list[CheckerVerdict]:
     """What the checker says of images [B, 3, 32, 32] in [0, 1]."""
     pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return [check(pixel, prompt) for pixel, prompt in zip(pixels, prompts, strict=True)]

@@ -17,7 +17,7 @@ from .per_step import Beam
 from .problem import Algorithm, Problem, Search
 
 if TYPE_CHECKING:
-    from ..setup.loaded import Parts
+    from ..setup.loaded import Loaded
 
 # Of candidates' worth, for each kind of draft, by benchmarks/results/efficiency-*.json and
 # algorithms.json: below the first figure a draft has nothing to choose from; above the second a
@@ -85,13 +85,13 @@ class Auto(Drafting):
         names = [first, NEXT] if first == "fast" and NEXT in cheap else [first] if first else []
         return self.at(names, named)
 
-    def fitted(self, parts: Parts) -> Self:
+    def fitted(self, parts: Loaded) -> Self:
         """With what a look of the run's verifiers is worth."""
         if self.look is not None:
             return self
-        from ..verifiers.slow import dear  # built on algorithms itself
+        from ..verifiers.slow import is_slow_or_paid  # built on algorithms itself
 
-        look = math.inf if any(map(dear, parts.verifiers)) else 0.0
+        look = math.inf if any(map(is_slow_or_paid, parts.verifiers)) else 0.0
         return self.model_copy(update={"look": look})
 
     def __call__(self, problem: Problem) -> Search:

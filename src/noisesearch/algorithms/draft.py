@@ -29,7 +29,7 @@ Looks = Generator[list[Ask], list[Reply], None]
 
 
 @dataclass
-class Seen:
+class DraftReplies:
     """The replies at each quality so far, and how many noises have been drawn."""
 
     replies: dict[str, list[Reply]]
@@ -124,7 +124,7 @@ class DraftThenCommit(Drafting):
 
     def __call__(self, problem: Problem) -> Search:
         self._check(problem)
-        seen = Seen({quality: [] for quality in (*self.draft, FULL)})
+        seen = DraftReplies({quality: [] for quality in (*self.draft, FULL)})
         whole, clock = problem.budget / problem.worth(FULL), math.isinf(problem.budget)
         rounds = 1 if whole < SPLIT else min(self.rounds, self.commit or self.rounds)
         # A million NFE are not asked for in one breath; and under a clock one round comes after
@@ -135,7 +135,7 @@ class DraftThenCommit(Drafting):
         full = seen.replies[FULL]
         return [full[i].trajectory for i in ranking(problem.objective, full)]
 
-    def _round(self, problem: Problem, seen: Seen, number: int, left: int) -> Looks:
+    def _round(self, problem: Problem, seen: DraftReplies, number: int, left: int) -> Looks:
         """Drafts, quality by quality, and then full samples: one of so many rounds left."""
         whole, clock = problem.worth(FULL), math.isinf(problem.budget)
         budget = ROUND * whole if clock else problem.budget / left
@@ -168,7 +168,7 @@ class DraftThenCommit(Drafting):
         yield from self._look(problem, seen, noises, FULL, number)
 
     def _look(
-        self, problem: Problem, seen: Seen, noises: list[Noise], quality: str, number: int
+        self, problem: Problem, seen: DraftReplies, noises: list[Noise], quality: str, number: int
     ) -> Looks:
         role = "commit" if quality == FULL else "draft"
         if noises:

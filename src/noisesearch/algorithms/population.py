@@ -21,7 +21,7 @@ UNDER_A_CLOCK = 16  # candidates where only a clock ends the search
 
 
 @dataclass(frozen=True)
-class Place:
+class SetPlace:
     """One sample of the set to be: ``number`` of the ``count`` that its condition has."""
 
     condition: Condition
@@ -103,7 +103,7 @@ class Population(Settings):
         return [reply.trajectory for reply in batches[problem.choose(batches)]]
 
     def _asks(
-        self, problem: Problem, places: list[Place], of: range, width: int, role: str
+        self, problem: Problem, places: list[SetPlace], of: range, width: int, role: str
     ) -> list[Ask]:
         """Place by place, all candidates of each."""
         return [
@@ -112,7 +112,7 @@ class Population(Settings):
             for j in range(width)
         ]
 
-    def _places(self, problem: Problem) -> list[Place]:
+    def _places(self, problem: Problem) -> list[SetPlace]:
         conditions = problem.conditions
         size = self.size or len(conditions)
         if size < len(conditions):
@@ -122,7 +122,7 @@ class Population(Settings):
             )
         whole, rest = divmod(size, len(conditions))
         return [
-            Place(conditions[at], turn, whole + (at < rest))
+            SetPlace(conditions[at], turn, whole + (at < rest))
             for turn, at in (divmod(i, len(conditions)) for i in range(size))
         ]
 

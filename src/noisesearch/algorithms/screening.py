@@ -21,7 +21,7 @@ from .problem import Problem, Search
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..setup.loaded import Parts
+    from ..setup.loaded import Loaded
 
 UNDER_A_CLOCK = 32  # candidates before the first fit, and half as many a round, under a clock
 
@@ -66,7 +66,7 @@ class Screening(Settings):
         known = self._known
         return {} if known is None else {f"screening run {self.run}": digest(list(known.values))}
 
-    def fitted(self, parts: Parts) -> Self:
+    def fitted(self, parts: Loaded) -> Self:
         """With the candidates of its ``run``; ConfigError for one of another model."""
         if not self.run or self._known is not None:
             return self

@@ -12,7 +12,7 @@ from .application import Json, app, interruptible, say, write
 
 if TYPE_CHECKING:
     from ..verifiers.human.questions import Question
-    from ..verifiers.human.record import Record
+    from ..verifiers.human.record import HumanRecord
 
 
 @app.command()
@@ -26,10 +26,10 @@ def answer(
 ) -> None:
     """Answer what a run asks of a person; without answers, list what is open."""
     from ..store.run_store import read_spec
-    from ..verifiers.human.record import Box, Record
+    from ..verifiers.human.record import Box, HumanRecord
 
     read_spec(folder)
-    record = Record(folder, write=False)
+    record = HumanRecord(folder, write=False)
     asked = {question.name: question for question in record.open()}
     said: dict[str, str] = {}
     for pair in answers or []:
@@ -57,11 +57,11 @@ def answer(
         say(f"nothing is asked in {folder}")
 
 
-def _row(record: Record, question: Question) -> dict[str, Any]:
+def _row(record: HumanRecord, question: Question) -> dict[str, Any]:
     of = {"question": question.name, "condition": question.condition}
     return {**of, "pictures": _pictures(record, question)}
 
 
-def _pictures(record: Record, question: Question) -> dict[str, str]:
+def _pictures(record: HumanRecord, question: Question) -> dict[str, str]:
     paths = map(str, record.pictures(question))
     return dict(zip(map(str, question.numbers), paths, strict=True))

@@ -21,10 +21,10 @@ from ..files.json_text import parsed
 from ..files.remote_code import OPTION, trust_remote_code
 
 if TYPE_CHECKING:
-    from ..executors.choice import Where
+    from ..executors.choice import ExecutorChoice
     from ..runs.results import Results
     from ..runs.run import Run
-    from ..setup.loaded import Parts
+    from ..setup.loaded import Loaded
 
 MOST_PROMPTS = 100_000  # of a model's own; more are a file's
 P = ParamSpec("P")
@@ -146,7 +146,7 @@ def check_seconds(seconds: float | None) -> None:
         raise ConfigError(f"seconds is {seconds:g}, but must be above 0")
 
 
-def created(out: Path | None, parts: Parts) -> Run:
+def created(out: Path | None, parts: Loaded) -> Run:
     """A new run in ``out`` or in a fresh folder, which goes again if nothing comes of it."""
     from ..runs.run import Run
 
@@ -178,7 +178,7 @@ def fresh_folder() -> Path:
             raise disk_error(error, folder) from error
 
 
-def execute(run: Run, seconds: float | None, json_: bool, where: Where) -> None:
+def execute(run: Run, seconds: float | None, json_: bool, where: ExecutorChoice) -> None:
     from ..runs.progress import Progress
     from .tables import warnings
 

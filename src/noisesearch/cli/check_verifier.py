@@ -46,7 +46,7 @@ def check_verifier(
     from ..names import forms
     from ..setup import hardware
     from ..setup import selection as build
-    from ..verifiers.slow import Away
+    from ..verifiers.slow import SlowVerifier
     from .tables import checked
 
     if len(forms.separated(verifier)) != 1:
@@ -61,12 +61,14 @@ def check_verifier(
     else:
         samples = Samples.of(images, size, condition)
     pair = _pair(better, worse, prompt)
-    chosen = build.verifier_of(forms.located(verifier), choice.model_of(model) if model else None)
+    chosen = build.verifier_of(
+        forms.with_absolute_paths(verifier), choice.model_of(model) if model else None
+    )
     try:
         injected = _injection(chosen, samples) if injection else None
         report = Trial(chosen, samples, hardware.place(device), pair).report()
     finally:
-        if isinstance(chosen, Away):
+        if isinstance(chosen, SlowVerifier):
             chosen.close()
     if json_:
         also = {} if injected is None else {"injection": injected.json()}
@@ -95,9 +97,9 @@ def _pair(better: Path | None, worse: Path | None, prompt: str | None) -> Pair |
 
 def _injection(verifier: Verifier, samples: Samples) -> Any:
     """What the measure of an LLM grader finds; ConfigError for any other verifier."""
-    from ..verifiers.slow import Away
+    from ..verifiers.slow import SlowVerifier
 
-    if not isinstance(verifier, Away):
+    if not isinstance(verifier, SlowVerifier):
         raise ConfigError(
             "--injection measures how an LLM grader takes instructions in a picture, and "
             f"{verifier.name!r} follows none; leave it out"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError
-from ..executors.choice import LOCAL, Where
+from ..executors.choice import LOCAL, ExecutorChoice
 from . import prompt_files
 from .application import (
     Address,
@@ -80,12 +80,14 @@ def run(
     options of `generate`; the same command goes on after an interrupt."""
     from ..experiments.reproduction import smaller
     from ..experiments.spec import STORED, experiment, read
-    from ..setup.consent import Named
+    from ..setup.consent import NamedCode
 
-    where = Where.of(executor, address, devices)
+    where = ExecutorChoice.of(executor, address, devices)
     if prompt_files.named(file):
         prompt_files.refuse({"--asset": asset, "--seeds": seeds, "--trial": trial or None})
-        given = prompt_files.Given(file, out, shard, limit, column, form, plan, json_, where)
+        given = prompt_files.PromptFileOptions(
+            file, out, shard, limit, column, form, plan, json_, where
+        )
         prompt_files.run(ctx, given)
         return
     prompt_files.refuse_of_experiment(
@@ -94,7 +96,7 @@ def run(
     content = {**read(file), **_sizes(limit, seeds)}
     found = experiment(smaller(content) if trial else content, _assets(asset))
     if file.suffix == STORED:  # a folder of results, which may be from elsewhere
-        Named.of_experiment(file.parent, found).check()
+        NamedCode.of_experiment(file.parent, found).check()
     _do(found, out, plan, json_, where)
 
 
@@ -135,7 +137,7 @@ def reproduce(
         raise ConfigError("no experiment was named; choose one of `noisesearch list experiments`")
     found = reproduction(name, scale, _assets(asset), trial, _sizes(limit, seeds))
     ours = Path("reproduction") / (f"{scale}-trial" if trial else scale) / name
-    _do(found, out or ours, plan, json_, Where.of(executor, address, devices))
+    _do(found, out or ours, plan, json_, ExecutorChoice.of(executor, address, devices))
 
 
 def _assets(pairs: list[str] | None) -> dict[str, str]:
@@ -148,7 +150,9 @@ def _sizes(limit: int | None, seeds: int | None) -> dict[str, int]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _do(experiment: Experiment, out: Path | None, plan: bool, json_: bool, where: Where) -> None:
+def _do(
+    experiment: Experiment, out: Path | None, plan: bool, json_: bool, where: ExecutorChoice
+) -> None:
     from ..experiments.campaign import Campaign
 
     campaign = Campaign(experiment)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..candidates.budget import EVEN, MAX_MISSING
-from ..executors.choice import LOCAL, Where
+from ..executors.choice import LOCAL, ExecutorChoice
 from .application import (
     Address,
     Devices,
@@ -122,7 +122,7 @@ def generate(
     from ..setup.request import Request
 
     check_seconds(seconds)
-    where = Where.of(executor, address, devices)
+    where = ExecutorChoice.of(executor, address, devices)
     request = Request(
         prompts_of(prompts or [], file, unconditional),
         model=model,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..errors import ConfigError
-from ..executors.choice import Where
+from ..executors.choice import ExecutorChoice
 from .application import app, fresh_folder, say, tell, write
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Given:
+class PromptFileOptions:
     """What `run` was told of a file of prompts; None takes what is usual."""
 
     file: Path
@@ -31,7 +31,7 @@ class Given:
     form: str | None
     plan: bool
     json: bool
-    where: Where
+    where: ExecutorChoice
 
 
 def named(file: Path) -> bool:
@@ -62,7 +62,7 @@ def refuse_of_experiment(file: Path, others: Sequence[str], options: Mapping[str
         )
 
 
-def run(ctx: typer.Context, given: Given) -> None:
+def run(ctx: typer.Context, given: PromptFileOptions) -> None:
     """Read the further options as `generate` does, and search."""
 
     def search(request: Request, seconds: float | None) -> None:
@@ -80,7 +80,7 @@ def run(ctx: typer.Context, given: Given) -> None:
         generate.invoke(inner)
 
 
-def _search(request: Request, given: Given) -> None:
+def _search(request: Request, given: PromptFileOptions) -> None:
     from ..runs.progress import Progress
     from ..shards.prompt_files import PROMPT, PromptFile
     from ..shards.sharded import SIZE, Sharded

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError
-from ..executors.choice import LOCAL, Where
+from ..executors.choice import LOCAL, ExecutorChoice
 from .application import (
     Address,
     Devices,
@@ -48,7 +48,7 @@ def resume(
     from ..runs.run import Run
 
     check_seconds(seconds)
-    where = Where.of(executor, address, devices)
+    where = ExecutorChoice.of(executor, address, devices)
     run = Run.open(folder, budget=budget, yes=yes, repair=repair, retry_failed=retry_failed)
     if run.store.journal.torn:
         say(f"the last line of the journal was torn ({run.store.journal.torn} bytes): cut off")

@@ -14,7 +14,7 @@ from ..names import registry
 from ..names.columns import aligned, number
 
 if TYPE_CHECKING:
-    from ..evaluation.check_verifier import Report
+    from ..evaluation.check_verifier import VerifierReport
     from ..experiments.calibrate import Calibration
     from ..experiments.compare import Comparison
 
@@ -114,7 +114,7 @@ def calibration(found: Calibration) -> str:
     )
 
 
-def checked(report: Report) -> str:
+def checked(report: VerifierReport) -> str:
     """A line a check, and how fast the verifier is."""
     rows = [(c.name, "ok" if c.passed else "FAILED", c.said) for c in report.checks]
     speed = number(report.speed, ".3g")

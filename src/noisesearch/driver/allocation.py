@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..candidates.budget import GAIN, Budget
-from .live_search import Live
+from .live_search import LiveSearch
 
 if TYPE_CHECKING:
-    from ..setup.loaded import Parts
+    from ..setup.loaded import Loaded
 
 FIRST = 0.25  # of an even share: what every search has before any is compared
 ROUNDS = 6  # in which the rest is given out
@@ -66,7 +66,7 @@ class Allocation:
         share = max(2.0, FIRST * self.total / self.count // self.candidate) * self.candidate
         self.amounts = [min(share, self.total / self.count)] * self.count
 
-    def more(self, searches: Sequence[Live]) -> bool:
+    def more(self, searches: Sequence[LiveSearch]) -> bool:
         """Give out the next round's part; False where nothing is left that anybody could use."""
         spent = [live.ledger.counted for live in searches]
         units = int((self.total - sum(spent)) // self.candidate)
@@ -103,14 +103,14 @@ class Allocation:
         return given
 
 
-def of(parts: Parts, budget: Budget) -> Allocation | None:
+def of(parts: Loaded, budget: Budget) -> Allocation | None:
     """For a run whose budget is given out as it goes; None where every search has its own."""
     if parts.spec.allocate != GAIN:
         return None
     return Allocation(budget.amount * parts.worth[budget.unit], parts.candidate, parts.count)
 
 
-def _values(live: Live) -> Values:
+def _values(live: LiveSearch) -> Values:
     """Those of a search's complete candidates."""
     found = [live.objective.value(r) for r in live.replies if live.whole(r)]
     return np.array([value for value in found if math.isfinite(value)])

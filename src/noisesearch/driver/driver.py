@@ -15,7 +15,7 @@ from ..candidates.executor import Executor, Patient
 from ..errors import BackendError, ConfigError
 from ..store.run_store import RunStore, uncollected
 from .journalled_choices import Choices
-from .live_search import Live
+from .live_search import LiveSearch
 
 FAILED_SOON = 10  # replies before the share of failures can end a run
 CLOCK = 0.5  # seconds after which the clock is looked at where answers take long
@@ -25,8 +25,8 @@ LAST = ("final", "baseline", "watch")  # what is still asked when the time is ov
 class Watcher(Protocol):
     """Told of what happens; may draw it, may not change it."""
 
-    def replied(self, driver: Driver, live: Live, reply: Reply) -> None: ...
-    def improved(self, driver: Driver, live: Live, reply: Reply) -> None: ...
+    def replied(self, driver: Driver, live: LiveSearch, reply: Reply) -> None: ...
+    def improved(self, driver: Driver, live: LiveSearch, reply: Reply) -> None: ...
 
 
 class Driver:
@@ -38,7 +38,7 @@ class Driver:
 
     def __init__(
         self,
-        searches: Sequence[Live],
+        searches: Sequence[LiveSearch],
         algorithm: Algorithm,
         executor: Executor,
         store: RunStore,
@@ -63,7 +63,7 @@ class Driver:
         self.max_missing = max_missing
         self.failed: dict[str, list[str]] = {}
         self.answered = 0
-        self._wanted: dict[str, list[Live]] = {}
+        self._wanted: dict[str, list[LiveSearch]] = {}
         self._best: dict[int, float] = {}
         self._began = clock()
         self.expired = False
@@ -76,7 +76,7 @@ class Driver:
     def run(self) -> None:
         """Until every search is done. KeyboardInterrupt passes through, with nothing lost."""
         waiting = list(self.searches)
-        live: list[Live] = []
+        live: list[LiveSearch] = []
         if isinstance(self.executor, Patient):
             self.executor.patience = CLOCK
         self._check_clock(live)
@@ -93,7 +93,7 @@ class Driver:
                 break
         self._check_failures(last=True)
 
-    def _start(self, fresh: list[Live]) -> None:
+    def _start(self, fresh: list[LiveSearch]) -> None:
         """Ask in turn, the baselines first, so that under a clock every search gets its share."""
         asked = []
         for search in fresh:
@@ -107,7 +107,7 @@ class Driver:
             for search in fresh:
                 self._take(search, [])
 
-    def _take(self, live: Live, asks: list[Ask]) -> None:
+    def _take(self, live: LiveSearch, asks: list[Ask]) -> None:
         """Answer asks from the journal, submit the others, go on while there is nothing to wait
         for."""
         while live.stage != "done":
@@ -120,7 +120,7 @@ class Driver:
                 return
             asks = live.advance()
 
-    def _ask(self, live: Live, ask: Ask) -> None:
+    def _ask(self, live: LiveSearch, ask: Ask) -> None:
         if live.knows(ask):
             return
         parts = ask.parts(live.problem.parts)
@@ -137,7 +137,7 @@ class Driver:
     def _answered(self, answers: list[tuple[Ask, Reply]]) -> None:
         if not answers and not isinstance(self.executor, Patient):
             raise BackendError("the executor has nothing to say although asks are in flight")
-        told: dict[int, Live] = {}
+        told: dict[int, LiveSearch] = {}
         for ask, reply in answers:
             if ask.key not in self._wanted:
                 continue  # its search was stopped: a resume must not find what it did not count
@@ -154,7 +154,7 @@ class Driver:
         for live in told.values():
             self._take(live, [])
 
-    def _tell(self, live: Live, reply: Reply) -> None:
+    def _tell(self, live: LiveSearch, reply: Reply) -> None:
         whole = live.answer(reply)
         for part, reason in reply.missing.items():
             self.failed.setdefault(part, []).append(reason)
@@ -185,7 +185,7 @@ class Driver:
                     "--retry-failed"
                 )
 
-    def _check_clock(self, live: list[Live]) -> None:
+    def _check_clock(self, live: list[LiveSearch]) -> None:
         """Stop the searches whose time is over; what they know by then is what counts."""
         if not self.expired and self._over():
             self.expired = True
@@ -206,14 +206,14 @@ class Driver:
             limits.append((self.budget.amount, self.store.money(self.store.spent)))
         return any(limit is not None and spent >= limit for limit, spent in limits)
 
-    def _own_money_over(self, live: Live) -> bool:
+    def _own_money_over(self, live: LiveSearch) -> bool:
         """Money is in the journal with what it bought, so that a resume stops there too."""
         if self.budget.unit != "usd" or self.budget.per != "condition":
             return False
         spent = self.store.money(c.key for c in live.conditions)
         return spent >= self.budget.amount * len(live.conditions)
 
-    def _own_time_over(self, live: Live) -> bool:
+    def _own_time_over(self, live: LiveSearch) -> bool:
         if self.budget.unit != "s" or self.budget.per != "condition" or live.started is None:
             return False
         condition = live.problem.condition.key
@@ -225,7 +225,7 @@ class Driver:
             self.store.cuts[condition] = amount
         return over
 
-    def _stop(self, live: Live) -> None:
+    def _stop(self, live: LiveSearch) -> None:
         if not live.based:
             return  # there must be a picture to show; it is in flight
         for ask in live.waiting:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .live_search import Live
+from .live_search import LiveSearch
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Watched:
         }
 
 
-def watched(live: Live) -> Watched:
+def watched(live: LiveSearch) -> Watched:
     """What the held-out verifiers made of a search's bests, as far as they have answered."""
     seen = [(r, live.held.get(r.trajectory.key)) for r in live.bests]
     chain = [(r, held) for r, held in seen if held is not None]

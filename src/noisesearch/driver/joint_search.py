@@ -12,11 +12,11 @@ from ..candidates.condition import Condition
 from ..candidates.ledger import Ledger
 from ..candidates.trajectory import Trajectory
 from .journalled_choices import Choices
-from .live_search import Live, Outcome
+from .live_search import LiveSearch, SearchOutcome
 
 
 @dataclass
-class Together(Live):
+class JointSearch(LiveSearch):
     """A search by an algorithm that is ``joint``; it is judged by a set objective.
 
     Such an algorithm has ``size`` and ``unsearched(problem)``, the trajectories that it would
@@ -68,18 +68,18 @@ class Together(Live):
             "with_search": [reply.trajectory.key for reply in shown],
         }  # fmt: skip
 
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[SearchOutcome]:
         sets, compared = self._sets(), self.compared()
         if sets is None or compared is None:
-            return [Outcome(c, None, [], False) for c in self.conditions]
+            return [SearchOutcome(c, None, [], False) for c in self.conditions]
         base, finals = sets
         kept = compared["baseline_kept"]
         shown = [(reply, None) for reply in base] if kept else finals
 
-        def of(condition: Condition) -> Outcome:
+        def of(condition: Condition) -> SearchOutcome:
             mine = [(f, s) for f, s in shown if f.trajectory.condition == condition]
             first = next(r for r in base if r.trajectory.condition == condition)
-            return Outcome(condition, first, mine, kept)
+            return SearchOutcome(condition, first, mine, kept)
 
         return [of(condition) for condition in self.conditions]
 

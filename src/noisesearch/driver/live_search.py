@@ -16,7 +16,7 @@ from .winners import Select, leaders
 
 
 @dataclass
-class Outcome:
+class SearchOutcome:
     """What a condition's search has come to: winners best first, each with what the search saw."""
 
     condition: Condition
@@ -26,7 +26,7 @@ class Outcome:
 
 
 @dataclass
-class Live:
+class LiveSearch:
     """Contract: :meth:`advance` is called with every reply of the pending asks at hand, so what a
     search does follows from its seed and its replies alone, whenever those came.
 
@@ -373,7 +373,7 @@ class Live:
         """For each condition what its search and its baseline cost."""
         return [(self.ledger, self.baseline_ledger)]
 
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[SearchOutcome]:
         """For each condition winners and baseline; of an unfinished search what there is."""
         base = self.answers.get(self.baseline.key)
         finals = self.finished()
@@ -391,4 +391,4 @@ class Live:
             finals.insert(0, (base, next((s for s in self.replies
                                           if s.trajectory == base.trajectory), None)))  # fmt: skip
         shown = finals if self.whole_front else finals[: self.top]
-        return [Outcome(self.problem.condition, base, shown, kept)]
+        return [SearchOutcome(self.problem.condition, base, shown, kept)]

@@ -13,7 +13,7 @@ from ..algorithms.problem import Algorithm, Problem
 from ..candidates.ask import Ask, Reply
 from ..candidates.ledger import Ledger
 from ..store.run_store import RunStore
-from .live_search import Live
+from .live_search import LiveSearch
 
 OPEN_YIELDS = 3  # looked at where only a clock ends the search
 WIDTH_YIELDS = 64  # enough to see how wide the asks are, whatever the budget
@@ -75,7 +75,7 @@ def _made_up(index: int) -> Iterator[float]:
         yield (0.0, float(step), float(-step), mixed.random())[index]
 
 
-def plan(search: Callable[[], Live], algorithm: Algorithm) -> Plan:
+def plan(search: Callable[[], LiveSearch], algorithm: Algorithm) -> Plan:
     """Nothing is computed; exact where the asks do not depend on scores."""
     ledgers: list[Ledger] = []
     for index in range(4):
@@ -89,13 +89,13 @@ def plan(search: Callable[[], Live], algorithm: Algorithm) -> Plan:
     return Plan(ledgers[0], ledgers[-1], baseline, open_ended, adaptive)
 
 
-def final_price(live: Live, algorithm: Algorithm) -> int:
+def final_price(live: LiveSearch, algorithm: Algorithm) -> int:
     """NFE of finishing the winners, as one run with made-up replies has them."""
     rehearse(live, algorithm, _made_up(3))
     return live.final_price
 
 
-def usual_widths(live: Live, algorithm: Algorithm) -> dict[str, Width]:
+def usual_widths(live: LiveSearch, algorithm: Algorithm) -> dict[str, Width]:
     """What yields ask of each quality; soon known, however large the budget is."""
     yields: dict[str, list[set[str]]] = {}
 
@@ -119,7 +119,7 @@ def usual_widths(live: Live, algorithm: Algorithm) -> dict[str, Width]:
 
 
 def rehearse(
-    live: Live,
+    live: LiveSearch,
     algorithm: Algorithm,
     luck: Iterator[float],
     looked: Callable[[Sequence[Ask]], None] = lambda asks: None,
@@ -145,7 +145,7 @@ def made_up_reply(problem: Problem, ask: Ask, number: float) -> Reply:
     return Reply(ask.trajectory, dict.fromkeys(ask.parts(problem.parts), number), blobs=blobs)
 
 
-def reused(live: Live, algorithm: Algorithm, store: RunStore) -> tuple[int, int]:
+def reused(live: LiveSearch, algorithm: Algorithm, store: RunStore) -> tuple[int, int]:
     """(asks that the journal answers, asks made) until the first yield that needs new work."""
     known = made = 0
     asks = live.start(algorithm)

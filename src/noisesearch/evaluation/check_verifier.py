@@ -23,7 +23,7 @@ from ..sampling.denoiser import fill
 from ..sampling.images import from_pictures
 from ..store.given_images import picture
 from ..verifiers.protocol import Verifier, Views
-from ..verifiers.slow import Away, Look
+from ..verifiers.slow import CandidatePicture, SlowVerifier
 from ..verifiers.video import scores
 from ..worker.scoring import numbers
 
@@ -43,7 +43,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Report:
+class VerifierReport:
     """All that was tried on one verifier; ``speed`` in pictures a second is not judged."""
 
     verifier: str
@@ -91,9 +91,11 @@ class Samples:
         return cls([np.asarray(image) for image in fitted], [condition] * len(fitted))
 
     @property
-    def looks(self) -> list[Look]:
+    def looks(self) -> list[CandidatePicture]:
         """The same for verifiers that answer later."""
-        return [Look(*of, "") for of in zip(self.pictures, self.conditions, strict=True)]
+        return [
+            CandidatePicture(*of, "") for of in zip(self.pictures, self.conditions, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Trial:
     speed: float | None = field(default=None, init=False)
     touched: bool = field(default=False, init=False)
 
-    def report(self) -> Report:
+    def report(self) -> VerifierReport:
         """Everything tried. What the verifier raises is a check that failed."""
         for network in getattr(self.verifier, "networks", ()):
             network.to(self.device)
@@ -129,7 +131,7 @@ class Trial:
                 checks.append(Check("runs", False, f"{type(error).__name__}: {error}"))
         found, scale = self.verifier, dict(self.verifier.scale)
         size = len(self.samples.pictures)
-        return Report(found.name, scale, found.fingerprint, checks, size, self.speed)
+        return VerifierReport(found.name, scale, found.fingerprint, checks, size, self.speed)
 
     def _tried(self) -> Iterator[Check]:
         images = from_pictures(self.samples.pictures).to(self.device)
@@ -200,7 +202,7 @@ class Trial:
 
     def _why(self, which: int, part: str) -> str:
         """The reason that a verifier which has words for it gives."""
-        if not isinstance(self.verifier, Away):
+        if not isinstance(self.verifier, SlowVerifier):
             return ""
         (verdict,) = self.verifier.look([self.samples.looks[which]])
         return f" ({verdict.parts.get(part)})"

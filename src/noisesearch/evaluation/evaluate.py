@@ -17,22 +17,22 @@ from ..models import choice
 from ..models.protocol import Model
 from ..objectives import statistics
 from ..setup import selection as build
-from ..setup.consent import Named
+from ..setup.consent import NamedCode
 from ..store.run_store import read_spec
 from ..store.spec import EXPERIMENT, RunSpec
 from ..store.winners import stored_results
 from ..verifiers.protocol import previews_of
-from ..verifiers.slow import Away
+from ..verifiers.slow import SlowVerifier
 from . import metrics, protocol
-from .images import Images, of_folder, of_run
+from .images import ImageFiles, of_folder, of_run
 from .protocol import Figures, Metric
 from .reference import reference_of
-from .set_metrics import Eyes
-from .verifier_view import Pixels, Sight
+from .set_metrics import SetFeatures
+from .verifier_view import Pixels, VerifierView
 
 
 @dataclass(frozen=True)
-class Report:
+class EvaluationReport:
     """Figures by set, in the order of the sets: a number, or one for each image.
 
     ``gains``: of a run, the mean difference that search made by image, with its 95 % interval.
@@ -41,7 +41,7 @@ class Report:
     folder: Path
     features: str
     reference: str | None
-    sets: Sequence[Images]
+    sets: Sequence[ImageFiles]
     figures: Sequence[Figures]
     gains: Mapping[str, statistics.Interval]
     notes: Sequence[str]
@@ -98,9 +98,9 @@ class Evaluation:
     model: str = ""
     device: str = "cpu"
     notes: list[str] = field(default_factory=list, init=False)
-    _sights: dict[str, Sight] = field(default_factory=dict, init=False, repr=False)
+    _sights: dict[str, VerifierView] = field(default_factory=dict, init=False, repr=False)
 
-    def report(self) -> Report:
+    def report(self) -> EvaluationReport:
         """Measure; ConfigError for what cannot be, before the first metric measures."""
         names = metrics.named(self.metrics)
         sets = self.sets
@@ -111,10 +111,10 @@ class Evaluation:
         figures = [self._measured(made, images) for images in sets]
         eyes = self.eyes
         reference = eyes.reference.name if eyes.reference else None
-        return Report(self.folder, eyes.sight.verifier.name, reference, sets, figures,
+        return EvaluationReport(self.folder, eyes.sight.verifier.name, reference, sets, figures,
                       _gains(figures), self.notes)  # fmt: skip
 
-    def _measured(self, made: Sequence[Metric], images: Images) -> dict[str, Any]:
+    def _measured(self, made: Sequence[Metric], images: ImageFiles) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for metric in made:
             found.update(metric.measure(images))
@@ -140,7 +140,7 @@ class Evaluation:
         return added
 
     @cached_property
-    def sets(self) -> list[Images]:
+    def sets(self) -> list[ImageFiles]:
         if (self.folder / EXPERIMENT).is_file():
             raise ConfigError(
                 f"{self.folder} holds an experiment, whose figures are in its table.csv; measure "
@@ -184,27 +184,27 @@ class Evaluation:
             return None
         try:
             spec = RunSpec.read(read_spec(self.folder), self.folder)
-            Named.of_run(self.folder, spec).check("model")
+            NamedCode.of_run(self.folder, spec).check("model")
             return choice.model_of(spec.model)
         except ConfigError:
             return None
 
-    def sight(self, name: str) -> Sight:
+    def sight(self, name: str) -> VerifierView:
         """A verifier's, opened once."""
         if name not in self._sights:
             verifier = build.verifier_of(name, self.world)
-            if isinstance(verifier, Away) or previews_of(verifier):
-                what = ("takes its time to answer" if isinstance(verifier, Away)
+            if isinstance(verifier, SlowVerifier) or previews_of(verifier):
+                what = ("takes its time to answer" if isinstance(verifier, SlowVerifier)
                         else "looks back on how a sample came about")  # fmt: skip
                 raise ConfigError(
                     f"verifier {name!r} {what}, which stored images do not serve; score a run "
                     f"with it: noisesearch rerank RUN --verifier {name}"
                 )
-            self._sights[name] = Sight(verifier, self.device)
+            self._sights[name] = VerifierView(verifier, self.device)
         return self._sights[name]
 
     @cached_property
-    def eyes(self) -> Eyes:
+    def eyes(self) -> SetFeatures:
         """By whose features sets are compared, who classifies, and what is real."""
         sight = self._seer()
         roles = self.world.verifiers if self.world else {}
@@ -212,14 +212,14 @@ class Evaluation:
         if classifier is None and "oracle-is" in roles and not self.features:
             classifier = self.sight("oracle-is")
         conditions = [c for c in self.sets[0].conditions if c is not None]
-        return Eyes(
+        return SetFeatures(
             sight,
             classifier,
             reference_of(self.reference, sight, self.world, conditions),
             self.notes,
         )
 
-    def _seer(self) -> Sight:
+    def _seer(self) -> VerifierView:
         """As given; else the world's own in Inception's role, else the first verifier of the
         metrics or of the world that has features, else plain colours."""
         if self.features:
@@ -234,10 +234,10 @@ class Evaluation:
         for name in (*(["oracle-fid"] if "oracle-fid" in roles else []), *names, *roles):
             if _sees(sight := self.sight(name)):
                 return sight
-        return Sight(Pixels(), self.device)
+        return VerifierView(Pixels(), self.device)
 
 
-def _sees(sight: Sight) -> bool:
+def _sees(sight: VerifierView) -> bool:
     return hasattr(sight.verifier, "features")
 
 

@@ -12,7 +12,7 @@ from ..errors import BackendError
 from ..verifiers.llm import LLMGrader
 from ..verifiers.llm.grader import MEAN, NAME, Grader, total
 from ..verifiers.llm.schema import ASPECTS
-from ..verifiers.slow import Look, Verdict
+from ..verifiers.slow import CandidatePicture, SlowReply
 from .protocol import Figures, ImageSet, prompts_of
 
 # The columns in the paper's order, by the verifier's part; the grader's own overall mark is last.
@@ -47,11 +47,14 @@ class GraderTable(LLMGrader):
         one image got any."""
         prompts, grader = prompts_of(images, self.name), self._grader()
         grader.begin(Path(), self._spent)
-        verdicts: list[Verdict] = []
+        verdicts: list[SlowReply] = []
         try:
             for start in range(0, len(prompts), TOGETHER):
                 rows = range(start, min(start + TOGETHER, len(prompts)))
-                looks = [Look(images.picture(i), Condition(text=prompts[i]), "") for i in rows]
+                looks = [
+                    CandidatePicture(images.picture(i), Condition(text=prompts[i]), "")
+                    for i in rows
+                ]
                 verdicts += grader.look(looks)
         finally:
             grader.close()
@@ -74,6 +77,6 @@ class GraderTable(LLMGrader):
         return self._opened[0]
 
 
-def _mark(verdict: Verdict, part: str) -> float:
+def _mark(verdict: SlowReply, part: str) -> float:
     mark = verdict.parts[part]
     return float("nan") if isinstance(mark, str) else mark

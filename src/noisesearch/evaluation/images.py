@@ -20,7 +20,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageFiles:
     """Files of pictures, all of one size, and what each should show; None: it is not known."""
 
     name: str
@@ -44,7 +44,7 @@ class Images:
                 f"{path} is broken: {error}; restore it or take it out of the folder"
             ) from error
 
-    def check(self) -> Images:
+    def check(self) -> ImageFiles:
         """Itself; ConfigError where files are missing, are no pictures or differ in size."""
         sizes: dict[tuple[int, int], Path] = {}
         broken = []
@@ -69,7 +69,7 @@ class Images:
         return self
 
 
-def of_folder(folder: Path, prompts: Sequence[str | None] | None = None) -> Images:
+def of_folder(folder: Path, prompts: Sequence[str | None] | None = None) -> ImageFiles:
     """All pictures of a folder and those below it, in the order of their names.
 
     ``prompts``: given to the files in turn, as many files to each; without them a prompt is what
@@ -94,10 +94,10 @@ def of_folder(folder: Path, prompts: Sequence[str | None] | None = None) -> Imag
         )
     else:
         found = [condition_of(p) for p in prompts for _ in range(len(paths) // len(prompts))]
-    return Images("images", paths, found).check()
+    return ImageFiles("images", paths, found).check()
 
 
-def of_run(folder: Path) -> list[Images]:
+def of_run(folder: Path) -> list[ImageFiles]:
     """The images of a run without search and with it, in this order; each checked."""
     content = stored_results(folder)
     store = RunStore(folder, write=False)
@@ -118,7 +118,7 @@ def of_run(folder: Path) -> list[Images]:
             raise ConfigError(f"{folder} has no winners yet; go on with: noisesearch resume "
                               f"{folder}")  # fmt: skip
         conditions = [graph.trajectory(key).condition for key in keys]
-        sets.append(Images(name, paths, conditions).check())
+        sets.append(ImageFiles(name, paths, conditions).check())
     return sets
 
 

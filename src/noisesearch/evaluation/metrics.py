@@ -13,8 +13,8 @@ from ..names import forms
 from ..names.options import settings
 from ..verifiers.protocol import check as check_verifiers
 from .protocol import Figures, ImageSet, Metric
-from .set_metrics import Eyes
-from .verifier_view import Sight
+from .set_metrics import SetFeatures
+from .verifier_view import VerifierView
 
 # Of features of a whole set: functions of its Eyes.
 OF_SETS = {
@@ -63,7 +63,9 @@ def verifiers_of(names: Sequence[str]) -> list[str]:
     return [n for n in names if forms.written(n)[0] not in {**OF_SETS, **OF_BENCHMARKS}]
 
 
-def metric_of(name: str, eyes: Callable[[], Eyes], sight: Callable[[str], Sight]) -> Metric:
+def metric_of(
+    name: str, eyes: Callable[[], SetFeatures], sight: Callable[[str], VerifierView]
+) -> Metric:
     """The metric of a name; ConfigError where it is none. ``sight`` opens a verifier's."""
     kind, given = forms.written(name)
     if kind in OF_SETS:
@@ -87,7 +89,7 @@ class OfVerifier:
     """A verifier's score of each image; more is better."""
 
     name: str
-    sight: Sight
+    sight: VerifierView
     summary: str = "a verifier's score of each image; more is better"
 
     def check(self, images: ImageSet) -> None:

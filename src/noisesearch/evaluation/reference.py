@@ -18,7 +18,7 @@ from ..objectives.sets import Rows
 from ..objectives.sets_text import REFERENCE, stored
 from .images import of_folder
 from .moments import Accumulator, Features
-from .verifier_view import Seen, Sight
+from .verifier_view import VerifierView, ViewedFeatures
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +28,10 @@ class Reference:
 
     name: str
     known: tuple[Rows, Rows] | None = None
-    see: Callable[[], Seen] | None = None
+    see: Callable[[], ViewedFeatures] | None = None
 
     @cached_property
-    def seen(self) -> Seen:
+    def seen(self) -> ViewedFeatures:
         """Of the real images; ConfigError where only statistics are there."""
         if self.see is None:
             raise ConfigError(
@@ -54,7 +54,7 @@ class Reference:
 
 
 def reference_of(
-    given: str | None, sight: Sight, model: Model | None, conditions: Sequence[Condition]
+    given: str | None, sight: VerifierView, model: Model | None, conditions: Sequence[Condition]
 ) -> Reference | None:
     """What was given: a folder, or an .npz file with ``mu`` and ``sigma``, or with ``features``
     [n, d]; else what the verifier or the model's world has. None where there is nothing."""
@@ -70,7 +70,7 @@ def reference_of(
     return Reference(name, own, see)
 
 
-def _given(path: Path, sight: Sight) -> Reference:
+def _given(path: Path, sight: VerifierView) -> Reference:
     if path.is_dir():
         return Reference(str(path), None, lambda: sight.of(of_folder(path, [None])))
     if not path.is_file():
@@ -83,7 +83,7 @@ def _given(path: Path, sight: Sight) -> Reference:
         return Reference(str(path), stored(path))
     moments = Accumulator()
     moments.add(rows)
-    return Reference(str(path), None, lambda: Seen(rows, moments.moments))
+    return Reference(str(path), None, lambda: ViewedFeatures(rows, moments.moments))
 
 
 def _features(path: Path) -> Features | None:

@@ -17,14 +17,14 @@ SPLITS = 10
 SUBSETS, SUBSET = 100, 1000
 
 
-class Estimate(NamedTuple):
+class SplitEstimate(NamedTuple):
     """Mean and population standard deviation over splits or subsets."""
 
     mean: float
     deviation: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Estimate:
+    def of(cls, values: Sequence[float]) -> SplitEstimate:
         return cls(float(np.mean(values)), float(np.std(values)))
 
 
@@ -39,14 +39,14 @@ def singular(images: int, features: int) -> str | None:
 
 
 @dataclass(frozen=True)
-class Classes:
+class ClassProbabilities:
     """What a classifier says of images: probabilities [n, classes], and Σ p log p of each [n]."""
 
     probabilities: npt.NDArray[np.float64]
     certainty: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, probabilities: npt.NDArray[np.float64]) -> Classes:
+    def of(cls, probabilities: npt.NDArray[np.float64]) -> ClassProbabilities:
         return cls(probabilities, xlogy(probabilities, probabilities).sum(1))
 
     def score(self, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
@@ -55,7 +55,9 @@ class Classes:
         return float(np.exp(self.certainty[rows].mean() - xlogy(share, share).sum()))
 
 
-def inception_score(logits: Features, splits: int = SPLITS, seed: int | None = SEED) -> Estimate:
+def inception_score(
+    logits: Features, splits: int = SPLITS, seed: int | None = SEED
+) -> SplitEstimate:
     """The score of each split of the rows (:meth:`Classes.score`).
 
     ``logits`` [n, classes]; without a ``seed`` the rows are not shuffled.
@@ -67,8 +69,8 @@ def inception_score(logits: Features, splits: int = SPLITS, seed: int | None = S
         some = order[i * count // splits : (i + 1) * count // splits]
         logs = log_softmax(logits[some].astype(np.float64), axis=1)
         sure = np.exp(logs)
-        scores.append(Classes(sure, (sure * logs).sum(1)).score())
-    return Estimate.of(scores)
+        scores.append(ClassProbabilities(sure, (sure * logs).sum(1)).score())
+    return SplitEstimate.of(scores)
 
 
 def kernel_distance(
@@ -77,7 +79,7 @@ def kernel_distance(
     subsets: int = SUBSETS,
     size: int = SUBSET,
     seed: int = SEED,
-) -> Estimate:
+) -> SplitEstimate:
     """Unbiased squared MMD by the kernel (x·y / d + 1)³ (arXiv 1801.01401); may be below 0.
 
     ``one`` [n, d] and ``other`` [m, d], from which ``subsets`` of ``size`` rows each are drawn.
@@ -92,7 +94,7 @@ def kernel_distance(
         x, y = drawn(one), drawn(other)
         within = sum(_others(_kernel(rows, rows)) for rows in (x, y))
         values.append(within / (size * (size - 1)) - 2 * float(_kernel(x, y).mean()))
-    return Estimate.of(values)
+    return SplitEstimate.of(values)
 
 
 def _kernel(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

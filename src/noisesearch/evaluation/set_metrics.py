@@ -14,20 +14,20 @@ from .neighbours import NEAREST, NEAREST_OF_DENSITY, Neighbourhoods, Points, mea
 from .protocol import Figures, ImageSet
 from .reference import Reference
 from .scores import SPLITS, SUBSET, inception_score, kernel_distance, singular
-from .verifier_view import Pixels, Seen, Sight
+from .verifier_view import Pixels, VerifierView, ViewedFeatures
 
 POOL3 = 2048  # features of the published Inception network
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class SetComparison:
     """A set of images beside real ones, as one sight sees them; everything is worked out once."""
 
     images: ImageSet
-    eyes: Eyes
+    eyes: SetFeatures
 
     @cached_property
-    def seen(self) -> Seen:
+    def seen(self) -> ViewedFeatures:
         return self.eyes.sight.of(self.images)
 
     @cached_property
@@ -72,21 +72,21 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Eyes:
+class SetFeatures:
     """By what sets are seen, and what they are compared with.
 
     ``notes``: what a reader of the figures should know.
     """
 
-    sight: Sight
-    classifier: Sight | None = None
+    sight: VerifierView
+    classifier: VerifierView | None = None
     reference: Reference | None = None
     notes: list[str] = field(default_factory=list)
-    _known: dict[int, Comparison] = field(default_factory=dict, repr=False)
+    _known: dict[int, SetComparison] = field(default_factory=dict, repr=False)
 
-    def on(self, images: ImageSet) -> Comparison:
+    def on(self, images: ImageSet) -> SetComparison:
         if id(images) not in self._known:
-            self._known[id(images)] = Comparison(images, self)
+            self._known[id(images)] = SetComparison(images, self)
         return self._known[id(images)]
 
     def note(self, sentence: str) -> None:
@@ -111,8 +111,8 @@ class SetMetric:
 
     name: str
     summary: str
-    of: Callable[[Comparison], float | Sequence[float]]
-    eyes: Eyes
+    of: Callable[[SetComparison], float | Sequence[float]]
+    eyes: SetFeatures
     compares: bool = True  # with real images
     classifies: bool = False
     least: int = 1
@@ -148,13 +148,13 @@ class SetMetric:
         return {self.name: value, f"{self.name} (deviation)": deviation}
 
 
-def fid(eyes: Eyes) -> SetMetric:
+def fid(eyes: SetFeatures) -> SetMetric:
     """Fréchet distance of features to those of real images; less is better.
 
     It is called FID where the features are those of the published Inception network.
     """
 
-    def of(comparison: Comparison) -> float:
+    def of(comparison: SetComparison) -> float:
         mean, covariance = comparison.reference.statistics
         comparison.matched(len(mean))
         if few := singular(len(comparison.images.paths), len(mean)):
@@ -164,10 +164,10 @@ def fid(eyes: Eyes) -> SetMetric:
     return SetMetric(_named("fid", "frechet", eyes), _summary(fid), of, eyes, least=2)
 
 
-def kid(eyes: Eyes) -> SetMetric:
+def kid(eyes: SetFeatures) -> SetMetric:
     """Kernel distance of features to those of real images, over subsets; less is better."""
 
-    def of(comparison: Comparison) -> Sequence[float]:
+    def of(comparison: SetComparison) -> Sequence[float]:
         rows, real = comparison.seen.rows, comparison.reference.rows
         comparison.matched(real.shape[1])
         size = min(SUBSET, len(rows), len(real))
@@ -181,10 +181,10 @@ def kid(eyes: Eyes) -> SetMetric:
     return SetMetric(_named("kid", "kernel", eyes), _summary(kid), of, eyes, least=2)
 
 
-def inception_score_(eyes: Eyes) -> SetMetric:
+def inception_score_(eyes: SetFeatures) -> SetMetric:
     """How sure a classifier is of each image and how many classes it finds; more is better."""
 
-    def of(comparison: Comparison) -> Sequence[float]:
+    def of(comparison: SetComparison) -> Sequence[float]:
         count = len(comparison.logits)
         splits = min(SPLITS, count)
         classes = comparison.logits.shape[1]
@@ -198,11 +198,11 @@ def inception_score_(eyes: Eyes) -> SetMetric:
     return SetMetric("is", _summary(inception_score_), of, eyes, compares=False, classifies=True)
 
 
-def _share(name: str, meaning: str) -> Callable[[Eyes], SetMetric]:
+def _share(name: str, meaning: str) -> Callable[[SetFeatures], SetMetric]:
     """A metric that is one of the figures of neighbourhoods."""
 
-    def made(eyes: Eyes) -> SetMetric:
-        def of(comparison: Comparison) -> float:
+    def made(eyes: SetFeatures) -> SetMetric:
+        def of(comparison: SetComparison) -> float:
             found: float = getattr(comparison.neighbourhoods, name)
             return found
 
@@ -218,16 +218,16 @@ density = _share("density", "How densely real images lie around these; more is b
 coverage = _share("coverage", "Real images that have one of these near; more is better.")
 
 
-def diversity(eyes: Eyes) -> SetMetric:
+def diversity(eyes: SetFeatures) -> SetMetric:
     """Mean distance of the features of two images of the set; more is more diverse."""
 
-    def of(comparison: Comparison) -> float:
+    def of(comparison: SetComparison) -> float:
         return mean_distance(comparison.points)
 
     return SetMetric("diversity", _summary(diversity), of, eyes, compares=False, least=2)
 
 
-def _named(published: str, general: str, eyes: Eyes) -> str:
+def _named(published: str, general: str, eyes: SetFeatures) -> str:
     return published if eyes.published else f"{general}({eyes.sight.verifier.name})"
 
 

@@ -26,7 +26,7 @@ ROWS = 32  # of a batch, where a verifier has no number of its own
 
 
 @dataclass(frozen=True)
-class Seen:
+class ViewedFeatures:
     """Features [n, d] in float32 and their moments; ``logits`` [n, classes] of a classifier."""
 
     rows: Features
@@ -35,7 +35,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Sight:
+class VerifierView:
     """A verifier that looks at images on a device, in batches of one size."""
 
     verifier: Verifier
@@ -49,11 +49,11 @@ class Sight:
     def classifies(self) -> bool:
         return hasattr(self.verifier, "logits")
 
-    def of(self, images: ImageSet) -> Seen:
+    def of(self, images: ImageSet) -> ViewedFeatures:
         """What it sees in a set, in one pass over the files."""
         return self._seen(self._views(images))
 
-    def of_tensor(self, images: Tensor, conditions: Sequence[Condition]) -> Seen:
+    def of_tensor(self, images: Tensor, conditions: Sequence[Condition]) -> ViewedFeatures:
         """The same of images [n, 3, H, W] in [0, 1] of the conditions in turn."""
         size = self._size
         of = [conditions[i % len(conditions)] for i in range(len(images))]
@@ -76,7 +76,7 @@ class Sight:
                 column += numbers(said, part, size, self.verifier.name)[:count]
         return found
 
-    def _seen(self, batches: Iterator[tuple[Views, int]]) -> Seen:
+    def _seen(self, batches: Iterator[tuple[Views, int]]) -> ViewedFeatures:
         see = features_of(self.verifier)
         classify: Callable[[Views], Tensor] | None = getattr(self.verifier, "logits", None)
         moments, rows, logits = Accumulator(), [], []
@@ -92,7 +92,7 @@ class Sight:
             if classify is not None:
                 logits.append(self._asked(classify, views)[:count].float().cpu().numpy())
         said = np.concatenate(logits) if logits else None
-        return Seen(np.concatenate(rows), moments.moments, said)
+        return ViewedFeatures(np.concatenate(rows), moments.moments, said)
 
     def _asked(self, question: Callable[[Views], Any], views: Views) -> Any:
         try:

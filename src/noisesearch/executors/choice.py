@@ -11,16 +11,16 @@ from ..errors import ConfigError, unknown
 if TYPE_CHECKING:
     from ..candidates.trajectory import Trajectory
     from ..runs.run import Run
-    from ..verifiers.slow import Away
+    from ..verifiers.slow import SlowVerifier
     from .pool import Pool
-    from .shipped_run import Setup
-    from .worker_group import Crew
+    from .shipped_run import ShippedRun
+    from .worker_group import WorkerGroup
 
 LOCAL, RAY = "local", "ray"
 
 
 @dataclass(frozen=True)
-class Where:
+class ExecutorChoice:
     """What answers a run's asks; no part of its meaning, so that it may be another at a resume.
 
     ``devices``: of this machine, a worker on each; without any one worker in this process.
@@ -34,7 +34,7 @@ class Where:
     @classmethod
     def of(
         cls, executor: str = LOCAL, address: str | None = None, devices: str | Sequence[str] = ()
-    ) -> Where:
+    ) -> ExecutorChoice:
         """Checked; ``devices`` as a list or as text, ``0,1`` or ``cpu,cpu``."""
         if executor not in (LOCAL, RAY):
             raise unknown("executor", executor, (LOCAL, RAY))
@@ -70,16 +70,18 @@ class Where:
         """The pool of workers that answers a run's asks; ConfigError where what it is made of
         cannot be had there."""
         from ..setup import residence
-        from ..verifiers.slow import Away
-        from .incoming import Desk
+        from ..verifiers.slow import SlowVerifier
+        from .incoming import IncomingPictures
         from .pool import Pool
-        from .shipped_run import Setup, named
-        from .wire import Reader
+        from .shipped_run import ShippedRun, named
+        from .wire import ReportReader
 
         parts, store = run.parts, run.store
-        away: dict[str, Away] = {v.name: v for _, v in named(parts) if isinstance(v, Away)}
+        away: dict[str, SlowVerifier] = {
+            v.name: v for _, v in named(parts) if isinstance(v, SlowVerifier)
+        }
         residence.put_away(parts)  # what only the workers need
-        crew = self._crew(run, Setup.of(parts, store.rows))
+        crew = self._crew(run, ShippedRun.of(parts, store.rows))
 
         def stored(trajectory: Trajectory) -> bytes | None:
             path = run.sample(trajectory) if trajectory.finished else None
@@ -87,11 +89,12 @@ class Where:
 
         said = frozenset(part for v in away.values() for part in v.parts)
         return Pool(
-            crew, Reader(parts.parts, said), desk=Desk(parts.parts, run.keep, away),
+            crew, ReportReader(parts.parts, said),
+            desk=IncomingPictures(parts.parts, run.keep, away),
             fetch=store.get, stored=stored, narrowed=run.narrowed,
         )  # fmt: skip
 
-    def _crew(self, run: Run, setup: Setup) -> Crew:
+    def _crew(self, run: Run, setup: ShippedRun) -> WorkerGroup:
         if self.executor == RAY:
             from .on_ray import crew_of
 

@@ -20,11 +20,11 @@ def main() -> None:
     os.dup2(2, 1)  # whatever prints, C libraries too, is not an answer
     setup = json.loads(sys.stdin.buffer.readline())
     setup["device"] = alone(setup["device"])
-    from .shipped_run import Setup
+    from .shipped_run import ShippedRun
     from .wire import failure
 
     try:
-        station = Setup.read(setup).station()
+        station = ShippedRun.read(setup).station()
     except NoisesearchError as error:
         _write(answers, failure(error))
         return

@@ -8,8 +8,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from ..verifiers.process.child import Broken, Child
-from .shipped_run import Setup
+from ..verifiers.process.child import Child, ChildFailed
+from .shipped_run import ShippedRun
 from .worker_group import Event, Joined, Lost, Parcel, Told
 
 COMMAND = (sys.executable, "-m", "noisesearch.executors.device_process")
@@ -23,7 +23,7 @@ class Devices:
     to do next. One that is lost after it has joined is started again.
     """
 
-    def __init__(self, setup: Setup, devices: Sequence[str]) -> None:
+    def __init__(self, setup: ShippedRun, devices: Sequence[str]) -> None:
         self._setup = setup
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._children: dict[str, Child] = {}
@@ -49,11 +49,11 @@ class Devices:
         try:
             hello = child.heard(json.loads, FOREVER)
             if "rows" not in hello:
-                raise Broken(str(hello.get("message")))
+                raise ChildFailed(str(hello.get("message")))
             self._events.put(Joined(name, hello["rows"]))
             while True:
                 self._events.put(Told(name, child.heard(json.loads, FOREVER)))
-        except (Broken, ValueError, AttributeError) as error:
+        except (ChildFailed, ValueError, AttributeError) as error:
             self._events.put(Lost(name, str(error)))
 
     def give(self, worker: str, parcel: Parcel) -> None:

@@ -10,13 +10,13 @@ from ..candidates.trajectory import Trajectory
 from ..files.pictures import Picture, read
 
 if TYPE_CHECKING:
-    from ..verifiers.slow import Away
+    from ..verifiers.slow import SlowVerifier
     from .wire import Heard
 
 Keep = Callable[[str, bytes], None]
 
 
-class Desk:
+class IncomingPictures:
     """Hands files of finished samples to ``keep``, by the key of their trajectory, and pictures
     for the verifiers of ``away``, by name, to ``hand``, which whoever asks those sets."""
 
@@ -24,10 +24,10 @@ class Desk:
         self,
         parts: tuple[str, ...],
         keep: Keep | None = None,
-        away: Mapping[str, Away] | None = None,
+        away: Mapping[str, SlowVerifier] | None = None,
     ) -> None:
         self.parts = parts
-        self.hand: Callable[[Trajectory, Picture, Away], None] | None = None
+        self.hand: Callable[[Trajectory, Picture, SlowVerifier], None] | None = None
         self._keep, self._away = keep, away or {}
 
     def receive(self, heard: Heard) -> None:

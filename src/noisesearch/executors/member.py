@@ -86,7 +86,7 @@ class Member:
         self.cancelled.discard(key)
 
 
-class Homes:
+class CacheAffinity:
     """Which worker has the states of a family; those looked at longest ago are forgotten."""
 
     def __init__(self) -> None:

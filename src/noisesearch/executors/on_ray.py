@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, NoisesearchError
 from ..models.choice import placement
-from ..setup.python_objects import Given
-from .shipped_run import Setup, objects
+from ..setup.python_objects import PythonObjects
+from .shipped_run import ShippedRun, objects
 from .wire import failure
 from .worker_group import Event, Joined, Lost, Parcel, Told
 
 if TYPE_CHECKING:
-    from ..setup.loaded import Parts
+    from ..setup.loaded import Loaded
     from ..verifiers.protocol import Verifier
 
 # Seconds after which it is looked which nodes there are. What is lost is not replaced at once:
@@ -28,13 +28,13 @@ LOOPBACK = "127.0.0.1"
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
-class Seat:
+class RayWorker:
     """The actor: one station on one device."""
 
-    def open(self, setup: Mapping[str, Any], given: Given) -> dict[str, Any]:
+    def open(self, setup: Mapping[str, Any], given: PythonObjects) -> dict[str, Any]:
         """Load the run's parts; how many rows its batches have, or what went wrong."""
         try:
-            self._station = Setup.read(setup).station(given)
+            self._station = ShippedRun.read(setup).station(given)
         except NoisesearchError as error:
             return failure(error)
         return {"rows": self._station.worker.rows}
@@ -92,7 +92,7 @@ class Cluster:
 
 
 @dataclass
-class Crew:
+class RayWorkerGroup:
     """An actor for each device; see the contract of the pool's Crew.
 
     ``given``: the run's Python objects, in the object store. ``demand``: what Ray sets aside for
@@ -102,11 +102,11 @@ class Crew:
     """
 
     cluster: Cluster
-    setup: Setup
+    setup: ShippedRun
     given: Any
     demand: Mapping[str, float]
     judges: Sequence[Any] = ()
-    seat: type = Seat
+    seat: type = RayWorker
     clock: Callable[[], float] = time.monotonic
     _actors: dict[str, Any] = field(default_factory=dict)
     _refs: dict[Any, str] = field(default_factory=dict)  # what is waited for, of whom
@@ -205,10 +205,12 @@ class Crew:
         self.cluster.close()
 
 
-def crew_of(parts: Parts, setup: Setup, address: str | None, seat: type = Seat) -> Crew:
+def crew_of(
+    parts: Loaded, setup: ShippedRun, address: str | None, seat: type = RayWorker
+) -> RayWorkerGroup:
     """A run's workers, actors of ``seat``, on the cluster at an address; ConfigError where there
     is no room for one, and where Python objects of the run cannot go there."""
-    from .remote_verifiers import About, Afar, Judge, heavy
+    from .remote_verifiers import About, RemoteVerifier, RemoteVerifierActor, heavy
 
     given = objects(parts)
     if given.model is not None and placement(given.model).device is not None:
@@ -235,13 +237,13 @@ def crew_of(parts: Parts, setup: Setup, address: str | None, seat: type = Seat) 
         for name, verifier in afar.items():
             # Ray begins it again elsewhere where its node is lost, and asks it again.
             lasting = {**demand, "max_restarts": -1, "max_task_retries": -1}
-            actor = ray.remote(Judge).options(**lasting)
+            actor = ray.remote(RemoteVerifierActor).options(**lasting)
             own = given.verifiers.get(name)
             judges[name] = actor.remote(spec, name, own and _crossing(own))
-            verifiers[name] = Afar(About.of(verifier), judges[name])
-        crossing = _crossing(Given(given.model, verifiers=verifiers))
+            verifiers[name] = RemoteVerifier(About.of(verifier), judges[name])
+        crossing = _crossing(PythonObjects(given.model, verifiers=verifiers))
         at = setup.at(_device(parts))
-        return Crew(cluster, at, crossing, demand, list(judges.values()), seat)
+        return RayWorkerGroup(cluster, at, crossing, demand, list(judges.values()), seat)
     except BaseException:
         cluster.close()
         raise
@@ -261,7 +263,7 @@ def _crossing(given: Any) -> Any:
         ) from error
 
 
-def _demand(parts: Parts) -> dict[str, float]:
+def _demand(parts: Loaded) -> dict[str, float]:
     """What Ray sets aside for a worker: a whole accelerator, or the threads of a batch."""
     if parts.spec.device.startswith("cuda"):
         return {"num_cpus": 0, "num_gpus": 1}
@@ -274,7 +276,7 @@ def _units(demand: Mapping[str, float]) -> list[tuple[str, int]]:
     return [(unit, int(demand[name])) for name, unit in units.items() if demand[name]]
 
 
-def _device(parts: Parts) -> str:
+def _device(parts: Loaded) -> str:
     """Ray shows an actor its own device alone."""
     return parts.spec.device.partition(":")[0]
 

@@ -11,10 +11,10 @@ from ..candidates.ask import Ask, Reply
 from ..candidates.noise import Array
 from ..candidates.trajectory import Trajectory
 from ..errors import BackendError
-from .incoming import Desk
-from .member import Homes, Member, Times, family
-from .wire import Broken, Heard, Reader, Sender
-from .worker_group import Crew, Event, Joined, Lost, Told
+from .incoming import IncomingPictures
+from .member import CacheAffinity, Member, Times, family
+from .wire import Heard, InvalidReport, ReportReader, Sender
+from .worker_group import Event, Joined, Lost, Told, WorkerGroup
 
 LOG = logging.getLogger("noisesearch")
 TURN = 0.5  # seconds after which it is looked whether somebody is late
@@ -39,10 +39,10 @@ class Pool:
 
     def __init__(
         self,
-        crew: Crew,
-        reader: Reader,
+        crew: WorkerGroup,
+        reader: ReportReader,
         *,
-        desk: Desk | None = None,
+        desk: IncomingPictures | None = None,
         fetch: Callable[[str], Array] | None = None,
         stored: Callable[[Trajectory], bytes | None] | None = None,
         narrowed: Callable[[int], None] | None = None,
@@ -52,20 +52,20 @@ class Pool:
         self.usage: dict[str, dict[str, int]] = {}
         self.patience: float | None = None
         self.remarks: list[str] = []  # on what went wrong and was mended
-        self.desk = desk or Desk(reader.parts)
+        self.desk = desk or IncomingPictures(reader.parts)
         self._narrowed, self._clock = narrowed, clock
         self._fetch, self._stored = fetch, stored
         self._open: dict[str, Ask] = {}
         self._new: OrderedDict[str, Ask] = OrderedDict()
         self._members: dict[str, Member] = {}
-        self._homes, self._times = Homes(), Times()
+        self._homes, self._times = CacheAffinity(), Times()
         self._most = self._lost = self._swaps = 0  # workers at once; lost since the last answer
         self._rows: int | None = None  # the fewest that memory had room for
         self._looked = -TURN  # when nobody was late
         self._why = "none has joined"
 
     @property
-    def scorers(self) -> tuple[Desk, ...]:
+    def scorers(self) -> tuple[IncomingPictures, ...]:
         """Where pictures come in that verifiers elsewhere are to look at."""
         return (self.desk,)
 
@@ -138,7 +138,7 @@ class Pool:
                 member.working = False
                 try:
                     return self._taken(member, self.reader.read(report, member.held))
-                except Broken as error:
+                except InvalidReport as error:
                     self.crew.dismiss(name)
                     self._remove(name, f"worker {name} gave {error}, and was put out of service")
         return []

@@ -17,12 +17,12 @@ from ..verifiers.protocol import Verifier, Views, features_of
 from .shipped_run import named
 
 if TYPE_CHECKING:
-    from ..setup.loaded import Parts
+    from ..setup.loaded import Loaded
 
 FEATURES = "features"
 
 
-def heavy(parts: Parts) -> dict[str, Verifier]:
+def heavy(parts: Loaded) -> dict[str, Verifier]:
     """The verifiers of a run that are worth a device of their own, by their names in the spec;
     one with gradients stays with the network that they go back through."""
     return {name: v for name, v in named(parts)
@@ -54,17 +54,17 @@ class About:
         )  # fmt: skip
 
 
-class Judge:
+class RemoteVerifierActor:
     """The actor: one verifier, which looks at pictures in batches of the size that they come in,
     as it would beside a network."""
 
     def __init__(self, spec: Mapping[str, Any], name: str, given: Verifier | None) -> None:
-        from ..models.choice import model_of, sized
+        from ..models.choice import at_size, model_of
         from ..setup.selection import verifier_of
 
         torch.set_num_threads(spec["threads"])
         self._device = torch.device(spec["device"])
-        model = sized(model_of(spec["model"]), spec["size"]) if given is None else None
+        model = at_size(model_of(spec["model"]), spec["size"]) if given is None else None
         self._verifier = given or verifier_of(name, model)
         for network in getattr(self._verifier, "networks", ()):
             network.to(self._device)
@@ -100,7 +100,7 @@ def _array(values: Any) -> Any:
     return values.detach().float().cpu().numpy() if isinstance(values, Tensor) else values
 
 
-class Afar:
+class RemoteVerifier:
     """The verifier as a worker has it: pictures go to its actor as 8-bit numbers through the
     object store, which are exactly what verifiers see anyhow."""
 

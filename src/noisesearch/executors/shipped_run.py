@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from ..files.pictures import Picture, png, read
 from ..files.remote_code import trust_remote_code, trusted
-from ..setup.python_objects import Given, Plain
-from ..store.given_images import Images
+from ..setup.python_objects import FunctionAlgorithm, PythonObjects
+from ..store.given_images import InputImages
 from ..store.spec import RunSpec
-from ..verifiers.slow import Away, Look, Verdict
+from ..verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
 from .wire import data, text
-from .worker_loop import Fetch, Sink, Source, Station
+from .worker_loop import Fetch, Sink, Source, WorkerLoop
 
 if TYPE_CHECKING:
     from ..candidates.ask import Ask, Reply
-    from ..setup.loaded import Parts
+    from ..setup.loaded import Loaded
     from ..verifiers.protocol import Verifier
 
 LOADED = ("model ", "verifier ", "draft ")  # fingerprints of what a worker loads
 
 
 @dataclass(frozen=True)
-class Setup:
+class ShippedRun:
     """A run as its workers need it.
 
     ``device``: where this one works, the spec's where empty. ``rows``: fewer than the spec's,
@@ -35,19 +35,19 @@ class Setup:
     """
 
     spec: RunSpec
-    images: Images = field(default_factory=Images)
+    images: InputImages = field(default_factory=InputImages)
     rows: int | None = None
     away: Sequence[tuple[str, str, tuple[str, ...], str]] = ()
     device: str = ""
     remote_code: bool = field(default_factory=trusted)
 
     @classmethod
-    def of(cls, parts: Parts, rows: int | None = None) -> Setup:
+    def of(cls, parts: Loaded, rows: int | None = None) -> ShippedRun:
         absent = [(name, v.name, tuple(v.parts), v.fingerprint) for name, v in named(parts)
-                  if isinstance(v, Away)]  # fmt: skip
+                  if isinstance(v, SlowVerifier)]  # fmt: skip
         return cls(parts.spec, parts.images, rows, absent)
 
-    def at(self, device: str) -> Setup:
+    def at(self, device: str) -> ShippedRun:
         return replace(self, device=device)
 
     def json(self) -> dict[str, Any]:
@@ -62,17 +62,17 @@ class Setup:
         }
 
     @classmethod
-    def read(cls, content: Mapping[str, Any]) -> Setup:
+    def read(cls, content: Mapping[str, Any]) -> ShippedRun:
         images = {n: read(io.BytesIO(data(file))) for n, file in content["images"].items()}
         away = [(a, b, tuple(parts), print_) for a, b, parts, print_ in content["away"]]
         spec = RunSpec.read(content["spec"], "the run")
-        return cls(spec, Images(**images), content["rows"], away, content["device"],
+        return cls(spec, InputImages(**images), content["rows"], away, content["device"],
                    content["remote_code"])  # fmt: skip
 
-    def station(self, given: Given = Given()) -> Station:
+    def station(self, given: PythonObjects = PythonObjects()) -> WorkerLoop:
         """Load all that makes and scores candidates; StoreError where its weights are not those
         of the run. ``given``: Python objects that came along."""
-        from ..setup.loaded import Parts
+        from ..setup.loaded import Loaded
         from ..store.picture_recipe import fields_of
 
         if self.remote_code:
@@ -81,33 +81,33 @@ class Setup:
         # What compares candidates stays where they are compared.
         changed = {"device": self.device or self.spec.device, "fingerprints": prints,
                    "objective": ""}  # fmt: skip
-        absent = {known_as: Absent(name, parts, fingerprint)
+        absent = {known_as: DriverSideVerifier(name, parts, fingerprint)
                   for known_as, name, parts, fingerprint in self.away}  # fmt: skip
         objects = replace(
             given,
-            algorithm=Plain(self.spec.algorithm, lambda problem: iter(())),
+            algorithm=FunctionAlgorithm(self.spec.algorithm, lambda problem: iter(())),
             verifiers={**given.verifiers, **absent},
             images=self.images,
         )
-        parts = Parts.load(self.spec.model_copy(update=changed), objects)
+        parts = Loaded.load(self.spec.model_copy(update=changed), objects)
         parts.check_fingerprints("the run")
 
         def file(trajectory: Any, picture: Picture) -> bytes:
             return png(picture, **fields_of(trajectory, self.spec))
 
-        station = Station(lambda *doors: Work(parts, self.rows, *doors), file)
+        station = WorkerLoop(lambda *doors: Work(parts, self.rows, *doors), file)
         for scorer in station.worker.scorers:  # type: ignore[attr-defined]
             scorer.hand = lambda of, picture, verifier: station.show(of, picture, verifier.name)
         return station
 
 
-class Absent(Away):
+class DriverSideVerifier(SlowVerifier):
     """Stands for a verifier that is asked at the driver's side."""
 
     def __init__(self, name: str, parts: tuple[str, ...], fingerprint: str) -> None:
         self.name, self.parts, self.fingerprint = name, parts, fingerprint
 
-    def look(self, looks: Sequence[Look]) -> Sequence[Verdict]:
+    def look(self, looks: Sequence[CandidatePicture]) -> Sequence[SlowReply]:
         raise AssertionError("pictures for it are handed to the driver")
 
 
@@ -115,14 +115,14 @@ class Work:
     """The worker of a run's parts, as a station needs it."""
 
     def __init__(
-        self, parts: Parts, rows: int | None, sink: Sink, fetch: Fetch, source: Source
+        self, parts: Loaded, rows: int | None, sink: Sink, fetch: Fetch, source: Source
     ) -> None:
-        from ..worker.qualities import Qualities
+        from ..worker.draft_workers import DraftWorkers
 
         self._rows = rows or parts.spec.rows
         self._worker = worker = parts.worker(sink, fetch, source, rows, self._narrowed)
         self.scorers = worker.scorers
-        several = worker.workers.values() if isinstance(worker, Qualities) else (worker,)
+        several = worker.workers.values() if isinstance(worker, DraftWorkers) else (worker,)
         self._usages = [one.usage for one in several]
 
     def _narrowed(self, rows: int) -> None:
@@ -155,15 +155,17 @@ class Work:
         self._worker.close()
 
 
-def objects(parts: Parts) -> Given:
+def objects(parts: Loaded) -> PythonObjects:
     """The Python objects of a run that no name brings back, of those that a worker needs."""
     of = parts.spec.objects
-    verifiers = {name: v for name, v in named(parts)
-                 if name in of.get("verifier", ()) and not isinstance(v, Away)}  # fmt: skip
-    return Given(parts.model if of.get("model") else None, verifiers=verifiers)
+    needed = of.get("verifier", ())
+    verifiers = {
+        name: v for name, v in named(parts) if name in needed and not isinstance(v, SlowVerifier)
+    }
+    return PythonObjects(parts.model if of.get("model") else None, verifiers=verifiers)
 
 
-def named(parts: Parts) -> list[tuple[str, Verifier]]:
+def named(parts: Loaded) -> list[tuple[str, Verifier]]:
     """Every verifier of a run under its name in the spec."""
     return [*zip(parts.spec.verifiers, parts.verifiers, strict=True),
             *zip(parts.spec.watch, parts.watch, strict=True)]  # fmt: skip

@@ -31,7 +31,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 ERRORS = {kind.__name__: kind for kind in (ConfigError, StoreError, BackendError)}
 
 
-class Broken(Exception):
+class InvalidReport(Exception):
     """A report breaks the schema; the message says how."""
 
 
@@ -164,7 +164,7 @@ def failure(error: NoisesearchError) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Shown:
+class StoredPicture:
     """A picture that a verifier elsewhere is to look at: the file of it."""
 
     of: Trajectory
@@ -183,7 +183,7 @@ class Heard:
 
     answers: list[tuple[Ask, Reply]]
     pictures: Mapping[str, bytes] = field(default_factory=dict)
-    shown: Sequence[Shown] = ()
+    shown: Sequence[StoredPicture] = ()
     usage: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     rows: int = 1
     swaps: int = 0
@@ -197,7 +197,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Reader:
+class ReportReader:
     """Reads reports. ``parts``: all that a search is judged by; those of them in ``away`` are
     said elsewhere, and need not be here."""
 
@@ -210,11 +210,11 @@ class Reader:
         content = _mapping(report, "a report")
         if (kind := content.get("error")) is not None:
             if not isinstance(kind, str) or kind not in ERRORS:
-                raise Broken(f"an error of the unknown kind {kind!r:.60}")
+                raise InvalidReport(f"an error of the unknown kind {kind!r:.60}")
             raise ERRORS[kind](str(content.get("message")))
         answers = [self._answer(one, held) for one in _listed(content, "answers")]
         if len({ask.key for ask, _ in answers}) < len(answers):
-            raise Broken("two answers to one ask")
+            raise InvalidReport("two answers to one ask")
         of = {ask.trajectory.key: ask.trajectory for ask in held.values()}
         return Heard(
             answers,
@@ -230,22 +230,22 @@ class Reader:
         content = _mapping(one, "an answer")
         ask = held.get(str(content.get("ask")))
         if ask is None:
-            raise Broken(f"an answer to {content.get('ask')!r:.60}, which it was not asked")
+            raise InvalidReport(f"an answer to {content.get('ask')!r:.60}, which it was not asked")
         of = ask.trajectory
         if content.get("of") != of.key:
-            raise Broken(f"an answer about {content.get('of')!r:.60} in place of {of.key}")
+            raise InvalidReport(f"an answer about {content.get('of')!r:.60} in place of {of.key}")
         parts = _part(content, "parts")
         missing = {part: str(reason) for part, reason in _part(content, "missing").items()}
         wanted = set(ask.parts(self.parts))
         if others := (parts.keys() | missing.keys()) - wanted:
-            raise Broken(f"a part {min(others)!r:.60} that it was not asked for")
+            raise InvalidReport(f"a part {min(others)!r:.60} that it was not asked for")
         if lacking := wanted - parts.keys() - missing.keys() - self.away:
-            raise Broken(f"no part {min(lacking)!r} in an answer")
+            raise InvalidReport(f"no part {min(lacking)!r} in an answer")
         if both := parts.keys() & missing.keys():
-            raise Broken(f"a part {min(both)!r} that is there and missing")
+            raise InvalidReport(f"a part {min(both)!r} that is there and missing")
         arrays = {key: _array(one) for key, one in _part(content, "arrays").items()}
         if arrays.keys() != ({ask.key} if ask.stored else set()):
-            raise Broken(f"{len(arrays)} arrays where {int(ask.stored)} were asked for")
+            raise InvalidReport(f"{len(arrays)} arrays where {int(ask.stored)} were asked for")
         numbers = {part: _number(number, part) for part, number in parts.items()}
         cost = {name: _number(s, "cost") for name, s in _part(content, "cost").items()}
         return ask, Reply(of, numbers, missing, cost, arrays=arrays)
@@ -253,7 +253,7 @@ class Reader:
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise Broken(f"{what} must be a mapping with names, got {value!r:.60}")
+        raise InvalidReport(f"{what} must be a mapping with names, got {value!r:.60}")
     return value
 
 
@@ -264,26 +264,26 @@ def _part(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _listed(content: Mapping[str, Any], name: str) -> list[Any]:
     value = content.get(name)
     if not isinstance(value, list):
-        raise Broken(f"{name} must be a list, got {value!r:.60}")
+        raise InvalidReport(f"{name} must be a list, got {value!r:.60}")
     return value
 
 
 def _number(value: Any, name: str) -> float:
     # An integer beyond all floats is none of ours either.
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST:
-        raise Broken(f"{name!r:.60} must be a finite number, got {value!r:.60}")
+        raise InvalidReport(f"{name!r:.60} must be a finite number, got {value!r:.60}")
     return float(value)
 
 
 def _count(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Broken(f"{name!r:.60} must be a count, got {value!r:.60}")
+        raise InvalidReport(f"{name!r:.60} must be a count, got {value!r:.60}")
     return value
 
 
 def _known(key: Any, of: Mapping[str, Trajectory]) -> str:
     if not isinstance(key, str) or key not in of:
-        raise Broken(f"a picture of {key!r:.60}, which it was not asked for")
+        raise InvalidReport(f"a picture of {key!r:.60}, which it was not asked for")
     return key
 
 
@@ -291,9 +291,9 @@ def _file(encoded: Any) -> bytes:
     try:
         found = data(encoded)
     except (TypeError, ValueError, binascii.Error) as error:
-        raise Broken(f"a picture that cannot be read ({error})") from error
+        raise InvalidReport(f"a picture that cannot be read ({error})") from error
     if not found.startswith(PNG):
-        raise Broken("a picture that is no PNG")
+        raise InvalidReport("a picture that is no PNG")
     return found
 
 
@@ -301,13 +301,13 @@ def _array(encoded: Any) -> Array:
     try:
         found = array_of(encoded)
     except Exception as error:  # whatever a file that is something else makes of the reader
-        raise Broken(f"an array that cannot be read ({error})") from error
+        raise InvalidReport(f"an array that cannot be read ({error})") from error
     if found.dtype != np.float32 or not np.isfinite(found).all():
-        raise Broken(f"an array of {found.dtype} where finite float32 was asked for")
+        raise InvalidReport(f"an array of {found.dtype} where finite float32 was asked for")
     return found
 
 
-def _shown(one: Any, of: Mapping[str, Trajectory]) -> Shown:
+def _shown(one: Any, of: Mapping[str, Trajectory]) -> StoredPicture:
     content = _mapping(one, "a picture to be looked at")
     key = _known(content.get("of"), of)
-    return Shown(of[key], str(content.get("verifier")), _file(content.get("picture")))
+    return StoredPicture(of[key], str(content.get("verifier")), _file(content.get("picture")))

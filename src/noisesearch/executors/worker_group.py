@@ -37,7 +37,7 @@ class Lost:
 Event = Joined | Told | Lost
 
 
-class Crew(Protocol):
+class WorkerGroup(Protocol):
     """The workers of a pool.
 
     Contract: a worker is first told of by :class:`Joined`, then has at most one parcel at a time,

@@ -19,7 +19,7 @@ Source = Callable[[Trajectory], Picture | None]
 Fetch = Callable[[str], Array]
 
 
-class Worker(Protocol):
+class DeviceExecutor(Protocol):
     """What a station works with: an executor on one device."""
 
     @property
@@ -36,7 +36,7 @@ class Worker(Protocol):
     def close(self) -> None: ...
 
 
-class Station:
+class WorkerLoop:
     """Answers parcels by one worker, which ``make(sink, fetch, source)`` gives.
 
     ``file`` makes the file of a finished sample. Errors that are no sentence of ours pass through:
@@ -45,7 +45,7 @@ class Station:
 
     def __init__(
         self,
-        make: Callable[[Sink, Fetch, Source], Worker],
+        make: Callable[[Sink, Fetch, Source], DeviceExecutor],
         file: Callable[[Trajectory, Picture], bytes],
     ) -> None:
         self._receiver, self._file = Receiver(), file

@@ -68,7 +68,7 @@ class Setting(Closed):
 
 
 @dataclass(frozen=True)
-class Group:
+class ArmGroup:
     """Arms that are answered by one run a seed: every candidate is made once for all of them."""
 
     name: str
@@ -162,7 +162,7 @@ def _named(table: Mapping[str, Any]) -> Setting:
     return arm.model_copy(update={**changed, "name": name, "line": line})
 
 
-def groups(arms: Sequence[Setting]) -> list[Group]:
+def groups(arms: Sequence[Setting]) -> list[ArmGroup]:
     """Arms that share what they can: candidates are recipes, so those of one model and sampling
     serve every size of a search, and those of Random Search every objective."""
     sharing: dict[str, list[Setting]] = {}
@@ -174,7 +174,7 @@ def groups(arms: Sequence[Setting]) -> list[Group]:
         if arm.algorithm == "population":  # its candidates are the sizes of the search
             about["parameters"] = {k: v for k, v in arm.parameters.items() if k != "candidates"}
         sharing.setdefault(digest(about), []).append(arm)
-    return [Group(slug(Group("", tuple(some)).largest.name), tuple(some))
+    return [ArmGroup(slug(ArmGroup("", tuple(some)).largest.name), tuple(some))
             for some in sharing.values()]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from ..algorithms.settings import Settings
 from ..candidates.ask import score
 from ..candidates.trajectory import FULL
 from ..driver.driver import Watcher
-from ..driver.live_search import Live
+from ..driver.live_search import LiveSearch
 from ..errors import ConfigError
 from ..files.json_text import parsed
 from ..models.choice import as_model, model_of
@@ -28,7 +28,7 @@ from ..runs.run import Run
 from ..setup.request import Request
 
 if TYPE_CHECKING:
-    from ..setup.loaded import Parts
+    from ..setup.loaded import Loaded
 
 Numbers = npt.NDArray[np.float64]
 REPORT = "calibration.json"
@@ -58,7 +58,7 @@ class Pairs(Settings):
 
 
 @dataclass(frozen=True)
-class Row:
+class DraftRow:
     """One draft against the full sample, of the same noises.
 
     ``correlation``: Spearman's within a prompt, over the prompts. ``regret``: what the full value
@@ -96,7 +96,7 @@ class Calibration:
     candidates: int
     steps: int
     seed: int
-    rows: Sequence[Row]
+    rows: Sequence[DraftRow]
 
     def json(self) -> dict[str, Any]:
         return {**vars(self), "rows": [row.json() for row in self.rows]}
@@ -116,7 +116,7 @@ def drafts_of(model: Any, drafts: Sequence[str]) -> list[str]:
 Watching = Callable[[Run], AbstractContextManager[Watcher | None]]
 
 
-def prepared(request: Request, candidates: int) -> Parts:
+def prepared(request: Request, candidates: int) -> Loaded:
     """What makes and scores ``candidates`` noises a prompt in full and as each of the request's
     drafts, loaded; ConfigError where that cannot be, before there is a folder."""
     drafts = drafts_of(request.model, request.drafts)
@@ -133,7 +133,7 @@ def prepared(request: Request, candidates: int) -> Parts:
     return parts
 
 
-def calibrate(parts: Parts, out: Path, watching: Watching | None = None) -> Calibration:
+def calibrate(parts: Loaded, out: Path, watching: Watching | None = None) -> Calibration:
     """Run what was :func:`prepared`.
 
     A calibration that is in ``out`` already is gone on with; what came out is written there as
@@ -161,14 +161,14 @@ def calibrate(parts: Parts, out: Path, watching: Watching | None = None) -> Cali
 def _measured(run: Run) -> dict[str, dict[str, float]]:
     """Seconds, answers, evaluations and reused ones by quality; of an earlier process those of
     qualities that were not made anew."""
-    from ..worker.qualities import Qualities
+    from ..worker.draft_workers import DraftWorkers
 
     path = run.folder / REPORT
     found: dict[str, dict[str, float]] = {}
     if path.exists():
         found = parsed(path.read_text(encoding="utf-8"))["measured"]
     executor = run.driver.executor if run.driver else None
-    assert isinstance(executor, Qualities), "a calibration has drafts"
+    assert isinstance(executor, DraftWorkers), "a calibration has drafts"
     for quality, worker in executor.workers.items():
         timing = executor.timings[quality]
         if timing.answers:
@@ -186,7 +186,7 @@ def _measured(run: Run) -> dict[str, dict[str, float]]:
     return found
 
 
-def _row(run: Run, quality: str, measured: Mapping[str, float]) -> Row:
+def _row(run: Run, quality: str, measured: Mapping[str, float]) -> DraftRow:
     parts = run.parts
     draft = parts.drafts[quality]
     pairs = [_values(live, quality) for live in run.searches]
@@ -201,14 +201,14 @@ def _row(run: Run, quality: str, measured: Mapping[str, float]) -> Row:
     gain = np.array([full.max() - full.mean() for _, full in pairs])
     nfe = parts.price_of(quality) / parts.candidate
     reused = measured["reused"] / measured["nfe"] if "nfe" in measured else None
-    return Row(
+    return DraftRow(
         quality, draft.steps, nfe, mean(known), mean(regret),
         float(1 - regret.sum() / gain.sum()) if gain.sum() else 1.0, len(known),
         measured.get("share"), reused if draft.draft.cache is not None else None,
     )  # fmt: skip
 
 
-def _values(live: Live, quality: str) -> tuple[Numbers, Numbers]:
+def _values(live: LiveSearch, quality: str) -> tuple[Numbers, Numbers]:
     """The values of drafts and of full samples of the same noises; those without one left out."""
     value = live.objective.value
     found = {(r.trajectory.noise.key, r.trajectory.quality): value(r) for r in live.replies}

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from ..candidates.budget import Budget
 from ..driver.plan import plan
 from ..errors import ConfigError, StoreError, unknown
-from ..executors.choice import Where
+from ..executors.choice import ExecutorChoice
 from ..files import arrays as array_files
 from ..files.json_text import parsed
 from ..files.writing import disk_error
@@ -26,18 +26,18 @@ from ..files.writing import replace as written
 from ..models import choice
 from ..runs.run import Run
 from ..setup import selection as build
-from ..setup.consent import Named
-from ..setup.loaded import Parts
+from ..setup.consent import NamedCode
+from ..setup.loaded import Loaded
 from ..store.spec import EXPERIMENT
 from ..version import __version__
-from .arms import Group, Setting, groups, settings
-from .prompts import Prompt, prompts
+from .arms import ArmGroup, Setting, groups, settings
+from .prompts import GroupedPrompt, prompts
 from .replay import parts_of, replayed, searches
 from .set_metrics import METRICS, NEEDS
 from .spec import Experiment, checked
 
 if TYPE_CHECKING:
-    from .measures import Eyes
+    from .measures import WinnerMeasures
 
 SPEC, ARMS, REFERENCE = EXPERIMENT, "arms.json", "reference.npz"
 SEEN, CANDIDATES = "seen.npz", "candidates.npz"
@@ -50,7 +50,7 @@ Watching = Callable[[Run], AbstractContextManager[Any]]
 class Unit:
     """One run: a group of arms under one seed; done where its folder has ``arms.json``."""
 
-    group: Group
+    group: ArmGroup
     seed: int
     joint: bool
 
@@ -63,7 +63,9 @@ class Campaign:
     """An experiment, everything about it checked that can be without loading weights;
     ``known``: its prompts, where they are known already."""
 
-    def __init__(self, experiment: Experiment, known: Sequence[Prompt] | None = None) -> None:
+    def __init__(
+        self, experiment: Experiment, known: Sequence[GroupedPrompt] | None = None
+    ) -> None:
         self.experiment = experiment
         arms = settings(experiment)
         self._model = arms[0].model
@@ -98,16 +100,16 @@ class Campaign:
                 f"figures may differ; go on with: pip install noisesearch=={version}"
             )
         try:
-            known = [Prompt(text, group) for text, group in content["prompts"]]
+            known = [GroupedPrompt(text, group) for text, group in content["prompts"]]
             found = Experiment.model_validate(content["experiment"])
         except (TypeError, ValueError) as error:
             raise StoreError(f"{folder / SPEC} is not complete; restore it from a copy") from error
         # Whether an arm is searched as a whole is asked of its algorithm itself.
-        Named.of_experiment(folder, found).check("algorithm", "model")
+        NamedCode.of_experiment(folder, found).check("algorithm", "model")
         return cls(found, known)
 
     @cached_property
-    def prompts(self) -> list[Prompt]:
+    def prompts(self) -> list[GroupedPrompt]:
         return prompts(self.experiment, self._model)
 
     @property
@@ -146,7 +148,7 @@ class Campaign:
                     found.append(Unit(group, seed, joint))
         return found
 
-    def resolved(self) -> Iterator[tuple[Group, Parts]]:
+    def resolved(self) -> Iterator[tuple[ArmGroup, Loaded]]:
         """Every group's parts, checked as a run would: ConfigError before anything runs."""
         for group in self.groups:
             try:
@@ -192,14 +194,14 @@ class Campaign:
             if group is self.groups[0]:
                 self._check_columns(self._eyes(parts))
 
-    def _eyes(self, parts: Parts) -> Eyes:
+    def _eyes(self, parts: Loaded) -> WinnerMeasures:
         """What measures, of all prompts; parts are of all of them."""
-        from .measures import Eyes
+        from .measures import WinnerMeasures
 
         groups = [prompt.group for prompt in self.prompts]
-        return Eyes(self.experiment.measure, parts.model, parts.conditions, groups)
+        return WinnerMeasures(self.experiment.measure, parts.model, parts.conditions, groups)
 
-    def _check_columns(self, eyes: Eyes) -> None:
+    def _check_columns(self, eyes: WinnerMeasures) -> None:
         """That what is claimed and drawn will be there; unknown only where arms' own verifiers
         are all that measures."""
         kinds = list(dict.fromkeys(prompt.group for prompt in self.prompts if prompt.group))
@@ -226,7 +228,7 @@ class Campaign:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise disk_error(error, folder) from error
-        Named.of_experiment(folder, self.experiment).made_here()
+        NamedCode.of_experiment(folder, self.experiment).made_here()
         written(path, json.dumps(self._content(), indent=1).encode())
 
     def _changed(self, there: dict[str, Any]) -> list[str]:
@@ -274,16 +276,16 @@ class Campaign:
         folder: Path,
         say: Callable[[str], None] = lambda text: None,
         watching: Watching = lambda run: nullcontext(),
-        where: Where = Where(),
+        where: ExecutorChoice = ExecutorChoice(),
     ) -> None:
         """Every run that is not done yet; a killed one goes on from its journal."""
         self.begin(folder)
         self._refer(folder)
         if few := self._few(folder):
             say(few)
-        parts: Parts | None = None
-        eyes: Eyes | None = None
-        last: Group | None = None
+        parts: Loaded | None = None
+        eyes: WinnerMeasures | None = None
+        last: ArmGroup | None = None
         units = self.units
         try:
             for number, unit in enumerate(units, 1):
@@ -305,7 +307,12 @@ def _joint(arm: Setting) -> bool:
 
 
 def _done(
-    folder: Path, group: Group, parts: Parts, eyes: Eyes, watching: Watching, where: Where
+    folder: Path,
+    group: ArmGroup,
+    parts: Loaded,
+    eyes: WinnerMeasures,
+    watching: Watching,
+    where: ExecutorChoice,
 ) -> None:
     """One run, its arms, and what is seen in their winners; the last file says it is done."""
     run = _opened(folder, parts)
@@ -334,7 +341,7 @@ def _done(
     written(folder / ARMS, json.dumps(content).encode())
 
 
-def _opened(folder: Path, parts: Parts) -> Run:
+def _opened(folder: Path, parts: Loaded) -> Run:
     """A new run, or the one that is there, checked to be the same. Its arms choose differently, so
     that what one leaves behind another may need."""
     there = (folder / "spec.json").exists()

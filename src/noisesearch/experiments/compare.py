@@ -20,7 +20,7 @@ from ..objectives.statistics import Interval, paired
 from ..runs.results import Candidate, Results
 from ..runs.run import Run
 from ..setup import selection as build
-from ..setup.loaded import Parts
+from ..setup.loaded import Loaded
 from ..setup.request import Request
 
 Numbers = npt.NDArray[np.float64]
@@ -104,11 +104,11 @@ def compare(
 Pair = tuple[str, str]
 
 
-def _possible(requests: dict[Pair, Request], say: Callable[[str], None]) -> dict[Pair, Parts]:
+def _possible(requests: dict[Pair, Request], say: Callable[[str], None]) -> dict[Pair, Loaded]:
     """The parts of the requests that can be met, before any of them runs, with one and the same
     model; ConfigError where none can."""
-    kept: dict[Pair, Parts] = {}
-    parts: Parts | None = None
+    kept: dict[Pair, Loaded] = {}
+    parts: Loaded | None = None
     refusal: ConfigError | None = None
     for (algorithm, budget), request in requests.items():
         try:
@@ -152,7 +152,7 @@ def _short(algorithm: str) -> str:
 
 
 def ran(
-    folder: Path, parts: Parts, watching: Callable[[Run], AbstractContextManager[Any]] = _unseen
+    folder: Path, parts: Loaded, watching: Callable[[Run], AbstractContextManager[Any]] = _unseen
 ) -> Results:
     """The finished run of a folder, started or gone on with as needed.
 
@@ -212,7 +212,7 @@ def _checked(prompts: list[str], chosen: Sequence[Candidate], model: str) -> Num
 
 def located(algorithms: Sequence[str]) -> list[str]:
     """Names checked before anything runs, files with their whole path."""
-    found = [registry.located(name) for name in algorithms]
+    found = [registry.with_absolute_path(name) for name in algorithms]
     for name in found:
         build.algorithm_of(name, {})
     if len({_short(n) for n in found}) < len(found):

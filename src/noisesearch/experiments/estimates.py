@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..errors import unknown
 from ..objectives.sets import Rows
 from ..objectives.statistics import Interval
-from .set_metrics import METRICS, Figure, Reference, Sample
+from .set_metrics import METRICS, Figure, ReferenceMoments, Sample
 
 RESAMPLES = 2000
 OF_SETS = 200  # of figures that are costly, such as a Fréchet distance
@@ -57,12 +57,12 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Board:
+class Estimates:
     """All arms of an experiment; ``sets`` are the figures of whole sets that are wanted."""
 
     arms: Sequence[Scored]
     sets: Sequence[str] = ()
-    reference: Reference = field(default_factory=Reference)
+    reference: ReferenceMoments = field(default_factory=ReferenceMoments)
     seed: int = 0
 
     @property

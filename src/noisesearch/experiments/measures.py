@@ -10,11 +10,11 @@ import numpy as np
 
 from ..candidates.condition import Condition
 from ..errors import BackendError, ConfigError, unknown
-from ..evaluation.images import Images
+from ..evaluation.images import ImageFiles
 from ..evaluation.metrics import metric_of
 from ..evaluation.protocol import Metric
 from ..evaluation.protocol import check as check_metrics
-from ..evaluation.verifier_view import Sight
+from ..evaluation.verifier_view import VerifierView
 from ..files import arrays as array_files
 from ..files.pictures import read
 from ..models.protocol import Model
@@ -23,7 +23,7 @@ from ..sampling.denoiser import fill
 from ..sampling.images import from_pictures
 from ..setup import selection as build
 from ..verifiers.protocol import Views, check, features_of, previews_of
-from ..verifiers.slow import Away
+from ..verifiers.slow import SlowVerifier
 from .spec import Measure
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 BATCH = 32  # pictures at once, where a verifier has no batch of its own
 
 
-class Eyes:
+class WinnerMeasures:
     """The verifiers that measure, opened once; ConfigError for what one of them cannot do."""
 
     def __init__(
@@ -75,8 +75,8 @@ class Eyes:
     ) -> dict[str, Metric]:
         """A column's metrics by group, each checked to be able to measure that group's."""
 
-        def sight(name: str) -> Sight:
-            return Sight(build.verifier_of(name, model))
+        def sight(name: str) -> VerifierView:
+            return VerifierView(build.verifier_of(name, model))
 
         found = {}
         for group, name in named.items():
@@ -84,7 +84,7 @@ class Eyes:
             if not own:
                 raise unknown("group of prompts", group, filter(None, self._group.values()))
             found[group] = metric_of(name, lambda name=name: _of_sets(name), sight)  # type: ignore[misc]
-            check_metrics([found[group]], Images(group, [Path(str(c.text)) for c in own], own))
+            check_metrics([found[group]], ImageFiles(group, [Path(str(c.text)) for c in own], own))
         return found
 
     @property
@@ -94,7 +94,7 @@ class Eyes:
     def close(self) -> None:
         """Lets go of services that were asked."""
         for verifier in self._columns:
-            if isinstance(verifier, Away):
+            if isinstance(verifier, SlowVerifier):
                 verifier.close()
 
     @property
@@ -113,7 +113,7 @@ class Eyes:
                 said = of(views)
                 return torch.stack([torch.as_tensor(said[p]).double().cpu() for p in of.parts], 1)
 
-            away = isinstance(verifier, Away)
+            away = isinstance(verifier, SlowVerifier)
             scores = _looked(look, paths, conditions, verifier.batch, filled=not away)
             if away and len(scores) and np.isnan(scores).all():
                 raise BackendError(
@@ -126,7 +126,9 @@ class Eyes:
             for group, metric in metrics.items():
                 rows = [i for i, c in enumerate(conditions) if self._group[c.key] == group]
                 if rows:
-                    own = Images(group, [paths[i] for i in rows], [conditions[i] for i in rows])
+                    own = ImageFiles(
+                        group, [paths[i] for i in rows], [conditions[i] for i in rows]
+                    )
                     found[column][rows] = _of_each(metric, own)
         return found
 
@@ -143,7 +145,7 @@ def _of_sets(name: str) -> NoReturn:
     )
 
 
-def _of_each(metric: Metric, images: Images) -> Sequence[float]:
+def _of_each(metric: Metric, images: ImageFiles) -> Sequence[float]:
     """The first of a metric's figures that is a number for each image."""
     return next(of for of in metric.measure(images).values() if isinstance(of, list))
 

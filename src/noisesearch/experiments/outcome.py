@@ -19,7 +19,7 @@ from ..files.writing import replace
 from ..objectives.sets import Rows
 from . import plot
 from .campaign import ARMS, SPEC, Campaign, Unit
-from .estimates import Board, Scored
+from .estimates import Estimates, Scored
 from .schema import TABLE, arms_of, candidates_of, reference_of, unit_of
 from .set_metrics import Sample
 from .verdicts import TEST, Judged, Verdict, judged, overall
@@ -28,11 +28,11 @@ GIGA = 1e9
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ExperimentOutcome:
     """A finished experiment: figures of all arms, and what became of the claims."""
 
     campaign: Campaign
-    board: Board
+    board: Estimates
     claims: Sequence[Judged]
 
     @property
@@ -50,7 +50,7 @@ class Outcome:
         }  # fmt: skip
 
 
-def outcome(campaign: Campaign, folder: Path) -> Outcome:
+def outcome(campaign: Campaign, folder: Path) -> ExperimentOutcome:
     """Everything read off the folder, no model loaded; StoreError where runs are not done."""
     board = _board(campaign, folder, campaign.units)
 
@@ -60,10 +60,12 @@ def outcome(campaign: Campaign, folder: Path) -> Outcome:
         many = [candidates_of(folder, u) for u in units]
         return {part: np.concatenate([one[part] for one in many]) for part in many[0]}
 
-    return Outcome(campaign, board, judged(campaign.experiment.claims, board, candidates))
+    return ExperimentOutcome(
+        campaign, board, judged(campaign.experiment.claims, board, candidates)
+    )
 
 
-def so_far(campaign: Campaign, folder: Path) -> Outcome:
+def so_far(campaign: Campaign, folder: Path) -> ExperimentOutcome:
     """Of what is done of an experiment, as far as its arms can be compared. Nothing is decided:
     who looks until a claim holds will see it hold. StoreError where no arm is done."""
     units = comparable(campaign.units, [u for u in campaign.units if done(folder, u)])
@@ -72,7 +74,7 @@ def so_far(campaign: Campaign, folder: Path) -> Outcome:
             f"{folder} has no result yet: none of its {len(campaign.units)} runs is finished; go "
             f"on with: {resumption(folder)}"
         )
-    return Outcome(campaign, _board(campaign, folder, units), ())
+    return ExperimentOutcome(campaign, _board(campaign, folder, units), ())
 
 
 def comparable(every: Sequence[Unit], finished: Sequence[Unit]) -> list[Unit]:
@@ -96,7 +98,7 @@ def again(folder: Path) -> str:
     return f"noisesearch run {shlex.quote(str(folder / SPEC))}"
 
 
-def write(found: Outcome, folder: Path) -> None:
+def write(found: ExperimentOutcome, folder: Path) -> None:
     """table.json, table.csv, and plot.svg or pictures.png, replaced as a whole."""
     content = found.json()
     replace(folder / TABLE, json.dumps(content, indent=1).encode())
@@ -114,7 +116,7 @@ def resumption(folder: Path) -> str:
     return f"{again(folder)} --out {shlex.quote(str(folder))}"
 
 
-def _board(campaign: Campaign, folder: Path, units: Sequence[Unit]) -> Board:
+def _board(campaign: Campaign, folder: Path, units: Sequence[Unit]) -> Estimates:
     """The arms that some runs are of."""
     measure, count = campaign.experiment.measure, len(campaign.prompts)
     found = {unit.name: unit_of(folder, unit, count, measure) for unit in units}
@@ -122,7 +124,7 @@ def _board(campaign: Campaign, folder: Path, units: Sequence[Unit]) -> Board:
     arms = [_scored(campaign, arm.name, found) for arm in campaign.arms if arm.name in named]
     features = arms[0].sample.features
     reference = reference_of(folder, None if features is None else features.shape[1])
-    return Board(arms, measure.sets, reference)
+    return Estimates(arms, measure.sets, reference)
 
 
 def _scored(campaign: Campaign, name: str, found: Mapping[str, Mapping[str, Any]]) -> Scored:

@@ -11,19 +11,19 @@ from .spec import Experiment, Prompts
 
 
 @dataclass(frozen=True)
-class Prompt:
+class GroupedPrompt:
     """One prompt and the group that it is reported in; "" is none."""
 
     text: str
     group: str = ""
 
 
-def prompts(experiment: Experiment, model: str) -> list[Prompt]:
+def prompts(experiment: Experiment, model: str) -> list[GroupedPrompt]:
     """All prompts, ``limit`` of each group; ConfigError where there are none, or one twice."""
     given = experiment.prompts
     tables = given if isinstance(given, dict) else {"": given}
     found = [
-        Prompt(text, group)
+        GroupedPrompt(text, group)
         for group, source in tables.items()
         for text in _of(source, model, experiment.limit)[: experiment.limit]
     ]

@@ -9,17 +9,17 @@ from typing import Any
 from ..candidates.ask import Reply
 from ..candidates.budget import Budget
 from ..driver.driver import Driver
-from ..driver.live_search import Live
+from ..driver.live_search import LiveSearch
 from ..files.json_text import finite
 from ..objectives.single import ranking
 from ..runs.run import Run
 from ..setup import selection as build
-from ..setup.loaded import Parts
+from ..setup.loaded import Loaded
 from .arms import Setting
 
 
 @dataclass(frozen=True)
-class Row:
+class ArmWinner:
     """One winner: of which condition, its sample's key, its scores, and what its search cost."""
 
     condition: int
@@ -34,12 +34,12 @@ class Row:
         return {**vars(self), "score": finite(self.score), "parts": dict(self.parts)}
 
 
-def parts_of(parts: Parts, arm: Setting) -> Parts:
+def parts_of(parts: Loaded, arm: Setting) -> Loaded:
     """A run's parts as one arm has them: its verifiers, objective and algorithm, its final steps.
 
     The budget is for the search alone, so that what its final generation costs is put on top.
     """
-    names = build.named(arm.verifier, parts.model, {})
+    names = build.verifier_names(arm.verifier, parts.model, {})
     own = [v for n, v in zip(parts.spec.verifiers, parts.verifiers, strict=True) if n in names]
     spec = parts.spec.model_copy(update={
         "verifiers": [n for n in parts.spec.verifiers if n in names],
@@ -49,19 +49,21 @@ def parts_of(parts: Parts, arm: Setting) -> Parts:
         "final_steps": arm.final_steps or parts.spec.steps,
     })  # fmt: skip
     plain = build.algorithm_of(arm.algorithm, dict(arm.parameters))
-    algorithm = build.suited(plain, parts.model, parts.spec.steps, parts.solver.stochastic)
+    algorithm = build.with_model_names(
+        plain, parts.model, parts.spec.steps, parts.solver.stochastic
+    )
     found = replace(parts, spec=spec, verifiers=own, algorithm=algorithm)
     budget = found.with_final(Budget.parse(arm.search_budget))
     found.spec = spec.model_copy(update={"budget": str(budget)})
     return found
 
 
-def searches(parts: Parts) -> list[Live]:
+def searches(parts: Loaded) -> list[LiveSearch]:
     """The searches of an arm's parts; ConfigError for what cannot be."""
     return parts.searches(Budget.parse(parts.spec.budget))
 
 
-def replayed(run: Run, arm: Setting) -> list[Row]:
+def replayed(run: Run, arm: Setting) -> list[ArmWinner]:
     """An arm's winners, in the order of the conditions; what is not journalled yet is computed.
 
     Unlike in a run of a user's, a baseline that is better than the winner does not replace it:
@@ -83,7 +85,7 @@ def replayed(run: Run, arm: Setting) -> list[Row]:
     return [row for live in lives for row in _rows(live, parts)]
 
 
-def _rows(live: Live, parts: Parts) -> list[Row]:
+def _rows(live: LiveSearch, parts: Loaded) -> list[ArmWinner]:
     rows = []
     costs = dict(zip((c.key for c in live.conditions), live.ledgers(), strict=True))
     for condition in live.conditions:
@@ -92,14 +94,14 @@ def _rows(live: Live, parts: Parts) -> list[Row]:
         nfe, forwards, flops = (ledger[u] / len(mine) for u in ("counted", "forwards", "flops"))
         index = parts.conditions.index(condition)
         rows += [
-            Row(index, r.trajectory.key, live.objective.value(r), dict(r.parts), nfe, forwards,
-                flops)
+            ArmWinner(index, r.trajectory.key, live.objective.value(r), dict(r.parts), nfe,
+                      forwards, flops)
             for r in mine
         ]  # fmt: skip
     return rows
 
 
-def _winners(live: Live, parts: Parts) -> list[Reply]:
+def _winners(live: LiveSearch, parts: Loaded) -> list[Reply]:
     """The whole set of a joint search, else the first of what the algorithm returned."""
     found = [final for final, _ in live.finished()]
     if parts.joint:

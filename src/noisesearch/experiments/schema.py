@@ -15,7 +15,7 @@ from ..files.json_text import parsed
 from ..names.options import sentence
 from ..store.schema import Count, Key, Number, Place
 from .campaign import ARMS, CANDIDATES, REFERENCE, SEEN, Unit, kept
-from .set_metrics import Reference
+from .set_metrics import ReferenceMoments
 from .spec import Measure
 from .verdicts import Verdict
 
@@ -52,7 +52,7 @@ class _Figure(_Strict):
     high: Number | None
 
 
-class _Line(_Strict):
+class _ArmLine(_Strict):
     """An arm's; what else it has are figures by column."""
 
     model_config = ConfigDict(strict=True, extra="allow")
@@ -93,7 +93,7 @@ class _Table(_Strict):
     test: str
     claims: list[_Claim]
     columns: list[str]
-    arms: list[_Line]
+    arms: list[_ArmLine]
 
 
 def table_of(folder: Path, arms: Sequence[str]) -> dict[str, Any] | None:
@@ -158,12 +158,12 @@ def candidates_of(folder: Path, unit: Unit) -> dict[str, np.ndarray[Any, Any]]:
     return found
 
 
-def reference_of(folder: Path, width: int | None) -> Reference:
+def reference_of(folder: Path, width: int | None) -> ReferenceMoments:
     """What sets are compared with, for features of so many numbers; nothing where no features are
     measured, or none were kept."""
     path = folder / REFERENCE
     if width is None or not path.exists():
-        return Reference()
+        return ReferenceMoments()
     found = kept(path)
     mean, covariance = found.get("mean"), found.get("covariance")
     features = found.get("features")
@@ -173,7 +173,7 @@ def reference_of(folder: Path, width: int | None) -> Reference:
     finite = all(np.isfinite(array).all() for array in found.values())
     if not whole or shapes != [(width,), (width, width)] or not seen or not finite:
         raise _broken(path, f"it is not of features of {width} numbers")
-    return Reference(mean, covariance, features)
+    return ReferenceMoments(mean, covariance, features)
 
 
 def _broken(path: Path, why: str) -> StoreError:

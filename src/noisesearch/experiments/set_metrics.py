@@ -30,7 +30,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceMoments:
     """What sets are compared with: mean [d] and covariance [d, d] of real images' features, and
     features [m, d] of some."""
 
@@ -39,22 +39,22 @@ class Reference:
     features: Rows | None = None
 
 
-def frechet(sample: Sample, to: Reference) -> Figure:
+def frechet(sample: Sample, to: ReferenceMoments) -> Figure:
     """The Fréchet distance to the reference (arXiv 1706.08500); smaller is better."""
     assert sample.features is not None and to.mean is not None and to.covariance is not None
     of, distance = sample.features, Frechet("", to.mean, to.covariance)
     return lambda rows: -distance.value(distance.joined(None, of[rows]))
 
 
-def inception_score(sample: Sample, to: Reference) -> Figure:
+def inception_score(sample: Sample, to: ReferenceMoments) -> Figure:
     """Of all rows together, in no splits (arXiv 1606.03498)."""
-    from ..evaluation.scores import Classes
+    from ..evaluation.scores import ClassProbabilities
 
     assert sample.classes is not None
-    return Classes.of(sample.classes).score
+    return ClassProbabilities.of(sample.classes).score
 
 
-def precision(sample: Sample, to: Reference) -> Figure:
+def precision(sample: Sample, to: ReferenceMoments) -> Figure:
     """The share of the set that lies among real images (arXiv 1904.06991)."""
     from ..evaluation.neighbours import Lying
 
@@ -62,7 +62,7 @@ def precision(sample: Sample, to: Reference) -> Figure:
     return lambda rows: float(among[rows].mean())
 
 
-def recall(sample: Sample, to: Reference) -> Figure:
+def recall(sample: Sample, to: ReferenceMoments) -> Figure:
     """The share of real images that lie among the set (arXiv 1904.06991)."""
     from ..evaluation.neighbours import Lying
 
@@ -72,7 +72,7 @@ def recall(sample: Sample, to: Reference) -> Figure:
     return lambda rows: float(inside.any(rows).mean())
 
 
-def _points(sample: Sample, to: Reference) -> tuple[Points, Points]:
+def _points(sample: Sample, to: ReferenceMoments) -> tuple[Points, Points]:
     """The set and the real images."""
     from ..evaluation.neighbours import Points
 
@@ -82,7 +82,7 @@ def _points(sample: Sample, to: Reference) -> tuple[Points, Points]:
 
 
 # By name: the figure, and what it needs beside features of the eye.
-METRICS: dict[str, Callable[[Sample, Reference], Figure]] = {
+METRICS: dict[str, Callable[[Sample, ReferenceMoments], Figure]] = {
     "frechet": frechet,
     "inception-score": inception_score,
     "precision": precision,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..setup.consent import Named
+from ..setup.consent import NamedCode
 from ..store.spec import RunSpec
 
 
@@ -18,13 +18,13 @@ def trust(folder: str | Path) -> list[str]:
 
     path = Path(folder)
     runs = [path]
-    found: list[Named] = []
+    found: list[NamedCode] = []
     if (path / EXPERIMENT).is_file():
         from .spec import experiment, read
 
-        found = [Named.of_experiment(path, experiment(read(path / EXPERIMENT)))]
+        found = [NamedCode.of_experiment(path, experiment(read(path / EXPERIMENT)))]
         runs = [spec.parent for spec in sorted(path.glob("runs/*/spec.json"))]
-    found += [Named.of_run(run, RunSpec.read(read_spec(run), run)) for run in runs]
+    found += [NamedCode.of_run(run, RunSpec.read(read_spec(run), run)) for run in runs]
     for named in found:
         named.agree()
     return list(dict.fromkeys(f"{kind} {name}" for named in found for kind, name in named.names))

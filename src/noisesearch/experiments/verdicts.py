@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import unknown
 from ..objectives.sets import Rows
 from ..objectives.statistics import Interval, rank_correlation
-from .estimates import OF_SETS, Board, Estimate
+from .estimates import OF_SETS, Estimate, Estimates
 from .spec import Claim
 
 Verdict = Literal["holds", "does not hold", "cannot be told"]
@@ -42,7 +42,7 @@ class Judged:
 
 
 def judged(
-    claims: Sequence[Claim], board: Board, candidates: Callable[[str], Candidates]
+    claims: Sequence[Claim], board: Estimates, candidates: Callable[[str], Candidates]
 ) -> list[Judged]:
     """Every claim; ``candidates(arm)`` are those of the arm's run."""
     return [_judged(claim, board, candidates) for claim in claims]
@@ -67,7 +67,7 @@ def decided(interval: Interval, claim: Claim) -> Verdict:
     return "holds" if sure else "does not hold" if against else "cannot be told"
 
 
-def _judged(claim: Claim, board: Board, candidates: Callable[[str], Candidates]) -> Judged:
+def _judged(claim: Claim, board: Estimates, candidates: Callable[[str], Candidates]) -> Judged:
     if claim.untestable:
         return Judged(claim.says, "cannot be told", why=claim.untestable)
     if claim.correlate:

@@ -12,7 +12,7 @@ from ..candidates.space import PIPELINE
 from ..errors import ConfigError
 from ..files.hub import ENDINGS
 from ..names import registry
-from ..store.given_images import Images
+from ..store.given_images import InputImages
 from .black_box.model import PipelineModel
 from .diffusers.model import DiffusersModel, from_folder, from_object
 from .protocol import Model
@@ -50,7 +50,7 @@ def as_model(thing: Any) -> Model:
     )
 
 
-def sized(model: Model, size: str | None) -> Model:
+def at_size(model: Model, size: str | None) -> Model:
     """The model at WIDTHxHEIGHT; ConfigError where it cannot be had."""
     width, height = model.size
     if not size or size == f"{width}x{height}":
@@ -64,7 +64,7 @@ def sized(model: Model, size: str | None) -> Model:
     return cast(Model, resize(int(numbers[1]), int(numbers[2])))
 
 
-def running(model: Model, solver: str | None) -> Model:
+def as_it_runs(model: Model, solver: str | None) -> Model:
     """The model as it runs: a pipeline is a black box where that is asked for by the solver
     ``pipeline``, or where no solver is named and none of ours takes its scheduler's steps."""
     if isinstance(model, DiffusersModel):
@@ -81,7 +81,7 @@ def running(model: Model, solver: str | None) -> Model:
     return model
 
 
-def furnished(model: Model, call: Mapping[str, Any], images: Images) -> Model:
+def with_call_arguments(model: Model, call: Mapping[str, Any], images: InputImages) -> Model:
     """The model with what its pipeline's call takes besides; ConfigError where it takes none."""
     if isinstance(model, PipelineModel):
         return model.given(call, images)

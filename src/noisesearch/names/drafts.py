@@ -99,7 +99,7 @@ def _model(value: str) -> str:
     if not value:
         raise ValueError("a model's name or folder")
     # The whole path, so that a run is resumed from any folder.
-    return registry.located(str(Path(value).expanduser()))
+    return registry.with_absolute_path(str(Path(value).expanduser()))
 
 
 def _file(value: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ConfigError
-from .registry import located as whole
+from .registry import with_absolute_path as whole
 
 PROCESS = "process:"  # what a verifier in a process of its own begins with
 DIGITS = 20  # of 2**64: of numbers from outside none has more
@@ -70,7 +70,7 @@ def separated(text: str) -> list[str]:
     return [p.strip() for p in parts if p.strip()]
 
 
-def located(text: str) -> str:
+def with_absolute_paths(text: str) -> str:
     """The same with whole paths, so that a run is resumed from any folder."""
     name, given = written(text)
     if not given:

@@ -37,7 +37,7 @@ TABLES: dict[str, dict[str, str]] = {
         "faces": "noisesearch.verifiers.packaged.faces:Faces",
         "imagenet-lite": "noisesearch.verifiers.packaged.imagenet_lite:ImageNetLite",
         "ocr": "noisesearch.verifiers.packaged.ocr:Ocr",
-        "process": "noisesearch.verifiers.process.process:Process",
+        "process": "noisesearch.verifiers.process.process:ProcessSettings",
         "safety": "noisesearch.verifiers.packaged.safety:Safety",
         "human": "noisesearch.verifiers.human.human:Human",
     },
@@ -88,7 +88,7 @@ def load(kind: str, name: str, own: Mapping[str, str] | None = None) -> Any:
     raise unknown(kind, name, [*table, *ALSO.get(kind, ())])
 
 
-def located(name: str) -> str:
+def with_absolute_path(name: str) -> str:
     """``file.py:Name`` or a path with the whole path, so that a run is resumed from any folder."""
     source, mark, attribute = name.rpartition(":")
     if source.endswith(".py"):

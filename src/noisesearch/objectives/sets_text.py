@@ -52,7 +52,7 @@ def parse(text: str) -> SetForm | None:
             f"objective {text!r} cannot be read: it takes the name of one verifier, such as "
             "frechet(clipscore), and reference=FILE where the model has no real images"
         )
-    return SetForm(registry.located(match["kind"].strip()), names[0], reference)
+    return SetForm(registry.with_absolute_path(match["kind"].strip()), names[0], reference)
 
 
 def kind_of(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..algorithms.agreement import sentences
 from .contents import Reading
-from .cost import Cost
+from .cost import RunCost
 from .gains import VALUE, Gain
 
 FEW = 8  # conditions below which an interval over them says little
@@ -32,7 +32,7 @@ class Answers:
     trust: Sequence[Remark]
 
 
-def answers(reading: Reading, found: Sequence[Gain], cost: Cost) -> Answers:
+def answers(reading: Reading, found: Sequence[Gain], cost: RunCost) -> Answers:
     return Answers(_changed(reading), _much(reading, found), _cost(reading, cost),
                    list(_trust(reading, found, cost)))  # fmt: skip
 
@@ -85,7 +85,7 @@ def _much(reading: Reading, found: Sequence[Gain]) -> str:
     )
 
 
-def _cost(reading: Reading, cost: Cost) -> str:
+def _cost(reading: Reading, cost: RunCost) -> str:
     searches = len(reading.searches)
     candidates = sum(len(s.candidates) for s in reading.searches)
     times = f", {cost.nfe / cost.baseline:,.0f} times the baseline" if cost.baseline else ""
@@ -102,7 +102,7 @@ def clock(seconds: float) -> str:
     return f"{seconds / 60:.3g} minutes" if seconds < 7200 else f"{seconds / 3600:.3g} hours"
 
 
-def _trust(reading: Reading, found: Sequence[Gain], cost: Cost) -> Iterator[Remark]:
+def _trust(reading: Reading, found: Sequence[Gain], cost: RunCost) -> Iterator[Remark]:
     if not reading.complete:
         yield Remark(
             "The run is not finished: what is shown is the best so far. Go on with: "

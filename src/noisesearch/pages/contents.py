@@ -28,7 +28,7 @@ TOLERANCE = 1e-6  # relative, between a stored score and the same from the store
 
 
 @dataclass(frozen=True)
-class Candidate:
+class AnsweredCandidate:
     """One answered trajectory. ``nfe`` and ``seconds``: what its search had cost when the answer
     was there; ``parent``: the index of the candidate that it was made from; ``value``: the
     objective's, None where it has none."""
@@ -56,22 +56,22 @@ class Searched:
 
     condition: Condition
     result: Mapping[str, Any]
-    candidates: Sequence[Candidate]
+    candidates: Sequence[AnsweredCandidate]
 
     @cached_property
     def index(self) -> dict[str, int]:
         return {c.trajectory.key: i for i, c in enumerate(self.candidates)}
 
     @property
-    def baseline(self) -> Candidate:
+    def baseline(self) -> AnsweredCandidate:
         return self.candidates[self.index[self.result["baseline"]["trajectory"]]]
 
     @property
-    def winners(self) -> list[Candidate]:
+    def winners(self) -> list[AnsweredCandidate]:
         return [self.candidates[self.index[w["trajectory"]]] for w in self.result["winners"]]
 
     @property
-    def winner(self) -> Candidate:
+    def winner(self) -> AnsweredCandidate:
         return self.winners[0]
 
     def unsearched(self) -> list[int]:
@@ -116,7 +116,7 @@ class Reading:
     def complete(self) -> bool:
         return bool(self.content.get("complete"))
 
-    def pairs(self) -> list[tuple[Candidate, Candidate]]:
+    def pairs(self) -> list[tuple[AnsweredCandidate, AnsweredCandidate]]:
         """Baseline and winner of every condition; of a set, of every place in it."""
         sets = self.content.get("population")
         if sets is None:
@@ -226,7 +226,7 @@ def _arrivals(store: RunStore) -> dict[str, float]:
 
 def _candidates(
     spec: RunSpec, result: Mapping[str, Any], replies: Sequence[tuple[Reply, float]]
-) -> list[Candidate]:
+) -> list[AnsweredCandidate]:
     base = result["baseline"]["trajectory"]
     paid = result["ledger"]["nfe"]
     rates = _rates(spec, paid, len(replies))
@@ -236,7 +236,7 @@ def _candidates(
     # The baseline is outside the budget unless its noise is one of the search's own.
     free = whole.nfe > paid
     ledger = Ledger(rates)
-    found: list[Candidate] = []
+    found: list[AnsweredCandidate] = []
     places: dict[str, int] = {}
     noises: dict[str, int] = {}
     for i, (reply, seconds) in enumerate(replies):
@@ -248,7 +248,7 @@ def _candidates(
         if spec.quality == trajectory.quality and spec.steps == trajectory.steps:
             noises.setdefault(trajectory.noise.key, i)
         kind = "baseline" if trajectory.key == base else _kind(spec, trajectory)
-        found.append(Candidate(reply, kind, ledger.nfe, seconds, None, parent))
+        found.append(AnsweredCandidate(reply, kind, ledger.nfe, seconds, None, parent))
     return found
 
 

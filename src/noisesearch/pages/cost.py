@@ -37,7 +37,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Cost:
+class RunCost:
     """``nfe`` as the recipes need, ``baseline`` apart from it, ``physical`` as the network
     counted."""
 
@@ -57,9 +57,9 @@ def spent(searches: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], float]
     return sums, max((of["seconds"] for of in ledgers), default=0.0)
 
 
-def cost(reading: Reading) -> Cost:
+def cost(reading: Reading) -> RunCost:
     sums, seconds = spent(s.result for s in reading.searches)
-    return Cost(
+    return RunCost(
         sums["nfe"],
         sums["baseline"]["nfe"],
         sums["physical"]["nfe"],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..objectives.statistics import Interval, means, paired
-from .contents import Candidate, Reading, Searched
+from .contents import AnsweredCandidate, Reading, Searched
 
 VALUE = "objective"  # the row and the curve of the objective's own value
 POINTS = 24  # places on a curve, spread evenly over its longest search
@@ -48,7 +48,7 @@ class Gain:
         return "fell" if self.interval.high < 0 else "cannot be told"
 
 
-def number_of(candidate: Candidate, part: str) -> float | None:
+def number_of(candidate: AnsweredCandidate, part: str) -> float | None:
     """A candidate's number for a part, or its value; None where that was left out by a bound."""
     if part != VALUE:
         return candidate.reply.parts.get(part)

@@ -14,7 +14,7 @@ from ..candidates.trajectory import FULL, Trajectory
 from .answers import answers, counted
 from .citing import citations
 from .commands import command, in_words, recipe
-from .contents import Candidate, Reading, Searched, read
+from .contents import AnsweredCandidate, Reading, Searched, read
 from .cost import cost
 from .gains import VALUE, curves, gains, number_of
 from .html import Page, filled, short
@@ -120,11 +120,11 @@ def _block(reading: Reading, search: Searched, linked: bool) -> dict[str, Any]:
     samples = reading.folder / "samples"
     names = [VALUE, *reading.parts] if reading.objective else reading.parts
 
-    def picture(candidate: Candidate) -> str | int:
+    def picture(candidate: AnsweredCandidate) -> str | int:
         path = samples / f"{candidate.trajectory.key}.png"
         return int(path.exists()) if linked else embedded(path, SMALL) or 0
 
-    def column(of: Callable[[Candidate], Any]) -> list[Any]:
+    def column(of: Callable[[AnsweredCandidate], Any]) -> list[Any]:
         return [of(c) for c in candidates]
 
     front = reading.front

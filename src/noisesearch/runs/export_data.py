@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, unknown
 from ..files.writing import disk_error
-from ..store.history import Record, RunRecords
+from ..store.history import CandidateRecord, RunRecords
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +35,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedData:
     """``skipped``: conditions without a pair, and why, a sentence each."""
 
     file: Path
@@ -55,7 +55,7 @@ def export_data(
     margin: float | None = None,
     per_prompt: int | None = None,
     objective: str = "",
-) -> Exported:
+) -> ExportedData:
     """Write a run's candidates or its preference pairs to one file.
 
     ``form``: parquet, csv or jsonl, a row a complete candidate; preferences, a row a pair, whose
@@ -89,10 +89,10 @@ def export_data(
     if form == PREFERENCES:
         pairs, skipped = _pairs(records, _margin(margin), _count(per_prompt))
         rows = (_pair(*pair, file.parent, embedded) for pair in pairs)
-        return Exported(file, write_rows(file, _pair_columns(embedded), rows), skipped)
+        return ExportedData(file, write_rows(file, _pair_columns(embedded), rows), skipped)
     columns = _columns(records, embedded)
     rows = (_row(record, records, file.parent, embedded) for record in records)
-    return Exported(file, write_rows(file, columns, rows))
+    return ExportedData(file, write_rows(file, columns, rows))
 
 
 def _file(folder: Path, form: str, out: str | Path | None) -> Path:
@@ -135,7 +135,7 @@ def _columns(records: RunRecords, embedded: bool) -> list[Column]:
     ]  # fmt: skip
 
 
-def _row(record: Record, records: RunRecords, beside: Path, embedded: bool) -> Row:
+def _row(record: CandidateRecord, records: RunRecords, beside: Path, embedded: bool) -> Row:
     spec, trajectory = records.spec, record.trajectory
     path = None if record.picture is None else _relative(record.picture, beside)
     image: Any = path
@@ -158,7 +158,7 @@ def _relative(path: Path, beside: Path) -> str:
     return os.path.relpath(path.resolve(), beside.resolve())
 
 
-Pair = tuple[Record, Record]
+Pair = tuple[CandidateRecord, CandidateRecord]
 
 
 def _pairs(records: RunRecords, margin: float, most: int) -> tuple[list[Pair], list[str]]:
@@ -185,7 +185,7 @@ def _pairs(records: RunRecords, margin: float, most: int) -> tuple[list[Pair], l
     return pairs, skipped
 
 
-def _score(record: Record) -> float:
+def _score(record: CandidateRecord) -> float:
     assert record.score is not None, "records without a score are in no pair"
     return record.score
 
@@ -202,7 +202,7 @@ def _pair_columns(embedded: bool) -> list[Column]:
     ]  # fmt: skip
 
 
-def _pair(better: Record, worse: Record, beside: Path, embedded: bool) -> Row:
+def _pair(better: CandidateRecord, worse: CandidateRecord, beside: Path, embedded: bool) -> Row:
     """A row with the columns of Pick-a-Pic. Which picture comes first is decided by the keys: a
     place that always had the better one would be learnt instead of the pictures."""
     both = sorted((better, worse), key=lambda r: r.trajectory.key)

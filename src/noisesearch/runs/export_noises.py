@@ -13,12 +13,12 @@ from ..candidates.noise import Materialiser
 from ..candidates.trajectory import Denoise, Renoise, Trajectory
 from ..errors import ConfigError
 from ..files.writing import replace
-from ..models.choice import as_model, furnished, model_of, running, sized
+from ..models.choice import as_it_runs, as_model, at_size, model_of, with_call_arguments
 from ..models.protocol import Model
 from ..setup import memory
-from ..setup.consent import Named
+from ..setup.consent import NamedCode
 from ..setup.start import LATENTS
-from ..store.given_images import Images
+from ..store.given_images import InputImages
 from ..store.run_store import RunStore, read_spec
 from ..store.spec import RunSpec
 from ..store.winners import stored_results
@@ -42,7 +42,7 @@ DRAWN = ', generator=torch.Generator().manual_seed(winner["seed"])'
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedNoises:
     """Files of start noises, what is known of each, and how the pipeline makes its picture.
 
     ``lines``: of Python, empty where there are none, and then ``remarks`` says why. ``remarks``
@@ -67,7 +67,7 @@ def export(
     *,
     model: Any = None,
     comfyui: bool = False,
-) -> Exported:
+) -> ExportedNoises:
     """Write the start noises of a run's winners as its pipeline's ``latents=`` takes them.
 
     ``out``: a safetensors file with the tensor ``latents`` [N, …] and, in its metadata,
@@ -80,8 +80,8 @@ def export(
     folder = Path(run)
     content = stored_results(folder)
     spec = RunSpec.read(read_spec(folder), folder)
-    known = running(sized(_model(spec, model, folder), spec.size), spec.solver)
-    known = furnished(known, spec.call, Images.read(folder))
+    known = as_it_runs(at_size(_model(spec, model, folder), spec.size), spec.solver)
+    known = with_call_arguments(known, spec.call, InputImages.read(folder))
     file = Path(out) if out is not None else folder / f"{LATENTS}{ENDING}"
     if file.suffix != ENDING:
         raise ConfigError(f"out is {file}, but the latents are written as {ENDING}; name it so")
@@ -101,7 +101,7 @@ def export(
         marked = {"latent_tensor": noises, "latent_format_version_0": torch.zeros(0)}
         _write(other, marked, about)
     lines, why = _lines(known, spec, file)
-    return Exported(file, winners, other, lines, [*remarks, *why])
+    return ExportedNoises(file, winners, other, lines, [*remarks, *why])
 
 
 def _model(spec: RunSpec, given: Any, folder: Path) -> Model:
@@ -112,7 +112,7 @@ def _model(spec: RunSpec, given: Any, folder: Path) -> Model:
             f"{folder} was made with a model object ({spec.model}) that is needed again; export "
             f"from Python: noisesearch.export({str(folder)!r}, model=…)"
         )
-    Named.of_run(folder, spec).check("model")
+    NamedCode.of_run(folder, spec).check("model")
     return model_of(spec.model)
 
 

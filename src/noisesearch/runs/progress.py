@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..candidates.ask import Reply
     from ..driver.driver import Driver
-    from ..driver.live_search import Live
+    from ..driver.live_search import LiveSearch
     from .run import Run
 
 BAR_SECONDS = 0.2  # between updates of the bar
@@ -63,7 +63,7 @@ class Progress:
                 )
             self._bar.stop()
 
-    def replied(self, driver: Driver, live: Live, reply: Reply) -> None:
+    def replied(self, driver: Driver, live: LiveSearch, reply: Reply) -> None:
         value = live.objective.value(reply)
         if reply.trajectory.key == live.baseline.key:
             self._base[live.index] = value
@@ -77,7 +77,7 @@ class Progress:
             done = f"{self._done(driver):.0f}/{self.total:.0f} {unit}"
             print(f"searching: {done}, {self._news()}", file=sys.stderr, flush=True)
 
-    def improved(self, driver: Driver, live: Live, reply: Reply) -> None:
+    def improved(self, driver: Driver, live: LiveSearch, reply: Reply) -> None:
         """Replace best.png and winners.json; drawing takes a twentieth of the time at most."""
         self._best[live.index] = live.objective.value(reply)
         started = time.monotonic()

@@ -17,9 +17,9 @@ from ..files.writing import replace
 from ..models.choice import as_model
 from ..names import drafts
 from ..setup.consent import is_code
-from ..setup.loaded import Parts
-from ..setup.python_objects import Given
-from ..store.given_images import Images
+from ..setup.loaded import Loaded
+from ..setup.python_objects import PythonObjects
+from ..store.given_images import InputImages
 from ..store.picture_recipe import Pictured, _made
 from ..store.run_store import RunStore
 from ..store.spec import RunSpec
@@ -48,10 +48,10 @@ def remake(image: str | Path, out: str | Path, model: Any = None) -> Remade:
     if file.exists() and file.samefile(known.path):
         raise ConfigError(f"out is {file}, the picture itself; choose another name")
     spec = _spec(known, model)
-    images = Images() if known.folder is None else Images.read(known.folder)
+    images = InputImages() if known.folder is None else InputImages.read(known.folder)
     images.check(known.trajectory.condition.json(), known.folder or known.path.parent)
     given = None if model is None or isinstance(model, str) else as_model(model)
-    parts = Parts.load(spec, Given(given, images=images))
+    parts = Loaded.load(spec, PythonObjects(given, images=images))
     parts.check_fingerprints(known.path)
     made: list[pictures.Picture] = []
     worker = parts.worker(lambda t, picture: made.append(picture), _arrays(known))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from ..candidates.ask import Ask, Reply, Score, score
 from ..candidates.budget import Budget
 from ..candidates.trajectory import FULL
-from ..driver.live_search import Live
+from ..driver.live_search import LiveSearch
 from ..errors import ConfigError
 from ..objectives import text as objective_text
 from ..objectives.single import Objective
 from ..setup import selection as build
-from ..setup.python_objects import Given
+from ..setup.python_objects import PythonObjects
 from ..store.run_store import RunStore
 from .results import Results
 from .run import Run, loaded
@@ -36,7 +36,7 @@ def rerank(
     objective: str = "",
     verifier: Any = "",
     finish: bool = False,
-    given: Given | None = None,
+    given: PythonObjects | None = None,
 ) -> Reranked:
     """Rank a run's candidates by another objective; winners.json and the pictures are rewritten.
 
@@ -53,7 +53,7 @@ def rerank(
             "its candidates cannot be ranked one by one; make a run with another objective"
         )
     objects: dict[str, Verifier] = {}
-    names = build.named(verifier, parts.model, objects)
+    names = build.verifier_names(verifier, parts.model, objects)
     known = {v.name for v in parts.verifiers}
     found = [objects.get(name) or build.verifier_of(name, parts.model) for name in names]
     added = [v for v in found if v.name not in known]
@@ -111,7 +111,7 @@ def _scored(run: Run, replies: list[Reply]) -> list[Reply]:
 
 
 def _rank(
-    run: Run, live: Live, replies: list[Reply], objective: Objective, finish: bool
+    run: Run, live: LiveSearch, replies: list[Reply], objective: Objective, finish: bool
 ) -> list[str]:
     """Make a finished search of the replies; returns what is to be said of drafts."""
     live.problem.objective = objective

@@ -14,7 +14,7 @@ from ..algorithms.agreement import Agreement, agreements
 from ..candidates.ask import Reply, nothing
 from ..candidates.condition import Condition
 from ..driver.held_out import Watched, watched
-from ..driver.live_search import Live
+from ..driver.live_search import LiveSearch
 from ..errors import ConfigError
 from ..files.json_text import finite
 
@@ -199,7 +199,7 @@ class Results(Sequence[Result]):
 
 
 def results_of(
-    live: Live,
+    live: LiveSearch,
     run: Path,
     seconds: float,
     physical: Callable[[Condition], Mapping[str, Any]],

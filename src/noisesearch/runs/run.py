@@ -21,19 +21,19 @@ from ..candidates.ledger import UNITS
 from ..candidates.trajectory import Trajectory
 from ..driver import allocation
 from ..driver.driver import Driver, Watcher
-from ..driver.joint_search import Together
-from ..driver.live_search import Live
+from ..driver.joint_search import JointSearch
+from ..driver.live_search import LiveSearch
 from ..driver.plan import plan, predicted, reused
 from ..driver.winners import unlike
 from ..errors import ConfigError, NoisesearchError, StoreError
-from ..executors.choice import Where
+from ..executors.choice import ExecutorChoice
 from ..files import pictures
 from ..files.writing import replace
-from ..setup.consent import Named
-from ..setup.loaded import Parts
-from ..setup.python_objects import Given, check_objects
+from ..setup.consent import NamedCode
+from ..setup.loaded import Loaded
+from ..setup.python_objects import PythonObjects, check_objects
 from ..store.creation import as_json
-from ..store.given_images import Images
+from ..store.given_images import InputImages
 from ..store.picture_recipe import fields_of
 from ..store.run_store import RunStore, read_spec
 from ..store.spec import RunSpec
@@ -42,7 +42,7 @@ from .results import Results, results_of
 from .sheets import draw
 
 if TYPE_CHECKING:
-    from ..verifiers.slow import Away, Look
+    from ..verifiers.slow import CandidatePicture, SlowVerifier
 
 
 PREDICTED = 4096  # candidates of a search at most, for a plan to be kept with the run
@@ -53,9 +53,9 @@ class Run:
     """An open run folder and its loaded parts; close it when done."""
 
     folder: Path
-    parts: Parts
+    parts: Loaded
     store: RunStore
-    searches: list[Live]
+    searches: list[LiveSearch]
     budget: Budget
     driver: Driver | None = None
     owner: object = None
@@ -64,7 +64,7 @@ class Run:
     sheets: bool = True  # whether best.png and grid.png are drawn
 
     @classmethod
-    def create(cls, folder: Path, parts: Parts, owner: object = None) -> Run:
+    def create(cls, folder: Path, parts: Loaded, owner: object = None) -> Run:
         """A new run; the searches are made first, since a budget may turn out too small."""
         budget = Budget.parse(parts.spec.budget)
         searches = parts.searches(budget)
@@ -75,12 +75,12 @@ class Run:
             parts.spec.model_dump(),
             arrays=parts.start.noises if parts.start else (),
             files={**parts.images.files(), **files},
-            owned=Named.of_run(folder, parts.spec).made_here,
+            owned=NamedCode.of_run(folder, parts.spec).made_here,
         )
         return cls(folder, parts, store, searches, budget, owner=owner)
 
     @classmethod
-    def begun(cls, folder: Path, parts: Parts, other: NoisesearchError) -> Run:
+    def begun(cls, folder: Path, parts: Loaded, other: NoisesearchError) -> Run:
         """A new run, or on with that of the same spec which is in the folder, with parts that are
         loaded already. Raises ``other`` where the folder holds another."""
         if not (folder / "spec.json").exists():
@@ -94,7 +94,7 @@ class Run:
     def open(
         cls,
         folder: Path,
-        given: Given | None = None,
+        given: PythonObjects | None = None,
         *,
         budget: str | None = None,
         yes: bool = False,
@@ -151,7 +151,7 @@ class Run:
         self,
         watcher: Watcher | None = None,
         seconds: float | None = None,
-        where: Where = Where(),
+        where: ExecutorChoice = ExecutorChoice(),
     ) -> Results:
         """Run to the end and write winners and pictures; on an interrupt, what there is.
 
@@ -188,22 +188,24 @@ class Run:
         for live in self.searches:
             live.select = self.select
 
-    def executor(self, where: Where = Where()) -> Executor:
+    def executor(self, where: ExecutorChoice = ExecutorChoice()) -> Executor:
         """What answers this run's asks; also of verifiers that take their time."""
-        from ..verifiers.slow import Away
-        from ..worker.slow_verifiers import Elsewhere, Scoring
+        from ..verifiers.slow import SlowVerifier
+        from ..worker.slow_verifiers import Scoring, SlowVerifierExecutor
 
         worker: Scoring = where.open(self) if not where.here else self.parts.worker(
             self.save, self.store.get, self.picture, self.store.rows, self.narrowed
         )  # fmt: skip
-        away = [v for v in (*self.parts.verifiers, *self.parts.watch) if isinstance(v, Away)]
+        away = [
+            v for v in (*self.parts.verifiers, *self.parts.watch) if isinstance(v, SlowVerifier)
+        ]
         if not away:
             return worker
         for verifier in away:
             verifier.begin(self.folder, self.store.spent_on(verifier.name))
-        return Elsewhere(worker, away, self._asking)
+        return SlowVerifierExecutor(worker, away, self._asking)
 
-    def _asking(self, verifier: Away, looks: Sequence[Look]) -> None:
+    def _asking(self, verifier: SlowVerifier, looks: Sequence[CandidatePicture]) -> None:
         if verifier.paid:
             self.store.asks(verifier.name, [look.key for look in looks])
 
@@ -259,7 +261,7 @@ class Run:
             )
         ]
         complete = all(live.stage == "done" for live in self.searches)
-        sets = [live.compared() for live in self.searches if isinstance(live, Together)]
+        sets = [live.compared() for live in self.searches if isinstance(live, JointSearch)]
         return Results(found, self.folder, complete, sets[0] if sets else None)
 
     def _physical(self, condition: Condition) -> dict[str, float]:
@@ -297,7 +299,7 @@ class Run:
         self.store.close()
 
 
-def prediction(parts: Parts, budget: Budget, count: int) -> dict[str, Any] | None:
+def prediction(parts: Loaded, budget: Budget, count: int) -> dict[str, Any] | None:
     """What a run of so many searches is to cost, so that it can be compared with what it did.
 
     Only where to rehearse it takes about a second: a clock may end a search of a million NFE
@@ -310,24 +312,24 @@ def prediction(parts: Parts, budget: Budget, count: int) -> dict[str, Any] | Non
     return predicted(found, count)
 
 
-def loaded(folder: Path, given: Given | None) -> Parts:
+def loaded(folder: Path, given: PythonObjects | None) -> Loaded:
     """The parts of a run folder, checked to be the ones that it was made with."""
     spec = RunSpec.read(read_spec(folder), folder)
-    Named.of_run(folder, spec).check()
-    given = dataclasses.replace(given or Given(), images=Images.read(folder))
+    NamedCode.of_run(folder, spec).check()
+    given = dataclasses.replace(given or PythonObjects(), images=InputImages.read(folder))
     check_objects(spec, given, folder)
     given.images.check(spec.conditions[0], folder)
-    parts = Parts.load(spec, given)
+    parts = Loaded.load(spec, given)
     parts.check_fingerprints(folder)
     return parts
 
 
-def verify(folder: Path, given: Given | None = None) -> dict[str, Any]:
+def verify(folder: Path, given: PythonObjects | None = None) -> dict[str, Any]:
     """Re-create every winner from its recipe alone; the largest differences.
 
     ``pixels`` in 8-bit levels, ``parts`` in the verifiers' own units.
     """
-    from ..verifiers.slow import Away
+    from ..verifiers.slow import SlowVerifier
 
     content = stored_results(folder)
     parts = loaded(folder, given)
@@ -336,7 +338,7 @@ def verify(folder: Path, given: Given | None = None) -> dict[str, Any]:
     made: dict[str, pictures.Picture] = {}
     worker = parts.worker(lambda t, picture: made.update({t.key: picture}), store.get)
     # Neither a person nor a paid service is asked again about what it has said.
-    here = tuple(p for v in parts.verifiers if not isinstance(v, Away) for p in v.parts)
+    here = tuple(p for v in parts.verifiers if not isinstance(v, SlowVerifier) for p in v.parts)
     winners = {w["trajectory"]: w for s in content["searches"] for w in s["winners"]}
     for key in winners:
         worker.submit(Ask((graph.trajectory(key),), Score(here)))

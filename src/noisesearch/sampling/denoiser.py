@@ -16,7 +16,9 @@ Encoded = Mapping[str, Tensor]
 # The phases of the work: prompts are read; noise is denoised; samples are decoded and scored.
 READ, DENOISE, LOOK = PHASES = ("read", "denoise", "look")
 Memory = tuple[Tensor, ...]  # what a denoiser keeps of a row between two evaluations
-Live = dict[int, Memory | None]  # the rows of a batch that are work, with what is kept of each
+RowMemories = dict[
+    int, Memory | None
+]  # the rows of a batch that are work, with what is kept of each
 
 
 class Denoiser(Protocol):
@@ -77,7 +79,7 @@ class Counted:
         self.rows = rows
         self.nfe = 0
 
-    def __call__(self, x: Tensor, t: Tensor, encoded: Encoded, live: Live) -> Pair:
+    def __call__(self, x: Tensor, t: Tensor, encoded: Encoded, live: RowMemories) -> Pair:
         """One evaluation of x [rows, …]; the rows of ``live`` are work, the others fillers."""
         assert x.shape[0] == self.rows, "the worker fills every batch"
         recall = getattr(self.denoiser, "recall", None)

@@ -31,14 +31,14 @@ STATE = "noisesearch/trusted"
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedCode:
     """What a folder names that may run something: pairs of its kind and its name."""
 
     folder: Path
     names: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of_run(cls, folder: Path, spec: RunSpec) -> Named:
+    def of_run(cls, folder: Path, spec: RunSpec) -> NamedCode:
         objects = {name for names in spec.objects.values() for name in names}  # never by name
         return cls(folder, tuple(dict.fromkeys(found for found in (
             *_code("model", [spec.model]),
@@ -49,7 +49,7 @@ class Named:
         ) if found[1] not in objects)))  # fmt: skip
 
     @classmethod
-    def of_experiment(cls, folder: Path, experiment: Experiment) -> Named:
+    def of_experiment(cls, folder: Path, experiment: Experiment) -> NamedCode:
         from ..experiments.arms import settings
 
         arms, measure = settings(experiment), experiment.measure

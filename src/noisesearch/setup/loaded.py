@@ -16,25 +16,25 @@ from ..candidates.ledger import Cost, Ledger, Rates
 from ..candidates.space import Space
 from ..candidates.trajectory import FULL, Grid
 from ..driver import allocation
-from ..driver.joint_search import Together
-from ..driver.live_search import Live
+from ..driver.joint_search import JointSearch
+from ..driver.live_search import LiveSearch
 from ..driver.plan import final_price, usual_widths
 from ..driver.stopping import Enough, Target
 from ..errors import ConfigError, StoreError
 from ..files.fingerprint import of_file
-from ..models.choice import furnished, model_of, running, sized
+from ..models.choice import as_it_runs, at_size, model_of, with_call_arguments
 from ..models.protocol import Model
 from ..objectives import sets_text
 from ..objectives import text as objective_text
 from ..objectives.sets import Mean, NoOrder, SetObjective
 from ..objectives.single import Objective
-from ..store.given_images import Images
+from ..store.given_images import InputImages
 from ..store.spec import RunSpec
 from . import memory, refusals, residence, set_objective
 from .hardware import place
-from .python_objects import Given
-from .selection import algorithm_of, fitted, verifier_of
-from .start import Start
+from .python_objects import PythonObjects
+from .selection import algorithm_of, verifier_of, with_run_facts
+from .start import StartNoises
 
 if TYPE_CHECKING:
     from ..candidates.noise import Array
@@ -43,16 +43,16 @@ if TYPE_CHECKING:
     from ..sampling.sampler import Sampler
     from ..sampling.solvers import Solver
     from ..verifiers.protocol import Verifier
-    from ..worker.black_box import Sampling
+    from ..worker.black_box import BlackBoxWorker
+    from ..worker.draft_workers import DraftWorkers
     from ..worker.engine import Worker
-    from ..worker.qualities import Qualities
     from ..worker.scoring import Sink, Source
 
 TIMED = 2  # evaluations that a plan's seconds come from
 
 
 @dataclass
-class Parts:
+class Loaded:
     """Everything a run needs, loaded; fingerprints are those of what was loaded.
 
     ``drafts``: the qualities beside full that can be asked for, by their text. ``start``: of a new
@@ -67,11 +67,11 @@ class Parts:
     conditions: list[Condition]
     watch: list[Verifier] = field(default_factory=list)
     drafts: Mapping[str, Drafted] = field(default_factory=dict)
-    start: Start | None = None
-    images: Images = field(default_factory=Images)
+    start: StartNoises | None = None
+    images: InputImages = field(default_factory=InputImages)
 
     @classmethod
-    def load(cls, spec: RunSpec, given: Given = Given()) -> Parts:
+    def load(cls, spec: RunSpec, given: PythonObjects = PythonObjects()) -> Loaded:
         import torch
 
         from ..worker.residence import keep_buffers
@@ -80,8 +80,8 @@ class Parts:
         if spec.device == "cpu":
             keep_buffers()
         place(spec.device)
-        named = sized(given.model or model_of(spec.model), spec.size)
-        model = furnished(running(named, spec.solver), spec.call, given.images)
+        named = at_size(given.model or model_of(spec.model), spec.size)
+        model = with_call_arguments(as_it_runs(named, spec.solver), spec.call, given.images)
         algorithm = given.algorithm or algorithm_of(spec.algorithm, spec.parameters)
         verifiers = [given.verifiers.get(n) or verifier_of(n, model) for n in spec.verifiers]
         denoiser = memory.built(model, spec)
@@ -90,12 +90,12 @@ class Parts:
         found = cls(spec, model, algorithm, verifiers, denoiser, conditions, watch)
         return replace(found, images=given.images).serving(spec, algorithm)
 
-    def serving(self, spec: RunSpec, algorithm: Algorithm) -> Parts:
+    def serving(self, spec: RunSpec, algorithm: Algorithm) -> Loaded:
         """For a spec of another algorithm, drafts and budget: what is loaded serves again."""
         from ..models.drafts.weights import loaded
 
         drafts = loaded(spec, self.model, self.denoiser, self.conditions, self.drafts)
-        return replace(self, spec=spec, algorithm=fitted(algorithm, self), drafts=drafts)
+        return replace(self, spec=spec, algorithm=with_run_facts(algorithm, self), drafts=drafts)
 
     @property
     def notice(self) -> str:
@@ -334,7 +334,7 @@ class Parts:
             scales = {p: s for p, s in scales.items() if p not in left_out} or scales
         return objective_text.parse(self.spec.objective, scales)
 
-    def _search(self, index: int, limit: float) -> Live:
+    def _search(self, index: int, limit: float) -> LiveSearch:
         smooth = frozenset(p for v in self.verifiers if v.differentiable for p in v.parts)
         first, *others = self._searched()[index]
         noises = self.spec.start.noises if self.spec.start else ()
@@ -345,7 +345,7 @@ class Parts:
             companions=tuple(others), start=start, quality=self.spec.quality,
         )  # fmt: skip
         watch = tuple(part for v in self.watch for part in v.parts)
-        kind = Together if self.joint else Live
+        kind = JointSearch if self.joint else LiveSearch
         return kind(index, problem, self.spec.final_steps, self.spec.top, problem.ledger,
                     Ledger(self.rates()), self.finalists, self.guards, watch,
                     limits=self._limits())  # fmt: skip
@@ -359,11 +359,11 @@ class Parts:
         worth = math.inf if patience is None else patience * self.candidate
         return Enough(self.rates(), target, worth)
 
-    def search(self, budget: Budget) -> Live:
+    def search(self, budget: Budget) -> LiveSearch:
         """The first of the searches, to plan with."""
         return self._search(0, self.limit(budget))
 
-    def searches(self, budget: Budget) -> list[Live]:
+    def searches(self, budget: Budget) -> list[LiveSearch]:
         """All of a run's; ConfigError for what cannot be, before there is a folder."""
         refusals.check_together(self)
         refusals.check_verifiers(self)
@@ -379,7 +379,7 @@ class Parts:
         shared = allocation.of(self, budget)
         return self.allotted(shared.amounts if shared else [limit] * self.count)
 
-    def allotted(self, limits: Sequence[float]) -> list[Live]:
+    def allotted(self, limits: Sequence[float]) -> list[LiveSearch]:
         """The searches with so many NFE each."""
         return [self._search(i, limit) for i, limit in enumerate(limits)]
 
@@ -390,7 +390,7 @@ class Parts:
         source: Source | None = None,
         rows: int | None = None,
         narrowed: Callable[[int], None] | None = None,
-    ) -> Worker | Qualities | Sampling:
+    ) -> Worker | DraftWorkers | BlackBoxWorker:
         """What answers a run's asks; see :func:`noisesearch.setup.workers.of`."""
         from .workers import of
 

@@ -10,11 +10,11 @@ from ..driver.plan import predicted
 from .residence import needed
 
 if TYPE_CHECKING:
-    from .loaded import Parts
+    from .loaded import Loaded
     from .request import Request
 
 
-def planned(request: Request, parts: Parts, count: int | None = None) -> dict[str, Any]:
+def planned(request: Request, parts: Loaded, count: int | None = None) -> dict[str, Any]:
     """What a run would cost, in every unit of the ledger; ``count``: of conditions, where they are
     more than are loaded."""
     found = request.plan(parts, Budget.parse(request.budget))
@@ -46,7 +46,7 @@ def planned(request: Request, parts: Parts, count: int | None = None) -> dict[st
             "seconds_estimated": round(nfe * parts.seconds_per_nfe(), 1)}  # fmt: skip
 
 
-def _draft(parts: Parts) -> dict[str, Any]:
+def _draft(parts: Loaded) -> dict[str, Any]:
     """What candidates are searched at, where that is a draft."""
     spec = parts.spec
     if spec.quality == FULL:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..algorithms.problem import Algorithm, Problem
 from ..errors import ConfigError
 from ..models.protocol import Model
-from ..store.given_images import Images
+from ..store.given_images import InputImages
 from ..store.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Given:
+class PythonObjects:
     """Python objects in place of names; a run made with them is resumed with them."""
 
     model: Model | None = None
     algorithm: Algorithm | None = None
     verifiers: Mapping[str, Verifier] = field(default_factory=dict)
-    images: Images = field(default_factory=Images)
+    images: InputImages = field(default_factory=InputImages)
 
 
-def check_objects(spec: RunSpec, given: Given, folder: object) -> None:
+def check_objects(spec: RunSpec, given: PythonObjects, folder: object) -> None:
     """A run made with Python objects cannot go on without them; say how it can."""
     have = {"model": [spec.model] if given.model else [],
             "algorithm": [spec.algorithm] if given.algorithm else [],
@@ -44,7 +44,7 @@ def check_objects(spec: RunSpec, given: Given, folder: object) -> None:
 
 
 @dataclass(frozen=True)
-class Plain:
+class FunctionAlgorithm:
     """A generator function as an algorithm; nothing is known of its asks, so not extendable."""
 
     name: str
@@ -55,7 +55,7 @@ class Plain:
         return self.function(problem)
 
 
-def listed(verifier: Any) -> Sequence[Any]:
+def as_list(verifier: Any) -> Sequence[Any]:
     """One or several, as several."""
     return verifier if isinstance(verifier, list | tuple) else [verifier]
 

@@ -11,12 +11,12 @@ from ..candidates.budget import GAIN, Budget
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from .loaded import Parts
+    from .loaded import Loaded
 
 MOST = 1_000_000  # candidates' worth of a search: a plan rehearses them, a run remembers them
 
 
-def check_together(parts: Parts) -> None:
+def check_together(parts: Loaded) -> None:
     """Of a search for a whole set."""
     if not parts.joint:
         return
@@ -31,7 +31,7 @@ def check_together(parts: Parts) -> None:
             )
 
 
-def check_verifiers(parts: Parts) -> None:
+def check_verifiers(parts: Loaded) -> None:
     """Of verifiers that cannot score the conditions; of those that look back on a sample, and a
     black box, which shows no way there."""
     from ..verifiers.protocol import check, previews_of
@@ -46,7 +46,7 @@ def check_verifiers(parts: Parts) -> None:
         )
 
 
-def check_limit(parts: Parts, budget: Budget, limit: float, reserve: float) -> None:
+def check_limit(parts: Loaded, budget: Budget, limit: float, reserve: float) -> None:
     """Of a count that is no image, or more than a search can be planned with and held."""
     spec, candidate, conditions = parts.spec, parts.candidate, len(parts.conditions)
     if limit < candidate:
@@ -67,7 +67,7 @@ def check_limit(parts: Parts, budget: Budget, limit: float, reserve: float) -> N
         )
 
 
-def check_budget(parts: Parts, budget: Budget) -> None:
+def check_budget(parts: Loaded, budget: Budget) -> None:
     """Of money that nothing costs."""
     if budget.unit == "usd" and not any(getattr(v, "paid", False) for v in parts.verifiers):
         raise ConfigError(
@@ -76,7 +76,7 @@ def check_budget(parts: Parts, budget: Budget) -> None:
         )
 
 
-def check_allocation(parts: Parts, budget: Budget) -> None:
+def check_allocation(parts: Loaded, budget: Budget) -> None:
     """Of a budget that is given out while the run goes."""
     if parts.spec.allocate != GAIN:
         return
@@ -99,7 +99,7 @@ def check_allocation(parts: Parts, budget: Budget) -> None:
         )
 
 
-def check_asks(parts: Parts, asks: Sequence[Ask]) -> None:
+def check_asks(parts: Loaded, asks: Sequence[Ask]) -> None:
     """Of what an algorithm asks at its first yield."""
     from ..verifiers.protocol import previews_of
 

@@ -16,18 +16,18 @@ from ..driver.plan import Plan, Width, plan, usual_widths
 from ..errors import ConfigError
 from ..models import choice
 from ..models.black_box.call import plain
-from ..models.choice import as_model, furnished, placement, running, sized
+from ..models.choice import as_it_runs, as_model, at_size, placement, with_call_arguments
 from ..models.protocol import Model
 from ..names import registry
 from ..names.drafts import parse
 from ..objectives import sets_text
-from ..store.given_images import Images
+from ..store.given_images import InputImages
 from ..store.spec import RunSpec
 from ..verifiers import slow as away
 from . import hardware, memory, python_objects
 from . import selection as build
-from .loaded import Parts
-from .python_objects import Given
+from .loaded import Loaded
+from .python_objects import PythonObjects
 from .start import start_of
 
 if TYPE_CHECKING:
@@ -80,24 +80,24 @@ class Request:
     keep: str = "all"
     max_missing: float = MAX_MISSING  # share of replies without a part that ends the run
 
-    def resolve(self, like: Parts | None = None) -> tuple[Parts, Given]:
+    def resolve(self, like: Loaded | None = None) -> tuple[Loaded, PythonObjects]:
         """Everything checked and loaded; ConfigError before a folder is made.
 
         ``like``: of a request that differs in algorithm, drafts and budget alone; what it has
         loaded serves again.
         """
         budget = Budget.parse(self.budget)
-        images = Images.of(self.image, self.mask)
+        images = InputImages.of(self.image, self.mask)
         given_model, plain = self._model(), self._algorithm()
         model = self._running(given_model, images)
         unbound = self._unbound(model)
         verifiers: dict[str, Verifier] = {}
-        names = build.named(self.verifier, model, verifiers)
+        names = build.verifier_names(self.verifier, model, verifiers)
         if not names:
             raise ConfigError("no verifier was given; name one, for example --verifier ensemble")
-        guard = build.named(self.guard, model, verifiers)
+        guard = build.verifier_names(self.guard, model, verifiers)
         names = list(dict.fromkeys([*names, *guard]))
-        watch = build.named(self.watch, model, verifiers)
+        watch = build.verifier_names(self.watch, model, verifiers)
         searched = [name for name in watch if name in names]
         if searched:
             raise ConfigError(
@@ -105,12 +105,12 @@ class Request:
             )
 
         def specified(unbound: bool) -> tuple[RunSpec, Algorithm]:
-            algorithm = build.suited(plain, model, self.steps or model.steps, unbound)
+            algorithm = build.with_model_names(plain, model, self.steps or model.steps, unbound)
             spec = self._spec(model, algorithm, names, budget)
             return spec.model_copy(update={"watch": watch, "guard": guard}), algorithm
 
         spec, algorithm = specified(unbound)
-        given_objects = Given(
+        given_objects = PythonObjects(
             None if isinstance(self.model, str) else given_model,
             None if isinstance(self.algorithm, str) else algorithm,
             verifiers,
@@ -122,8 +122,8 @@ class Request:
         )  # fmt: skip
         whole = model.space().black_box
         start = None if whole else first()  # what is wrong with it is said before weights load
-        parts = like.serving(spec, algorithm) if like else Parts.load(spec, given_objects)
-        if unbound and not all(map(away.glances, parts.verifiers)):
+        parts = like.serving(spec, algorithm) if like else Loaded.load(spec, given_objects)
+        if unbound and not all(map(away.can_score_previews, parts.verifiers)):
             spec, algorithm = specified(False)
             parts = parts.serving(spec, algorithm)
             if given_objects.algorithm is not None:
@@ -148,7 +148,7 @@ class Request:
         """At the size that is asked for."""
         named = isinstance(self.model, str)
         model = choice.model_of(self.model) if named else as_model(self.model)
-        return sized(model, self.size)
+        return at_size(model, self.size)
 
     @property
     def _call(self) -> dict[str, Any]:
@@ -162,9 +162,9 @@ class Request:
                 )
         return call
 
-    def _running(self, model: Model, images: Images) -> Model:
+    def _running(self, model: Model, images: InputImages) -> Model:
         """In our loop or as a black box, with what is given to it."""
-        return furnished(running(model, self.solver), self._call, images)
+        return with_call_arguments(as_it_runs(model, self.solver), self._call, images)
 
     def _unbound(self, model: Model) -> bool:
         """True where noise may be injected on the way: no other solver was asked for, a picture is
@@ -198,7 +198,9 @@ class Request:
             raise ConfigError("parameters are given twice: in the algorithm object and beside it")
         if hasattr(self.algorithm, "extendable"):
             return self.algorithm
-        return python_objects.Plain(python_objects.name_of(self.algorithm), self.algorithm)
+        return python_objects.FunctionAlgorithm(
+            python_objects.name_of(self.algorithm), self.algorithm
+        )
 
     def _spec(
         self, model: Model, algorithm: Algorithm, verifiers: list[str], budget: Budget
@@ -218,11 +220,13 @@ class Request:
         wanted = (*self.drafts, *getattr(algorithm, "drafts", ()))
         others = [str(parse(text, named)) for text in wanted]
         return RunSpec.of(
-            model=registry.located(self.model) if isinstance(self.model, str) else model.name,
+            model=registry.with_absolute_path(self.model)
+            if isinstance(self.model, str)
+            else model.name,
             conditions=conditions,
             verifiers=verifiers,
             objective=str(sets_text.parse(self.objective) or self.objective),
-            algorithm=registry.located(self.algorithm)
+            algorithm=registry.with_absolute_path(self.algorithm)
             if isinstance(self.algorithm, str)
             else algorithm.name,
             parameters=dump(),
@@ -269,7 +273,7 @@ class Request:
         if self.keep not in ("all", "winners"):
             raise ConfigError(f"keep is {self.keep!r}, but must be all or winners")
 
-    def _rows(self, parts: Parts, budget: Budget) -> dict[str, Any]:
+    def _rows(self, parts: Loaded, budget: Budget) -> dict[str, Any]:
         """As wide as the algorithm's usual yield over all conditions, within reason, and for the
         drafts that it looks at beside as those are; equal parts where one yield has all that there
         is. A black box promises no bits, and says what is usual for it."""
@@ -290,12 +294,12 @@ class Request:
         beside = {quality: of(quality) for quality in parts.spec.drafts if quality != own}
         return {"rows": of(own), "draft_rows": beside}
 
-    def plan(self, parts: Parts, budget: Budget) -> Plan:
+    def plan(self, parts: Loaded, budget: Budget) -> Plan:
         """What one search would cost."""
         return plan(lambda: parts.search(budget), parts.algorithm)
 
 
-def _objects(spec: RunSpec, given: Given) -> dict[str, list[str]]:
+def _objects(spec: RunSpec, given: PythonObjects) -> dict[str, list[str]]:
     """The Python objects that no name of the library brings back."""
     objects: dict[str, list[str]] = {"verifier": list(given.verifiers)}
     if given.model is not None and spec.model not in registry.names("model"):

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from ..sampling.sampler import Sampler
     from ..verifiers.protocol import Verifier
     from ..worker.residence import Residence
-    from .loaded import Parts
+    from .loaded import Loaded
 
 
-def residence(parts: Parts) -> Residence:
+def residence(parts: Loaded) -> Residence:
     """Which networks are on the device in which phase of the work."""
     from ..sampling.denoiser import PHASES, READ
     from ..worker.residence import Residence
@@ -31,7 +31,7 @@ def residence(parts: Parts) -> Residence:
     return Residence(networks, parts.spec.device, () if stays else (READ,))
 
 
-def put_away(parts: Parts) -> None:
+def put_away(parts: Loaded) -> None:
     """Networks to the host, since workers elsewhere have theirs. Those that are the user's own
     objects stay where they are."""
     if parts.spec.device != "cpu" and not _in_memory(parts.model):
@@ -42,7 +42,7 @@ def put_away(parts: Parts) -> None:
         Residence(networks, parts.spec.device, PHASES).enter(AWAY)
 
 
-def needed(parts: Parts) -> dict[str, Any]:
+def needed(parts: Loaded) -> dict[str, Any]:
     """Bytes by phase: the weights that are on the device then, and what is beside them.
 
     Counted on shapes; of text encoders, verifiers and black boxes the weights alone are known.
@@ -67,7 +67,7 @@ def needed(parts: Parts) -> dict[str, Any]:
     }
 
 
-def _by_phase(parts: Parts) -> dict[str, list[nn.Module]]:
+def _by_phase(parts: Loaded) -> dict[str, list[nn.Module]]:
     """All networks of a run."""
     from ..sampling.denoiser import LOOK, PHASES
 

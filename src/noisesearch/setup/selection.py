@@ -12,11 +12,11 @@ from ..models.protocol import Model
 from ..names import forms, registry
 from ..names.options import settings
 from ..verifiers.settings import VerifierSettings
-from .python_objects import Plain, listed, name_of
+from .python_objects import FunctionAlgorithm, as_list, name_of
 
 if TYPE_CHECKING:
     from ..verifiers.protocol import Verifier
-    from .loaded import Parts
+    from .loaded import Loaded
 
 
 def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
@@ -26,10 +26,10 @@ def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
     if hasattr(built, "extendable"):
         return built
     # The short name: seeds are derived from it, and a path is another on every machine.
-    return Plain(name.rpartition(":")[2], built)
+    return FunctionAlgorithm(name.rpartition(":")[2], built)
 
 
-def suited(algorithm: Algorithm, model: Model, steps: int, unbound: bool) -> Algorithm:
+def with_model_names(algorithm: Algorithm, model: Model, steps: int, unbound: bool) -> Algorithm:
     """The algorithm for runs of a model at so many steps, whose names for drafts it may use;
     ``unbound``: any solver may sample them."""
     if unbound and hasattr(algorithm, "unbound"):
@@ -41,7 +41,7 @@ def suited(algorithm: Algorithm, model: Model, steps: int, unbound: bool) -> Alg
     return found
 
 
-def fitted(algorithm: Algorithm, parts: Parts) -> Algorithm:
+def with_run_facts(algorithm: Algorithm, parts: Loaded) -> Algorithm:
     """The algorithm with what it takes from the run's model and verifiers, where it does."""
     learn = getattr(algorithm, "fitted", None)
     found: Algorithm = algorithm if learn is None else learn(parts)
@@ -113,14 +113,14 @@ def expand(names: Sequence[str], model: Model) -> list[str]:
     return list(dict.fromkeys(wide))
 
 
-def named(given: Any, model: Model, objects: dict[str, Verifier]) -> list[str]:
+def verifier_names(given: Any, model: Model, objects: dict[str, Verifier]) -> list[str]:
     """The names of verifiers given as names, in lists or as Python objects, which are kept."""
     names: list[str] = []
-    for each in listed(given):
+    for each in as_list(given):
         if isinstance(each, str):
-            names += expand([forms.located(n) for n in forms.separated(each)], model)
+            names += expand([forms.with_absolute_paths(n) for n in forms.separated(each)], model)
         elif isinstance(each, VerifierSettings):
-            names.append(forms.located(str(each)))
+            names.append(forms.with_absolute_paths(str(each)))
         else:
             name = name_of(each)
             if name in objects:

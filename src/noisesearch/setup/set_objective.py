@@ -11,10 +11,10 @@ from ..objectives.sets_text import REFERENCE, SetForm, stored
 
 if TYPE_CHECKING:
     from ..verifiers.protocol import Verifier
-    from .loaded import Parts
+    from .loaded import Loaded
 
 
-def build(form: SetForm, parts: Parts) -> SetObjective:
+def build(form: SetForm, parts: Loaded) -> SetObjective:
     """The set objective of a form; ConfigError where verifier or reference cannot serve."""
     from ..verifiers.protocol import features_of
 
@@ -30,7 +30,7 @@ def build(form: SetForm, parts: Parts) -> SetObjective:
     return Frechet(form.verifier, mean, covariance)
 
 
-def _statistics(form: SetForm, verifier: Verifier, parts: Parts) -> tuple[Rows, Rows]:
+def _statistics(form: SetForm, verifier: Verifier, parts: Loaded) -> tuple[Rows, Rows]:
     if form.reference is not None:
         return stored(form.reference)
     own: tuple[Rows, Rows] | None = getattr(verifier, "reference", None)
@@ -47,7 +47,7 @@ def _statistics(form: SetForm, verifier: Verifier, parts: Parts) -> tuple[Rows, 
     return moments.mean, moments.covariance
 
 
-def _features(verifier: Verifier, images: object, parts: Parts) -> Rows:
+def _features(verifier: Verifier, images: object, parts: Loaded) -> Rows:
     """Features [n, d] of images, in the batches that the run has."""
     import torch
 

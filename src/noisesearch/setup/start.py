@@ -36,7 +36,7 @@ SLACK, DEVIATIONS = 0.02, 5.0
 
 
 @dataclass(frozen=True)
-class Start:
+class StartNoises:
     """First noises of a run, one for each condition, float32, exactly as they were given."""
 
     of: str
@@ -70,7 +70,7 @@ def start_of(
     seed: int | str | None = None,
     latents: Any = None,
     sampler: Sampler | None = None,
-) -> Start | None:
+) -> StartNoises | None:
     """The noises of a seed or of latents; None where neither is given. ConfigError otherwise.
 
     ``seed``: a number, drawn from on ``device``, or ``cpu:`` and a number; every condition gets
@@ -83,7 +83,7 @@ def start_of(
     shape = model.space().shape if sampler is None else sampler.shape
     if seed is not None:
         drawn = _drawn(sampler or model, shape, _generator(seed, device), dtype)
-        return Start(f"start-seed {seed}", (drawn,) * len(conditions))
+        return StartNoises(f"start-seed {seed}", (drawn,) * len(conditions))
     if latents is None:
         return None
     of = f"start-latents {latents}" if isinstance(latents, str | Path) else "start-latents"
@@ -95,7 +95,7 @@ def start_of(
                 f"{of}: the prompt {str(condition)!r} is there twice, with different latents; "
                 "search from the second in a run of its own"
             )
-    return Start(of, tuple(found))
+    return StartNoises(of, tuple(found))
 
 
 def _generator(seed: int | str, device: str) -> torch.Generator:

@@ -7,34 +7,34 @@ from typing import TYPE_CHECKING, cast
 
 from ..candidates.noise import Array, Materialiser
 from ..candidates.trajectory import FULL
-from ..worker.black_box import Sampling
+from ..worker.black_box import BlackBoxWorker
+from ..worker.draft_workers import DraftWorkers
 from ..worker.engine import Worker
-from ..worker.qualities import Qualities
 from . import residence
 
 if TYPE_CHECKING:
     from ..candidates.space import Space
     from ..sampling.denoiser import Denoiser
     from ..worker.scoring import Sink, Source
-    from .loaded import Parts
+    from .loaded import Loaded
 
 CACHE_BYTES = 256 * 2**20  # of states kept for siblings, over all qualities
 
 
 def of(
-    parts: Parts,
+    parts: Loaded,
     sink: Sink | None,
     fetch: Callable[[str], Array] | None = None,
     source: Source | None = None,
     rows: int | None = None,
     narrowed: Callable[[int], None] | None = None,
-) -> Worker | Qualities | Sampling:
+) -> Worker | DraftWorkers | BlackBoxWorker:
     """``sink`` keeps pictures of candidates and ``source`` gives them back; ``fetch`` gives the
     arrays of blobs. ``rows``: fewer than the spec's, where memory ran out before; ``narrowed`` is
     told when it runs out again."""
     spec, resident = parts.spec, residence.residence(parts)
     if parts.sampler is not None:
-        return Sampling(
+        return BlackBoxWorker(
             parts.sampler, parts.verifiers, Materialiser(parts.space.shape, fetch),
             rows=rows or spec.rows, watch=parts.watch, sink=sink, source=source,
             device=spec.device, residence=resident, narrowed=narrowed,
@@ -62,4 +62,4 @@ def of(
         for name, of in parts.drafts.items()
     }  # fmt: skip
     prices = {FULL: parts.price(spec.final_steps), **{n: parts.price_of(n) for n in parts.drafts}}
-    return Qualities({FULL: whole, **drafted}, prices)
+    return DraftWorkers({FULL: whole, **drafted}, prices)

@@ -17,7 +17,7 @@ PROMPT = "prompt"  # the column that is read unless another is named
 GROUP = 1024  # rows of a Parquet file that are in memory at once
 
 
-class Row(NamedTuple):
+class PromptRow(NamedTuple):
     """``number``: its line in the file, of Parquet its row; from 1."""
 
     number: int
@@ -35,7 +35,7 @@ class PromptFile:
     path: Path
     column: str = PROMPT
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[PromptRow]:
         """All rows; ConfigError for the first that holds no prompt, by its number."""
         read = {".txt": self._text, ".csv": self._csv, ".jsonl": self._jsonl,
                 ".parquet": self._parquet}[self.path.suffix]  # fmt: skip
@@ -47,7 +47,7 @@ class PromptFile:
                 if any("\ud800" <= letter <= "\udfff" for letter in value):
                     # Halves of letters, of which no file can be written.
                     raise self.broken(number, f"its {self.column} {value!r:.40} is no unicode")
-                yield Row(number, value.strip())
+                yield PromptRow(number, value.strip())
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
             raise ConfigError(
@@ -55,7 +55,7 @@ class PromptFile:
                 f"a file that ends with {', '.join(ENDINGS)}"
             ) from error
 
-    def shards(self, size: int, limit: int | None = None) -> Iterator[list[Row]]:
+    def shards(self, size: int, limit: int | None = None) -> Iterator[list[PromptRow]]:
         """The rows, or the first ``limit``, in lists of ``size``; the last may be shorter."""
         rows = islice(self, limit)
         while shard := list(islice(rows, size)):

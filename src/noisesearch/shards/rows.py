@@ -10,13 +10,13 @@ from typing import Any
 from ..files.json_text import finite
 from ..runs.export_data import Column
 from ..runs.results import Candidate, Result
-from ..setup.loaded import Parts
-from .prompt_files import Row
+from ..setup.loaded import Loaded
+from .prompt_files import PromptRow
 
 FORMATS = ("parquet", "csv", "jsonl")
 
 
-def columns(parts: Parts) -> list[Column]:
+def columns(parts: Loaded) -> list[Column]:
     """Those of the results of runs with such parts."""
     names = [*parts.parts, *(part for verifier in parts.watch for part in verifier.parts)]
     return [
@@ -30,7 +30,7 @@ def columns(parts: Parts) -> list[Column]:
 
 
 def rows(
-    of: Sequence[Row], results: Sequence[Result], wanted: Sequence[Column], beside: Path
+    of: Sequence[PromptRow], results: Sequence[Result], wanted: Sequence[Column], beside: Path
 ) -> Iterator[dict[str, Any]]:
     """A row for each winner of each prompt, best first; pictures by their path from ``beside``,
     the folder that the rows are kept in."""

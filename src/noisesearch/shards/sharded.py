@@ -16,7 +16,7 @@ from typing import Any
 from ..candidates.budget import EVEN, Budget
 from ..candidates.condition import Condition
 from ..errors import ConfigError, StoreError, unknown
-from ..executors.choice import Where
+from ..executors.choice import ExecutorChoice
 from ..files.fingerprint import of_content
 from ..files.writing import disk_error
 from ..files.writing import replace as written
@@ -27,11 +27,11 @@ from ..runs.export_data import write_rows
 from ..runs.results import Results
 from ..runs.run import Run
 from ..setup import refusals
-from ..setup.loaded import Parts
+from ..setup.loaded import Loaded
 from ..setup.plan_table import planned
 from ..setup.request import Request
 from ..store.run_store import acquire
-from .prompt_files import PromptFile, Row
+from .prompt_files import PromptFile, PromptRow
 from .rows import FORMATS, columns, rows
 
 SETTINGS, DONE = "shards.json", "done.json"
@@ -104,7 +104,7 @@ class Sharded:
         return math.ceil(self.count / self.size)
 
     @cached_property
-    def parts(self) -> Parts:
+    def parts(self) -> Loaded:
         """What all shards are made with, loaded for the first, when everything is checked that can
         be known of all prompts before any is searched."""
         assert self.count
@@ -129,13 +129,13 @@ class Sharded:
         return {"prompts": self.count, "shards": self.shards,
                 **planned(self.request, self.parts, self.count)}  # fmt: skip
 
-    def _of(self, parts: Parts, shard: Sequence[Row]) -> Parts:
+    def _of(self, parts: Loaded, shard: Sequence[PromptRow]) -> Loaded:
         """The parts for the prompts of one shard."""
         conditions = self._conditions(parts.model, shard)
         spec = parts.spec.model_copy(update={"conditions": [c.json() for c in conditions]})
         return replace(parts, spec=spec, conditions=conditions)
 
-    def _conditions(self, model: Model, shard: Sequence[Row]) -> list[Condition]:
+    def _conditions(self, model: Model, shard: Sequence[PromptRow]) -> list[Condition]:
         found = []
         for row in shard:
             try:
@@ -149,7 +149,7 @@ class Sharded:
         folder: Path,
         say: Callable[[str], None],
         watching: Watching,
-        where: Where = Where(),
+        where: ExecutorChoice = ExecutorChoice(),
     ) -> dict[str, Any]:
         """Search all shards that are not done; returns :meth:`summary`.
 
@@ -179,7 +179,12 @@ class Sharded:
         return folder / "shards" / f"{number:05d}"
 
     def _search(
-        self, folder: Path, number: int, shard: Sequence[Row], watching: Watching, where: Where
+        self,
+        folder: Path,
+        number: int,
+        shard: Sequence[PromptRow],
+        watching: Watching,
+        where: ExecutorChoice,
     ) -> dict[str, Any]:
         """One shard from its journal or from nothing to its rows, and what is kept of it."""
         place = self.shard(folder, number)

@@ -17,14 +17,14 @@ FOLDER = "inputs"  # of a run, where they are kept
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class InputImages:
     """Each uint8 [H, W, 3], or None; of a mask white is what is painted."""
 
     image: Picture | None = None
     mask: Picture | None = None
 
     @classmethod
-    def of(cls, image: Any, mask: Any) -> Images:
+    def of(cls, image: Any, mask: Any) -> InputImages:
         """From files, pictures of PIL or arrays uint8 [H, W, 3]."""
         return cls(_given("image", image), _given("mask", mask))
 
@@ -49,7 +49,7 @@ class Images:
         return {f"{FOLDER}/{name}.png": png(getattr(self, name)) for name in self.keys}
 
     @classmethod
-    def read(cls, folder: Path) -> Images:
+    def read(cls, folder: Path) -> InputImages:
         """Those of a run folder; none where it has none."""
         from ..files.pictures import read
 

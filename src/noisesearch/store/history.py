@@ -28,7 +28,7 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Record:
+class CandidateRecord:
     """One complete candidate.
 
     ``number``: its place among the answers of its condition, from 1. ``rank``: of a winner, from
@@ -82,11 +82,11 @@ class RunRecords:
         """winners.json."""
         return stored_results(self.folder)
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[CandidateRecord]:
         """In the order in which they were answered."""
         return iter(self._records)
 
-    def of(self, condition: Condition) -> list[Record]:
+    def of(self, condition: Condition) -> list[CandidateRecord]:
         return [r for r in self if r.condition == condition]
 
     @cached_property
@@ -100,16 +100,16 @@ class RunRecords:
         return self._rates() is not None
 
     @cached_property
-    def unscored(self) -> list[Record]:
+    def unscored(self) -> list[CandidateRecord]:
         """The records with no score."""
         return [record for _, record in self._found]
 
     @cached_property
-    def _records(self) -> list[Record]:
+    def _records(self) -> list[CandidateRecord]:
         return self._scored(self._found)
 
     @cached_property
-    def _found(self) -> list[tuple[Reply, Record]]:
+    def _found(self) -> list[tuple[Reply, CandidateRecord]]:
         searches = self.content["searches"]
         store = RunStore(self.folder, write=False)
         graph = store.graph()
@@ -118,7 +118,7 @@ class RunRecords:
         rates = self._rates()
         ledgers: dict[str, Ledger] = {}
         counts: dict[str, int] = {}
-        found: list[tuple[Reply, Record]] = []
+        found: list[tuple[Reply, CandidateRecord]] = []
         for key in store.answered():
             reply = store.seen(graph.trajectory(key), ())
             if reply is None:
@@ -133,7 +133,7 @@ class RunRecords:
                 continue
             counts[of] = counts.get(of, 0) + 1
             path = store.sample_path(key)
-            found.append((reply, Record(
+            found.append((reply, CandidateRecord(
                 counts[of], trajectory, ranks.get(key), key in bases, None, reply.parts,
                 reply.missing, None if rates is None else Ledger(rates).charge(trajectory, ()),
                 spent, path if path.exists() else None,
@@ -157,7 +157,7 @@ class RunRecords:
         price = self.content["searches"][0]["ledger"]["baseline"]["nfe"]
         return Rates(whole=lambda steps: price)
 
-    def _scored(self, found: list[tuple[Reply, Record]]) -> list[Record]:
+    def _scored(self, found: list[tuple[Reply, CandidateRecord]]) -> list[CandidateRecord]:
         """The records with the objective's value."""
         if not self.objective and sets_text.parse(self.spec.objective) is not None:
             return [record for _, record in found]  # one sample of a set has no value
@@ -168,7 +168,7 @@ class RunRecords:
         pairs = ((record, values[record.trajectory.key]) for _, record in found)
         return [replace(r, score=v if math.isfinite(v) else None) for r, v in pairs]
 
-    def _value(self, found: list[tuple[Reply, Record]]) -> Callable[[Reply], float]:
+    def _value(self, found: list[tuple[Reply, CandidateRecord]]) -> Callable[[Reply], float]:
         """Of a reply: by the objective given, by that of a rerank, or by the run's own."""
         ranked = self.content.get("ranked_by")
         if self.objective:

@@ -21,11 +21,11 @@ Count = Annotated[float, Field(ge=0, le=1e100)]
 Place = Annotated[int, Field(ge=0, lt=2**53)]
 
 
-class _Line(BaseModel):
+class _JournalLine(BaseModel):
     model_config = ConfigDict(strict=True)
 
 
-class ReplyLine(_Line):
+class ReplyLine(_JournalLine):
     """A reply in the journal."""
 
     reply: Key
@@ -39,37 +39,37 @@ class ReplyLine(_Line):
     spent: dict[str, dict[str, Count]] = Field(default_factory=dict)
 
 
-class NodeLine(_Line):
+class NodeLine(_JournalLine):
     """A recipe's node in the journal; the graph looks at what it holds."""
 
     node: Key
 
 
-class _Choice(_Line):
+class _Choice(_JournalLine):
     choice: str
     indices: list[Place]
 
 
-class _Dropped(_Line):
+class _Dropped(_JournalLine):
     of: list[Key]
 
 
-class _Asking(_Line):
+class _Asking(_JournalLine):
     verifier: str
     of: list[str]
 
 
-class _Rows(_Line):
+class _Rows(_JournalLine):
     rows: Annotated[int, Field(ge=1, le=MOST_ROWS)]
 
 
-class _Cut(_Line):
+class _Cut(_JournalLine):
     seconds: Count
     condition: str = ""
     at: Count = 0.0
 
 
-_EVENTS: Mapping[str, type[_Line]] = {
+_EVENTS: Mapping[str, type[_JournalLine]] = {
     "choice": _Choice, "dropped": _Dropped, "asking": _Asking, "rows": _Rows, "cut": _Cut,
 }  # fmt: skip
 

@@ -27,7 +27,7 @@ _PUBLIC = {
     "Mixture": "mixture_model",
     "MixtureDenoiser": "mixture_model",
     "MixtureModel": "mixture_model",
-    "Outcome": "bench",
+    "BenchOutcome": "bench",
     "Plane": "plane",
     "SolverContract": "solver",
     "StoreContract": "store",
@@ -37,13 +37,26 @@ _PUBLIC = {
     "tiny_verifier": "tiny_verifiers",
 }
 
-__all__ = ["AlgorithmContract", "Bench", "ExecutorContract", "Mixture", "MixtureDenoiser",
-           "MixtureModel", "Outcome", "Plane", "SolverContract", "StoreContract",
-           "VerifierContract", "mixture", "tiny_pipeline", "tiny_verifier"]  # fmt: skip
+__all__ = [
+    "AlgorithmContract",
+    "Bench",
+    "BenchOutcome",
+    "ExecutorContract",
+    "Mixture",
+    "MixtureDenoiser",
+    "MixtureModel",
+    "Plane",
+    "SolverContract",
+    "StoreContract",
+    "VerifierContract",
+    "mixture",
+    "tiny_pipeline",
+    "tiny_verifier",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from .algorithm import AlgorithmContract
-    from .bench import Bench, Outcome
+    from .bench import Bench, BenchOutcome
     from .executor import ExecutorContract
     from .mixture_model import Mixture, MixtureDenoiser, MixtureModel
     from .pipelines import tiny_pipeline

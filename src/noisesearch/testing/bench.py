@@ -14,10 +14,9 @@ from ..candidates.budget import Budget
 from ..candidates.executor import Executor
 from ..candidates.trajectory import Trajectory
 from ..driver.driver import Driver
-from ..driver.live_search import Live
-from ..driver.live_search import Outcome as SearchOutcome
+from ..driver.live_search import LiveSearch, SearchOutcome
 from ..models.protocol import Model
-from ..setup.loaded import Parts
+from ..setup.loaded import Loaded
 from ..setup.request import Request
 from ..store.run_store import RunStore
 from .mixture_model import MixtureModel
@@ -71,10 +70,10 @@ class Released:
 
 
 @dataclass
-class Outcome:
+class BenchOutcome:
     """What a run came to; ``logical`` has only what follows from the recipes."""
 
-    searches: list[Live]
+    searches: list[LiveSearch]
     asked: list[str]
     usage: Mapping[str, Mapping[str, int]]
     counted: int
@@ -134,7 +133,7 @@ class Bench:
     settings: dict[str, Any] = field(default_factory=dict)
     prompts: Sequence[str | None] = ("one", "two")
 
-    def parts(self, **settings: Any) -> Parts:
+    def parts(self, **settings: Any) -> Loaded:
         """Everything loaded, with ``settings`` over the bench's own."""
         common = {"rows": 4, "dtype": "float32", "device": "cpu", "budget": "9candidates"}
         merged = {**common, **self.settings, **settings}
@@ -144,10 +143,10 @@ class Bench:
     def run(
         self,
         name: str,
-        parts: Parts | None = None,
+        parts: Loaded | None = None,
         wrap: Callable[[Executor], Executor] = Released,
         **driver: Any,
-    ) -> Outcome:
+    ) -> BenchOutcome:
         """Start the run of a name, or go on with it where its folder is there."""
         parts = parts or self.parts()
         budget = Budget.parse(parts.spec.budget)
@@ -163,7 +162,7 @@ class Bench:
             executor.close()
             store.close()
         asked = getattr(executor, "asked", [])
-        return Outcome(searches, asked, worker.usage, worker.evaluations, worker.evictions)
+        return BenchOutcome(searches, asked, worker.usage, worker.evaluations, worker.evictions)
 
     def killed(self, name: str, after: int, **keywords: Any) -> None:
         """A run that is interrupted after ``after`` answers."""

@@ -18,7 +18,7 @@ from ..candidates.executor import Executor
 from ..candidates.ledger import Ledger
 from ..candidates.noise import gaussian
 from ..candidates.trajectory import Trajectory
-from ..setup.loaded import Parts
+from ..setup.loaded import Loaded
 from .bench import Bench
 
 STEPS = 6
@@ -34,7 +34,7 @@ class ExecutorContract:
     """Inherit and give the fixture ``executor``, made of the fixture ``parts``."""
 
     @pytest.fixture
-    def parts(self, tmp_path: Path) -> Parts:
+    def parts(self, tmp_path: Path) -> Loaded:
         """A mixture model, an even and a failing verifier."""
         verifiers: list[Any] = ["evenness", dark_fails]
         return Bench(tmp_path, RandomSearch(), settings={"verifier": verifiers}).parts()
@@ -135,7 +135,7 @@ class ExecutorContract:
             assert all("nan" in reason for reason in reply.missing.values())
         executor.close()
 
-    def test_usage_counts_by_condition(self, executor: Executor, parts: Parts) -> None:
+    def test_usage_counts_by_condition(self, executor: Executor, parts: Loaded) -> None:
         asks = {text: self.asks(count, text) for text, count in (("any", 7), ("other", 3))}
         for ask in (*asks["any"], *asks["other"]):
             executor.submit(ask)
@@ -148,7 +148,7 @@ class ExecutorContract:
             assert (used["nfe"], used["decodes"]) == (ledger.nfe, ledger.decodes)
         executor.close()
 
-    def test_prefixes_are_shared(self, executor: Executor, parts: Parts) -> None:
+    def test_prefixes_are_shared(self, executor: Executor, parts: Loaded) -> None:
         """Unfinished and finished trajectories of one noise, in every order of asking."""
         start = Trajectory.begin(Condition(text="any"), gaussian(1), STEPS)
         asks = [score(t) for t in (start.denoise(3), start.denoise(), start, start.denoise(5))]

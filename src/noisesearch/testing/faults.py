@@ -94,7 +94,7 @@ class Trap:
         """As ``io.open``; what is written within the folder is watched."""
         if not self._inside(file) or mode not in ("ab", "wb"):
             return self._plain(file, mode, buffering, *rest, **more)
-        raw = _Watched(file, mode, self)
+        raw = _WatchedFile(file, mode, self)
         return raw if buffering == 0 else io.BufferedWriter(raw)
 
     def struck(self, event: str, path: Any) -> bool:
@@ -118,7 +118,7 @@ class Trap:
         raise OSError(number, os.strerror(number), str(path))
 
 
-class _Watched(io.FileIO):
+class _WatchedFile(io.FileIO):
     """A file whose writes are changes."""
 
     def __init__(self, path: Any, mode: str, trap: Trap) -> None:

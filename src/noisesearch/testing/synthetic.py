@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..candidates.ask import Ask, Reply
-from ..executors.choice import Where
+from ..executors.choice import ExecutorChoice
 from ..runs.run import Run
 from ..setup.request import Request
 
@@ -45,7 +45,7 @@ class Chance:
 
 
 class _MadeUp(Run):
-    def executor(self, where: Where = Where()) -> Chance:
+    def executor(self, where: ExecutorChoice = ExecutorChoice()) -> Chance:
         return Chance(self.parts.parts)
 
 

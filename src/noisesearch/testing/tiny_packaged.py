@@ -9,7 +9,7 @@ from torch import nn
 
 from ..verifiers.packaged.efficientnet import BLOCKS, EfficientNetLite
 from ..verifiers.packaged.faces import NETWORKS
-from ..verifiers.packaged.mtcnn import Detector
+from ..verifiers.packaged.mtcnn import MTCNN
 
 
 def make_imagenet_lite(folder: Path) -> Path:
@@ -24,7 +24,7 @@ def make_imagenet_lite(folder: Path) -> Path:
 def make_faces(folder: Path) -> Path:
     """The folder of the three networks of MTCNN, random, which take nearly all for faces."""
     torch.manual_seed(0)
-    detector = Detector()
+    detector = MTCNN()
     for head in (detector.pnet.conv4_1, detector.rnet.dense5_1, detector.onet.dense6_1):
         assert head.bias is not None
         head.bias.data += torch.tensor([0.0, 4.0])

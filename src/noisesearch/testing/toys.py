@@ -16,7 +16,7 @@ def _best_first(problem: Problem, replies: list[Reply]) -> list[Trajectory]:
 
 
 @dataclass(frozen=True)
-class Previews:
+class PreviewSearch:
     """Looks at noises half-way, at their start too, and goes on with the better half."""
 
     width: int = 4

@@ -28,7 +28,7 @@ from typing import IO, Any
 PROTOCOL = 1
 
 
-class Condition:
+class ServedCondition:
     """What a picture should show: ``text`` or a class ``label``, and what it should not
     (``negative``); None where it is not said."""
 
@@ -54,7 +54,7 @@ FORMS: dict[str, Callable[[bytes], Any]] = {"pil": _pil, "numpy": _numpy, "png":
 
 
 def serve(
-    function: Callable[[list[Any], list[Condition]], Any],
+    function: Callable[[list[Any], list[ServedCondition]], Any],
     name: str = "",
     parts: Sequence[str] | Mapping[str, float] = (),
     fingerprint: str = "",
@@ -111,7 +111,9 @@ def _answers(
     """One for each row; where the function raises, each row is tried alone."""
     try:
         given = [opened(base64.b64decode(row["image"])) for row in rows]
-        columns = _columns(function(given, [Condition(row) for row in rows]), parts, len(rows))
+        columns = _columns(
+            function(given, [ServedCondition(row) for row in rows]), parts, len(rows)
+        )
         return [{"parts": {p: columns[p][i] for p in parts}} for i in range(len(rows))]
     except Exception as error:  # an author's code: anything may come out of it
         if len(rows) == 1:

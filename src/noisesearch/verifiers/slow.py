@@ -23,7 +23,7 @@ from .protocol import Views
 
 
 @dataclass(frozen=True)
-class Look:
+class CandidatePicture:
     """One candidate to look at: ``picture`` uint8 [H, W, 3] (of a video [F, H, W, 3]), as the file
     holds it. ``key`` names the candidate and is the stem of its file in a run's ``samples``."""
 
@@ -33,7 +33,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SlowReply:
     """What came of a look: for each part a number, or in its place the reason why there is none.
 
     ``spent``: what the look cost, by unit (calls, tokens, usd), every try counted.
@@ -43,7 +43,7 @@ class Verdict:
     spent: Mapping[str, float] = field(default_factory=dict)
 
 
-class Away:
+class SlowVerifier:
     """Base of verifiers that are waited for while the search goes on elsewhere.
 
     Contract: :meth:`look` gives one verdict for each look, in their order. It is called from up to
@@ -67,7 +67,7 @@ class Away:
         return dict.fromkeys(self.parts, 1.0)
 
     @abstractmethod
-    def look(self, looks: Sequence[Look]) -> Sequence[Verdict]:
+    def look(self, looks: Sequence[CandidatePicture]) -> Sequence[SlowReply]:
         """One verdict for each look, in their order."""
 
     def begin(self, folder: Path, spent: Mapping[str, float]) -> None:
@@ -81,7 +81,9 @@ class Away:
         """Looked at here and now, for whoever has no run."""
         pictures = (views.images * 255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()
         keys = [*views.keys, *[""] * len(pictures)]
-        looks = [Look(*of) for of in zip(pictures, views.conditions, keys, strict=False)]
+        looks = [
+            CandidatePicture(*of) for of in zip(pictures, views.conditions, keys, strict=False)
+        ]
         rounds = [looks] if self.group else [[one] for one in looks]
         with ThreadPoolExecutor(self.lanes) as lanes:
             verdicts = [verdict for some in lanes.map(self.look, rounds) for verdict in some]
@@ -95,15 +97,15 @@ def _number(value: float | str | None) -> float:
     return value if isinstance(value, int | float) else float("nan")
 
 
-def dear(verifier: Verifier) -> bool:
+def is_slow_or_paid(verifier: Verifier) -> bool:
     """True where each look of a verifier is waited for or paid."""
     pass
 
-    return isinstance(verifier, Away) or bool(getattr(verifier, "paid", False))
+    return isinstance(verifier, SlowVerifier) or bool(getattr(verifier, "paid", False))
 
 
-def glances(verifier: Verifier) -> bool:
+def can_score_previews(verifier: Verifier) -> bool:
     """True of a verifier that can look at previews, and at many."""
     from .protocol import previews_of
 
-    return not dear(verifier) and not previews_of(verifier)
+    return not is_slow_or_paid(verifier) and not previews_of(verifier)

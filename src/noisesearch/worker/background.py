@@ -11,7 +11,7 @@ import torch
 Outcome = TypeVar("Outcome")
 
 
-class Beside(Generic[Outcome]):
+class BackgroundTask(Generic[Outcome]):
     """One piece of work at a time, in a thread and, on CUDA, on a stream of its own.
 
     The stream begins where the caller's stands, so what the work reads is there; the work is over

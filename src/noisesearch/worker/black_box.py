@@ -21,10 +21,10 @@ from ..sampling.sampler import Sampler
 from ..verifiers.protocol import Verifier
 from .engine import Usage
 from .residence import Residence, within_memory
-from .scoring import Scorer, Shown, Sink, Source
+from .scoring import DecodedSamples, Scorer, Sink, Source
 
 
-class Sampling:
+class BlackBoxWorker:
     """Answers asks about whole trajectories by a sampler; an executor by itself.
 
     A call has exactly ``rows`` rows where they may share one, empty places being copies of the
@@ -90,7 +90,7 @@ class Sampling:
             looked = self._stored(waiting)
             of, images = looked if looked is not None else self._made(waiting)
             asks = [self._asked[t.key].values() for t in of]
-            answers = self.scorer.answers(Shown(of, images), asks)
+            answers = self.scorer.answers(DecodedSamples(of, images), asks)
         for trajectory in of:
             del self._asked[trajectory.key]
         return answers

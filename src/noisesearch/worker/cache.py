@@ -12,7 +12,7 @@ from ..sampling.solvers import Pair, State
 
 
 @dataclass
-class Place:
+class CachedState:
     """A row's state [1, …] at a level, and the network's evaluation there once it has been made.
 
     The worker sets ``pair`` in place: a sibling that starts here, or a preview asked for later,
@@ -48,12 +48,12 @@ class EdgeCache:
         self.capacity = capacity
         self.evictions = 0
         self._bytes = 0
-        self._places: OrderedDict[tuple[str, int], Place] = OrderedDict()
+        self._places: OrderedDict[tuple[str, int], CachedState] = OrderedDict()
         self._sizes: dict[tuple[str, int], int] = {}  # a place's memory may come while it is here
         self._keys: dict[int, set[tuple[str, int]]] = {}  # of a place, by its identity
         self._levels: dict[str, set[int]] = {}
 
-    def get(self, edge: str, level: int) -> Place | None:
+    def get(self, edge: str, level: int) -> CachedState | None:
         place = self._places.get((edge, level))
         if place is not None:
             self._places.move_to_end((edge, level))
@@ -63,7 +63,7 @@ class EdgeCache:
         """The highest level of the edge at or below ``level`` that is here."""
         return max((k for k in self._levels.get(edge, ()) if k <= level), default=None)
 
-    def put(self, edge: str, level: int, place: Place) -> None:
+    def put(self, edge: str, level: int, place: CachedState) -> None:
         self._drop((edge, level))
         place.own()
         self._places[edge, level] = place
@@ -83,7 +83,7 @@ class EdgeCache:
         self.evictions += there
         return there > 0
 
-    def grown(self, place: Place) -> None:
+    def grown(self, place: CachedState) -> None:
         """A place has been evaluated, and has a memory perhaps: weigh it again wherever it is."""
         keys = tuple(self._keys.get(id(place), ()))
         if keys:

@@ -13,7 +13,7 @@ from .jobs import row
 from .residence import Residence
 
 
-class Reader:
+class ConditionEncoder:
     """The encodings of a batch's rows; encoded in batches of exactly ``size`` rows too."""
 
     def __init__(self, denoiser: Denoiser, residence: Residence, device: torch.device) -> None:

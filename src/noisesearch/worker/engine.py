@@ -14,17 +14,17 @@ from ..candidates.condition import Condition
 from ..candidates.ledger import REUSED, UNITS
 from ..candidates.noise import Materialiser
 from ..candidates.trajectory import Grid, Trajectory
-from ..sampling.denoiser import DENOISE, LOOK, Counted, Denoiser, Live
+from ..sampling.denoiser import DENOISE, LOOK, Counted, Denoiser, RowMemories
 from ..sampling.solvers import Pair, Solver
 from ..verifiers.protocol import Verifier
-from .cache import EdgeCache, Place
-from .encoding import Reader
+from .cache import CachedState, EdgeCache
+from .encoding import ConditionEncoder
 from .gradient import Differentiator, alike
 from .jobs import Job, Levels, Planner, Stack, injected
-from .previews import Previews
+from .previews import PreviewStore
 from .residence import Residence, within_memory
 from .scoring import Scorer, Sink, Source
-from .scoring_queue import Asked, Looker
+from .scoring_queue import Asked, ScoringQueue
 
 Usage = dict[str, dict[str, int]]
 AHEAD = 4  # batches of jobs that are planned while others run
@@ -71,8 +71,8 @@ class Worker:
         self._grid = grid = cache(lambda of: torch.tensor(times(of), dtype=torch.float64))
         levels = cache(lambda of: Levels.of(grid(of)))
         self._planner = Planner(denoiser.process, solver, noises, levels, self.cache, self.device)
-        self._reader = Reader(denoiser, self.residence, self.device)
-        self._previews = Previews(self.scorer.verifiers, denoiser.process, levels)
+        self._reader = ConditionEncoder(denoiser, self.residence, self.device)
+        self._previews = PreviewStore(self.scorer.verifiers, denoiser.process, levels)
         self._differentiator = Differentiator(
             self.counted, solver, verifiers, self.scorer, noises, self._count, self.device,
             self.residence,
@@ -81,7 +81,7 @@ class Worker:
         self._active: list[Job] = []
         self._states, self._pairs = Stack(), Stack()
         self._asked: Asked = {}
-        self._looker = Looker(
+        self._looker = ScoringQueue(
             self.scorer, self._previews, self._asked, self._count, self.device,
             self.device.type == "cuda" and not self.residence.lean if beside is None else beside,
         )  # fmt: skip
@@ -161,7 +161,7 @@ class Worker:
         asked = {k: next(iter(about.values())) for k, about in self._asked.items()}
         self._backlog = deque(a.trajectory for k, a in asked.items() if k not in there)
 
-    def _arrived(self, trajectory: Trajectory, place: Place) -> None:
+    def _arrived(self, trajectory: Trajectory, place: CachedState) -> None:
         x0 = place.state[0] if trajectory.finished else place.pair and place.pair[0]
         assert x0 is not None
         self._looker.add(self._previews.arrived(trajectory, x0))
@@ -307,7 +307,7 @@ class Worker:
         for i, job in enumerate(jobs):
             if job.place.pair is None:
                 fresh.setdefault(id(job.place), i)
-        live: Live = {i: jobs[i].place.memory for i in fresh.values()}
+        live: RowMemories = {i: jobs[i].place.memory for i in fresh.values()}
         if live:
             rows = self._pairs.part(self._counted(x, t, encoded, live))
             for i, memory in live.items():
@@ -318,7 +318,9 @@ class Worker:
             self.cache.grown(jobs[i].place)
         return found
 
-    def _counted(self, x: Tensor, t: Tensor, encoded: dict[str, Tensor], live: Live) -> Pair:
+    def _counted(
+        self, x: Tensor, t: Tensor, encoded: dict[str, Tensor], live: RowMemories
+    ) -> Pair:
         """An evaluation of some rows, entered for the conditions that need it."""
         before = dict(live)
         # Copies: a network may work in its input's memory, and use its answer's again.
@@ -342,7 +344,7 @@ class Worker:
         first: Pair,
     ) -> None:
         calls = 0
-        live: Live = {i: jobs[i].place.memory for i in going}
+        live: RowMemories = {i: jobs[i].place.memory for i in going}
         # A row that stays where it is goes along with a step of length zero.
         t1 = self._filled(
             [j.times.left[j.level] if j.done else j.times.arrived[j.level + 1] for j in jobs]
@@ -366,7 +368,7 @@ class Worker:
             clean = level == grid.steps and grid.end == 0.0  # nothing is evaluated there
             memory = None if clean else live[i]
             # Both or neither: there may be no memory for the place, and the step is made again.
-            job.level, job.place = level, Place(rows[i], memory=memory)
+            job.level, job.place = level, CachedState(rows[i], memory=memory)
             self._planner.passed(job)
 
     def _filled(self, times: list[float]) -> Tensor:

@@ -25,7 +25,7 @@ from ..sampling.solvers import Pair, Solver, State
 from ..verifiers.protocol import Verifier, Views
 from .jobs import arrived_at, injected, left_from
 from .residence import Residence
-from .scoring import Scorer, Shown
+from .scoring import DecodedSamples, Scorer
 
 Injected = Callable[[int], Tensor | None]  # what a stochastic solver adds at a level [B, …]
 
@@ -175,7 +175,7 @@ class Differentiator:
         last = states[-1][0]
         images = self.scorer.images([(t, last[i : i + 1]) for i, t in enumerate(trajectories)])
         searched = [self.scorer.parts] * len(trajectories)
-        replies = self.scorer.judge(Shown(trajectories, images), searched)
+        replies = self.scorer.judge(DecodedSamples(trajectories, images), searched)
         weights = dict(want.weights)
         gradient = pull_back(
             flow,

@@ -15,9 +15,9 @@ from ..candidates.trajectory import Denoise, Grid, Renoise, Trajectory
 from ..errors import ConfigError
 from ..sampling.process import Process, begun, renoise
 from ..sampling.solvers import Solver, State
-from .cache import EdgeCache, Place
+from .cache import CachedState, EdgeCache
 
-Arrived = Callable[[Place], None]
+Arrived = Callable[[CachedState], None]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Job:
     trajectory: Trajectory  # the first asked for; names the condition and who is charged
     times: Levels
     level: int
-    place: Place
+    place: CachedState
     move: Denoise | None  # None where the job only looks at its start
     at: dict[int, list[Arrived]] = field(default_factory=dict)
     previews: dict[int, list[Arrived]] = field(default_factory=dict)
@@ -97,7 +97,7 @@ class Planner:
         elif trajectory.parent is None:
             x = self.tensor(self.noises(trajectory.noise))
             first = one(self.times(trajectory.grid).arrived[0])
-            start = Place(self.solver.init(begun(self.process, x[None], first)))
+            start = CachedState(self.solver.init(begun(self.process, x[None], first)))
             self._begin(trajectory, start, preview, arrived)
         else:
             # The one who waits for a parent in flight, and the sibling that comes after it, must
@@ -105,7 +105,9 @@ class Planner:
             parent = trajectory.parent
             self.reach(parent, False, lambda p: self._from(trajectory, p, preview, arrived))
 
-    def _from(self, trajectory: Trajectory, start: Place, preview: bool, arrived: Arrived) -> None:
+    def _from(
+        self, trajectory: Trajectory, start: CachedState, preview: bool, arrived: Arrived
+    ) -> None:
         assert trajectory.parent is not None
         if isinstance(trajectory.move, Renoise):
             self._begin(trajectory, self._renoised(trajectory, start), preview, arrived)
@@ -116,7 +118,9 @@ class Planner:
         else:
             self._launch(trajectory, trajectory.parent.level, start, preview, arrived)
 
-    def _begin(self, node: Trajectory, place: Place, preview: bool, arrived: Arrived) -> None:
+    def _begin(
+        self, node: Trajectory, place: CachedState, preview: bool, arrived: Arrived
+    ) -> None:
         """Arrive at a node that opens a grid: its state costs nothing, its preview does."""
         # Kept, so that trajectories which part here share the evaluation here.
         self.cache.put(node.edge, 0, place)
@@ -126,7 +130,7 @@ class Planner:
             arrived(place)
 
     def _launch(
-        self, node: Trajectory, level: int, start: Place, preview: bool, arrived: Arrived
+        self, node: Trajectory, level: int, start: CachedState, preview: bool, arrived: Arrived
     ) -> None:
         move = node.move if isinstance(node.move, Denoise) else None
         job = Job(node.edge, node, self.times(node.grid), level, start, move)
@@ -145,13 +149,13 @@ class Planner:
         else:
             job.at.setdefault(level, []).append(arrived)
 
-    def _renoised(self, node: Trajectory, at: Place) -> Place:
+    def _renoised(self, node: Trajectory, at: CachedState) -> CachedState:
         assert node.parent is not None and isinstance(node.move, Renoise)
         now = one(self.times(node.parent.grid).arrived[node.parent.level])
         # The grid's start is a time of the linear interpolant, its first level one of the process.
         up = one(self.times(node.grid).arrived[0])
         noise = self.tensor(self.noises(gaussian(node.move.seed)))[None]
-        return Place(self.solver.init(renoise(self.process, at.state[0], now, up, noise)))
+        return CachedState(self.solver.init(renoise(self.process, at.state[0], now, up, noise)))
 
     def tensor(self, array: object) -> Tensor:
         return torch.tensor(array, device=self.device)

@@ -11,7 +11,7 @@ from ..candidates.ask import Ask
 from ..candidates.trajectory import Denoise, Grid, Trajectory
 from ..sampling.process import Process
 from ..verifiers.protocol import Verifier, previews_of
-from .cache import Place
+from .cache import CachedState
 from .jobs import Levels, Planner
 
 Ready = tuple[Trajectory, Tensor]  # a trajectory with its clean sample [1, …]
@@ -42,7 +42,7 @@ def before(trajectory: Trajectory, level: int) -> Trajectory:
     return node if node.level == level else node.denoise(level, last.seed, last.turns)
 
 
-class Previews:
+class PreviewStore:
     """The clean samples predicted at the levels nearest to the times that verifiers want.
 
     The preview at a level is the first evaluation of the step from there, so that a sample which
@@ -80,7 +80,7 @@ class Previews:
             found = self._found[trajectory.key] = {}
         for time, prefix in prefixes.items():
 
-            def seen(place: Place, time: float = time) -> None:
+            def seen(place: CachedState, time: float = time) -> None:
                 assert place.pair is not None
                 found[time] = place.pair[0]
                 add(self._whole(trajectory.key))

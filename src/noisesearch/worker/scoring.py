@@ -21,20 +21,20 @@ from ..files.pictures import Picture
 from ..sampling.denoiser import fill
 from ..sampling.images import pictures, quantise
 from ..verifiers.protocol import Verifier, Views
-from ..verifiers.slow import Away
+from ..verifiers.slow import SlowVerifier
 from ..verifiers.video import features, scores
 from .residence import out_of_memory
 
 Sink = Callable[[Trajectory, Picture], None]
 Source = Callable[[Trajectory], Picture | None]
-Hand = Callable[[Trajectory, Picture, Away], None]
+Hand = Callable[[Trajectory, Picture, SlowVerifier], None]
 Column = dict[str, list[float | str]]
 # Threads that write pictures. More than there are processors wait for each other.
 SAVERS = min(8, os.cpu_count() or 1)
 
 
 @dataclass
-class Shown:
+class DecodedSamples:
     """Samples that are looked at together: at most as many as a batch has rows.
 
     ``images``: [N, 3, H, W] as the file holds them, of ``of``. ``previews``: images like them by
@@ -113,7 +113,9 @@ class Scorer:
             images = self.decode(fill([x[0] for x in clean], self.rows))
         return quantise(images).contiguous()  # the layout that from_pictures has
 
-    def answers(self, shown: Shown, asks: Sequence[Collection[Ask]]) -> list[tuple[Ask, Reply]]:
+    def answers(
+        self, shown: DecodedSamples, asks: Sequence[Collection[Ask]]
+    ) -> list[tuple[Ask, Reply]]:
         """The reply to every ask about each of at most ``rows`` samples."""
         wanted = [{p for ask in about for p in ask.parts(self.parts)} for about in asks]
         replies = self.judge(shown, wanted)
@@ -124,7 +126,9 @@ class Scorer:
             for ask in about
         ]
 
-    def judge(self, shown: Shown, wanted: Sequence[Collection[str]] | None = None) -> list[Reply]:
+    def judge(
+        self, shown: DecodedSamples, wanted: Sequence[Collection[str]] | None = None
+    ) -> list[Reply]:
         """A reply for each of at most ``rows`` samples.
 
         ``wanted``: the parts that are asked of each; None asks all of all.
@@ -137,7 +141,7 @@ class Scorer:
             rows = [i for i in range(len(of)) if wanted is None or mine & {*wanted[i]}]
             if not rows:
                 continue
-            if self.hand is not None and isinstance(verifier, Away):
+            if self.hand is not None and isinstance(verifier, SlowVerifier):
                 for i, picture in zip(rows, pictures(shown.images[rows]), strict=True):
                     self.hand(of[i], picture, verifier)
                 continue
@@ -163,7 +167,7 @@ class Scorer:
             self._pool.shutdown()
 
     def _features(
-        self, shown: Shown, asks: Sequence[Collection[Ask]]
+        self, shown: DecodedSamples, asks: Sequence[Collection[Ask]]
     ) -> dict[str, dict[str, Array]]:
         """The array of each ask for features, by the ask's key, as a reply holds it."""
         found: dict[str, dict[str, Array]] = {}
@@ -177,7 +181,7 @@ class Scorer:
                     found[rows[i].key] = {rows[i].key: row}
         return found
 
-    def _column(self, verifier: Verifier, shown: Shown, rows: Sequence[int]) -> Column:
+    def _column(self, verifier: Verifier, shown: DecodedSamples, rows: Sequence[int]) -> Column:
         size = verifier.batch or self.rows
         result: Column = {part: [] for part in verifier.parts}
         for i in range(0, len(rows), size):
@@ -193,7 +197,7 @@ class Scorer:
         return result
 
     def _try(
-        self, verifier: Verifier, shown: Shown, rows: Sequence[int], size: int
+        self, verifier: Verifier, shown: DecodedSamples, rows: Sequence[int], size: int
     ) -> dict[str, list[float]] | str:
         """Numbers by part for each of the rows, or the reason why there are none."""
         try:

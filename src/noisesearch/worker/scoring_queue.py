@@ -12,16 +12,16 @@ from ..candidates.condition import Condition
 from ..candidates.trajectory import Trajectory
 from ..files.pictures import Picture
 from ..sampling.images import from_pictures
-from .background import Beside
-from .previews import Previews, Ready
-from .scoring import Scorer, Shown
+from .background import BackgroundTask
+from .previews import PreviewStore, Ready
+from .scoring import DecodedSamples, Scorer
 
 Answers = list[tuple[Ask, Reply]]
 Asked = dict[str, dict[str, Ask]]  # by trajectory, then by the ask's own key
 
 
 @dataclass(frozen=True)
-class Look:
+class ScoringBatch:
     """A batch, what is asked about it, and how many pictures each of it takes."""
 
     batch: list[Ready]
@@ -30,7 +30,7 @@ class Look:
     work: Callable[[], Answers]
 
 
-class Looker:
+class ScoringQueue:
     """Answers asks about samples that are ``ready``, or ``stored`` as pictures.
 
     ``asked``: the worker's; what is answered goes from it. ``count`` is told of pictures decoded.
@@ -40,7 +40,7 @@ class Looker:
     def __init__(
         self,
         scorer: Scorer,
-        previews: Previews,
+        previews: PreviewStore,
         asked: Asked,
         count: Callable[[Condition, str, int], None],
         device: torch.device,
@@ -50,8 +50,8 @@ class Looker:
         self.stored: list[tuple[Trajectory, Picture]] = []
         self._scorer, self._previews, self._asked = scorer, previews, asked
         self._count, self._device = count, device
-        self._beside = Beside[Answers](device) if beside else None
-        self._looking: Look | None = None
+        self._beside = BackgroundTask[Answers](device) if beside else None
+        self._looking: ScoringBatch | None = None
 
     @property
     def busy(self) -> bool:
@@ -101,7 +101,7 @@ class Looker:
         look, self._looking = self._looking, None
         return self._finish(look, self._beside.fetch)
 
-    def _take(self, rows: int) -> Look:
+    def _take(self, rows: int) -> ScoringBatch:
         batch, self.ready = self.ready[:rows], self.ready[rows:]
         asks = [self._asked.pop(t.key) for t, _ in batch]
         times = [self._previews.wanted(about.values(), self._scorer.parts) for about in asks]
@@ -110,12 +110,12 @@ class Looker:
         def work() -> Answers:
             images = self._scorer.images(batch)
             back = {t: self._scorer.decoded(found[t]) for t in sorted(set().union(*times))}
-            shown = Shown([t for t, _ in batch], images, back)
+            shown = DecodedSamples([t for t, _ in batch], images, back)
             return self._scorer.answers(shown, [about.values() for about in asks])
 
-        return Look(batch, asks, [1 + len(wanted) for wanted in times], work)
+        return ScoringBatch(batch, asks, [1 + len(wanted) for wanted in times], work)
 
-    def _finish(self, look: Look, answers: Callable[[], Answers]) -> Answers:
+    def _finish(self, look: ScoringBatch, answers: Callable[[], Answers]) -> Answers:
         """Its answers; where they fail, all is as if it had not been begun."""
         try:
             found = answers()
@@ -135,7 +135,7 @@ class Looker:
         of: Sequence[Trajectory] = [t for t, _ in batch]
         images = from_pictures([picture for _, picture in batch]).to(self._device)
         asks = [self._asked[t.key].values() for t in of]
-        answers = self._scorer.answers(Shown(of, images), asks)
+        answers = self._scorer.answers(DecodedSamples(of, images), asks)
         self.stored = self.stored[len(batch) :]
         for trajectory in of:
             del self._asked[trajectory.key]

@@ -14,10 +14,10 @@ from ..candidates.ask import Ask, Reply
 from ..candidates.executor import Executor
 from ..candidates.trajectory import Trajectory
 from ..files.pictures import Picture
-from ..verifiers.slow import Away, Look, Verdict
+from ..verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
 from .scoring import Hand
 
-Asking = Callable[[Away, Sequence[Look]], None]
+Asking = Callable[[SlowVerifier, Sequence[CandidatePicture]], None]
 
 
 class Handing(Protocol):
@@ -44,14 +44,14 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Said:
+class VerifierReply:
     """What one verifier said of one candidate, and how long it took."""
 
-    verdict: Verdict
+    verdict: SlowReply
     seconds: float
 
 
-class Elsewhere:
+class SlowVerifierExecutor:
     """Answers what the worker answers, with the parts of verifiers that take their time added.
 
     Contract: a verifier is asked once about a candidate, from a thread of its own, and while it
@@ -62,7 +62,7 @@ class Elsewhere:
     """
 
     def __init__(
-        self, worker: Scoring, verifiers: Sequence[Away], asking: Asking | None = None
+        self, worker: Scoring, verifiers: Sequence[SlowVerifier], asking: Asking | None = None
     ) -> None:
         self.worker = worker
         self.patience: float | None = None
@@ -70,10 +70,14 @@ class Elsewhere:
         self._owner = {part: v.name for v in verifiers for part in v.parts}
         self._asking = asking
         self._rooms = {v.name: Room(v, self._done) for v in verifiers}
-        self._came: queue.SimpleQueue[tuple[str, Look, Said]] = queue.SimpleQueue()
-        self._said: dict[tuple[str, str], Said] = {}  # by verifier and trajectory
+        self._came: queue.SimpleQueue[tuple[str, CandidatePicture, VerifierReply]] = (
+            queue.SimpleQueue()
+        )
+        self._said: dict[tuple[str, str], VerifierReply] = {}  # by verifier and trajectory
         self._asked: set[tuple[str, str]] = set()
-        self._groups: dict[tuple[str, str], list[Look]] = defaultdict(list)  # by condition too
+        self._groups: dict[tuple[str, str], list[CandidatePicture]] = defaultdict(
+            list
+        )  # by condition too
         self._inside: dict[str, Ask] = {}  # what the worker has still to answer
         self._open: Counter[str] = Counter()  # how many of them, by condition
         self._held: dict[str, Held] = {}
@@ -137,24 +141,29 @@ class Elsewhere:
     def _parts(self) -> tuple[str, ...]:
         return self.worker.scorers[0].parts
 
-    def _hand(self, trajectory: Trajectory, picture: Picture, verifier: Away) -> None:
+    def _hand(self, trajectory: Trajectory, picture: Picture, verifier: SlowVerifier) -> None:
         """A picture that a verifier of ours is asked about; from within the worker."""
         of = verifier.name, trajectory.key
         if of in self._asked:
             return
         self._asked.add(of)
-        look = Look(picture, trajectory.condition, trajectory.key)
+        look = CandidatePicture(picture, trajectory.condition, trajectory.key)
         if verifier.group:
             self._groups[verifier.name, trajectory.condition.key].append(look)
         else:
             self._send(verifier.name, [look])
 
-    def _send(self, name: str, looks: list[Look]) -> None:
+    def _send(self, name: str, looks: list[CandidatePicture]) -> None:
         if self._asking is not None:
             self._asking(self._verifiers[name], looks)
         self._rooms[name].put(looks)
 
-    def _done(self, verifier: Away, looks: Sequence[Look], said: Sequence[Said]) -> None:
+    def _done(
+        self,
+        verifier: SlowVerifier,
+        looks: Sequence[CandidatePicture],
+        said: Sequence[VerifierReply],
+    ) -> None:
         """Called from a verifier's thread."""
         for look, one in zip(looks, said, strict=True):
             self._came.put((verifier.name, look, one))
@@ -163,7 +172,7 @@ class Elsewhere:
         while not self._came.empty():
             self._hear(*self._came.get())
 
-    def _hear(self, name: str, look: Look, said: Said) -> None:
+    def _hear(self, name: str, look: CandidatePicture, said: VerifierReply) -> None:
         self._said[name, look.key] = said
 
     def _whole(self) -> Iterator[tuple[Ask, Reply]]:
@@ -184,7 +193,7 @@ class Elsewhere:
             there = Reply.of(of, numbers, {name: said.seconds}, spent)
             reply = reply.joined(there.only(held.ask.parts(self._parts)))
             # Paid once, however many ask.
-            self._said[name, of.key] = replace(said, verdict=Verdict(verdict.parts), seconds=0.0)
+            self._said[name, of.key] = replace(said, verdict=SlowReply(verdict.parts), seconds=0.0)
         return reply
 
     def close(self) -> None:
@@ -203,13 +212,15 @@ class Room:
     needed. They are daemons: a program that ends does not wait for a person."""
 
     def __init__(
-        self, verifier: Away, done: Callable[[Away, Sequence[Look], Sequence[Said]], None]
+        self,
+        verifier: SlowVerifier,
+        done: Callable[[SlowVerifier, Sequence[CandidatePicture], Sequence[VerifierReply]], None],
     ) -> None:
         self._verifier, self._done = verifier, done
-        self._queue: queue.SimpleQueue[list[Look] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[CandidatePicture] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
-    def put(self, looks: list[Look]) -> None:
+    def put(self, looks: list[CandidatePicture]) -> None:
         if len(self._threads) < self._verifier.lanes:
             name = f"verifier {self._verifier.name}"
             self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
@@ -225,9 +236,9 @@ class Room:
             started = time.perf_counter()
             verdicts = self._verdicts(looks)
             each = (time.perf_counter() - started) / len(looks)
-            self._done(self._verifier, looks, [Said(v, each) for v in verdicts])
+            self._done(self._verifier, looks, [VerifierReply(v, each) for v in verdicts])
 
-    def _verdicts(self, looks: list[Look]) -> Sequence[Verdict]:
+    def _verdicts(self, looks: list[CandidatePicture]) -> Sequence[SlowReply]:
         """What the verifier says; where it fails, the reason for all its looks."""
         try:
             verdicts = self._verifier.look(looks)
@@ -237,4 +248,4 @@ class Room:
         except Exception as error:  # a service, a person, a user's code: anything may come out
             why = f"{type(error).__name__}: {error}"
         reason = f"verifier {self._verifier.name!r} failed: {why}"
-        return [Verdict(dict.fromkeys(self._verifier.parts, reason))] * len(looks)
+        return [SlowReply(dict.fromkeys(self._verifier.parts, reason))] * len(looks)

@@ -62,7 +62,7 @@ class OwnLabels:
 
 
 @dataclass(frozen=True)
-class Asked:
+class PromptedDetector:
     """OWL-ViT and OWLv2: asked for ``a photo of a NOUN``, as they were trained."""
 
     network: Any
@@ -125,7 +125,7 @@ def opened(source: str, threshold: float | None, device: str) -> Detector:
     sure = (SURE_OF_WORDS if asked else SURE) if threshold is None else threshold
     weights = {path.name: of_file(path) for path in sorted(folder.glob("*.safetensors"))}
     fingerprint = digest(weights, sure)[:16]
-    made = Asked if asked else OwnLabels
+    made = PromptedDetector if asked else OwnLabels
     return made(network, processor, sure, fingerprint)
 
 

@@ -12,11 +12,11 @@ from ..compbench.combined_rule import Branches
 from ..compbench.numeracy import Nouns, counts, tokens
 from ..compbench.spatial import locality
 from .prompt_set import Prompt
-from .sources import Source, lines_of
+from .sources import PromptSource, lines_of
 
 OBJECTS = "new_objects.txt"
 INSIDE = "examples/dataset"  # where they lie in the benchmark's repository
-SOURCE = Source(
+SOURCE = PromptSource(
     "T2I-CompBench",
     "compbench:FOLDER/spatial_val",
     "clone https://github.com/Karine-Huang/T2I-CompBench, whose examples/dataset holds them",

@@ -11,10 +11,10 @@ from typing import Any
 from ...errors import ConfigError
 from ...files.json_text import parsed
 from .prompt_set import Prompt
-from .sources import Source, one_of, text_of
+from .sources import PromptSource, one_of, text_of
 
 TABLES = ("*.csv", "*.tsv", "*.jsonl", "*.json")
-SOURCE = Source(
+SOURCE = PromptSource(
     "DrawBench",
     "drawbench:FILE",
     "get the table with the columns Prompts and Category that is linked from the page of Imagen "

@@ -15,7 +15,7 @@ FILES = (".csv", ".tsv", ".json", ".jsonl", ".txt")  # endings of what is no hub
 
 
 @dataclass(frozen=True)
-class Source:
+class PromptSource:
     """A benchmark whose prompts are not ours to ship. ``form``: how the user names their place;
     ``get``: where they are to be had; ``patterns``: its files in a data set of the hub."""
 
@@ -65,7 +65,7 @@ def lines_of(path: Path) -> list[str]:
     return [line for line in map(str.strip, text_of(path).splitlines()) if line]
 
 
-def one_of(folder: Path, patterns: Sequence[str], source: Source) -> Path:
+def one_of(folder: Path, patterns: Sequence[str], source: PromptSource) -> Path:
     """The only file in a folder, or below it, that matches; ConfigError otherwise."""
     found = sorted({path for pattern in patterns for path in folder.rglob(pattern)})
     if len(found) == 1:

@@ -13,10 +13,10 @@ from typing import Any
 
 from ...files.json_text import parsed
 from .prompt_set import Prompt
-from .sources import Source, one_of, text_of
+from .sources import PromptSource, one_of, text_of
 
 NAME = "VBench_full_info.json"
-SOURCE = Source(
+SOURCE = PromptSource(
     "VBench",
     "vbench:FILE",
     f"install them (pip install --no-deps vbench) or get {NAME} from "

@@ -19,7 +19,7 @@ from ..schema import table_of
 
 
 @dataclass(frozen=True)
-class Ran:
+class ExperimentRun:
     """One run: the arms that are read off it, how far it is (done, begun, not begun), what was
     counted as it ran, and its spec; of one that has no result yet nothing was counted."""
 
@@ -33,7 +33,7 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Bill:
+class ArmCost:
     """An arm's own cost of an image; ``seconds``: at the pace of the runs it is read off, which
     it shares with other arms; None where their clock told nothing."""
 
@@ -53,14 +53,14 @@ class Examined:
     folder: Path
     campaign: Campaign
     content: Mapping[str, Any]
-    runs: Sequence[Ran]
+    runs: Sequence[ExperimentRun]
 
     @property
     def complete(self) -> bool:
         return not self.missing
 
     @property
-    def missing(self) -> list[Ran]:
+    def missing(self) -> list[ExperimentRun]:
         return [run for run in self.runs if run.state != "done"]
 
     @property
@@ -79,14 +79,14 @@ class Examined:
         return [run.spec for run in self.runs if run.spec is not None]
 
     @cached_property
-    def bills(self) -> list[Bill]:
+    def bills(self) -> list[ArmCost]:
         return [self._bill(row) for row in self.arms]
 
-    def _bill(self, row: Mapping[str, Any]) -> Bill:
+    def _bill(self, row: Mapping[str, Any]) -> ArmCost:
         runs = [run for run in self.runs if row["arm"] in run.arms and run.state == "done"]
         nfe, seconds = sum(run.nfe for run in runs), sum(run.seconds for run in runs)
         pace = seconds / nfe if nfe and seconds else None
-        return Bill(
+        return ArmCost(
             row["arm"], row["images"], row["nfe"], row["forwards"], row["gflops"],
             None if pace is None else pace * row["nfe"], tuple(run.name for run in runs),
         )  # fmt: skip
@@ -113,17 +113,17 @@ def _table(campaign: Campaign, folder: Path) -> dict[str, Any]:
     return content
 
 
-def _ran(folder: Path, unit: Unit) -> Ran:
+def _ran(folder: Path, unit: Unit) -> ExperimentRun:
     path = folder / "runs" / unit.name
     seed = None if unit.joint else unit.seed
     arms = tuple(arm.name for arm in unit.group.arms)
     if not (path / "spec.json").exists():
-        return Ran(unit.name, seed, arms, "not begun")
+        return ExperimentRun(unit.name, seed, arms, "not begun")
     spec = RunSpec.read(read_spec(path), path)
     state = "done" if outcome.done(folder, unit) else "begun"
     try:
         sums, seconds = spent(stored_results(path)["searches"])
     except StoreError:  # stopped before its first result
-        return Ran(unit.name, seed, arms, state, spec=spec)
+        return ExperimentRun(unit.name, seed, arms, state, spec=spec)
     nfe = sums["physical"]["nfe"] if sums else 0
-    return Ran(unit.name, seed, arms, state, nfe, seconds, spec)
+    return ExperimentRun(unit.name, seed, arms, state, nfe, seconds, spec)

@@ -18,7 +18,7 @@ from ...setup.selection import expand
 from ..outcome import again, pictures, resumption
 from ..reproduced_table import cell
 from ..verdicts import TEST
-from .contents import Examined, Ran, read
+from .contents import Examined, ExperimentRun, read
 from .findings import findings
 from .rows import shelves
 
@@ -38,7 +38,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Row:
+class CardRow:
     """Cards without search and with it; ``title``: the line of arms."""
 
     title: str
@@ -77,7 +77,7 @@ def _beside(folder: Path, path: Path) -> str:
     return "" if found == "." else quote(found) + "/"
 
 
-def _links(folder: Path, run: Ran, beside: str) -> list[tuple[str, str]]:
+def _links(folder: Path, run: ExperimentRun, beside: str) -> list[tuple[str, str]]:
     """What there is of a run to be opened: its own report, its folder."""
     at = f"{beside}runs/{quote(run.name)}/"
     path = folder / "runs" / run.name
@@ -97,7 +97,7 @@ def _count(found: Examined) -> int:
 
 def _shown(
     found: Examined, paths: Mapping[str, Sequence[Path]], beside: str, linked: bool
-) -> Iterator[tuple[str, list[Row]]]:
+) -> Iterator[tuple[str, list[CardRow]]]:
     """The first conditions, each with its rows of pictures; ``paths`` by arm."""
     costs = {bill.arm: bill.nfe for bill in found.bills if bill.arm in paths}
     every = shelves(found.campaign.arms, costs)
@@ -110,7 +110,7 @@ def _shown(
         return Card(arm, costs[arm], file if linked and path.exists() else source, file)
 
     for number, text in enumerate(found.campaign.texts[: _count(found)]):
-        yield text, [Row(shelf.title if len(every) > 1 else "",
+        yield text, [CardRow(shelf.title if len(every) > 1 else "",
                          [card(arm, number) for arm in shelf.left],
                          [card(arm, number) for arm in shelf.right])
                      for shelf in every]  # fmt: skip

@@ -16,7 +16,7 @@ PICTURES = ("auto", "embed", "link")
 
 
 @dataclass(frozen=True)
-class Report:
+class WrittenReport:
     """A written report: the file, its size, and whether it needs the folder beside it."""
 
     path: Path
@@ -29,7 +29,7 @@ class Report:
                 "remarks": list(self.remarks)}  # fmt: skip
 
 
-def report(folder: Path, out: Path | None = None, pictures: str = "auto") -> Report:
+def report(folder: Path, out: Path | None = None, pictures: str = "auto") -> WrittenReport:
     """Write the report of a run's or an experiment's folder; default ``report.html`` in it.
 
     ``pictures``: whether those of all candidates are in the page (``embed``, it can be sent
@@ -45,4 +45,4 @@ def report(folder: Path, out: Path | None = None, pictures: str = "auto") -> Rep
     page = of.page(folder, path, pictures)
     written = page.text.encode()
     replace(path, written)
-    return Report(path, len(written), page.linked, page.remarks)
+    return WrittenReport(path, len(written), page.linked, page.remarks)

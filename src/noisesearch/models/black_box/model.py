@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ...candidates.condition import Condition
 from ...candidates.space import PIPELINE, Space
 from ...errors import ConfigError
-from ...store.given_images import Images
+from ...store.given_images import InputImages
 from ..diffusers.families import ENSEMBLE
 from ..diffusers.object import InMemory
 from ..diffusers.preset import Preset, check_dtype
 from ..diffusers.prompt_length import check_length, longest_reader
-from ..diffusers.source import Source
+from ..diffusers.source import PipelineSource
 from .call import Call, Signature, described, fingerprint, plain
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ class PipelineModel:
     a family's prompts, which raises ConfigError.
     """
 
-    source: Source
+    source: PipelineSource
     preset: Preset
     why: str
     call: Mapping[str, Any] = field(default_factory=dict)
-    images: Images = field(default_factory=Images)
+    images: InputImages = field(default_factory=InputImages)
     wanted: tuple[int, int] | None = None
     ensemble: tuple[str, ...] = ENSEMBLE
     check: Callable[[str, str], None] | None = None
@@ -102,7 +102,7 @@ class PipelineModel:
             )
         return replace(self, wanted=(width, height))
 
-    def given(self, call: Mapping[str, Any], images: Images) -> PipelineModel:
+    def given(self, call: Mapping[str, Any], images: InputImages) -> PipelineModel:
         """With further arguments, and images; ConfigError for what the pipeline does not take."""
         self.signature.check(call)
         for name, argument, image in (("image", "image", images.image),
@@ -169,7 +169,7 @@ class PipelineModel:
         return tried(self.name, self.source.pipeline(device, dtype), call)
 
 
-def black_box(source: Source, preset: Preset, because: str) -> PipelineModel:
+def black_box(source: PipelineSource, preset: Preset, because: str) -> PipelineModel:
     """The model of a pipeline; ``because``: why it does not run in our own loop."""
     why = (
         f"{source.name} runs as a black box, since {because}: algorithms over start noises "

@@ -22,7 +22,7 @@ ROWS = 4  # of a call that makes pictures; a video alone is much
 
 
 @dataclass(frozen=True)
-class Start:
+class LoopStart:
     """How a noise becomes the start of a pipeline's loop.
 
     ``draw``: which draw of a row's generator it is when the pipeline draws for itself. With
@@ -37,7 +37,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Ran:
+class PipelineOutput:
     """Images [B, 3, H, W] or videos [B, F, 3, H, W] in [0, 1], what the call did, what it drew
     and what its ``prepare_latents`` gave."""
 
@@ -58,7 +58,7 @@ class Ran:
         return [drawn, *(laid.cpu() for laid in self.laid if same_numbers(laid, drawn))]
 
 
-class Caller:
+class PipelineCaller:
     """Calls a pipeline, or rather its double, so that nothing about it is changed.
 
     ``listed``: a picture is given once for each row of a call, not once for all.
@@ -80,7 +80,7 @@ class Caller:
         image: Any = None,
         tried: bool = False,
         decoded: bool = True,
-    ) -> Ran:
+    ) -> PipelineOutput:
         """One call for all rows, each with a seed or a generator.
 
         ``tried``: its draws and the calls of its networks are seen.
@@ -105,7 +105,7 @@ class Caller:
                 stack.enter_context(draws)
             output = pipeline(**given)
         images = pictures(output, self.call.signature.kind) if decoded else torch.empty(0)
-        return Ran(images, watch, draws.seen, prepared)
+        return PipelineOutput(images, watch, draws.seen, prepared)
 
     def _arguments(
         self, conditions: Sequence[Condition], steps: int, image: Any
@@ -162,7 +162,13 @@ class PipelineSampler:
     """The sampler of a pipeline; :func:`models.pipeline_trial.tried` finds its start."""
 
     def __init__(
-        self, name: str, caller: Caller, start: Start, together: bool, first: Ran, seconds: float
+        self,
+        name: str,
+        caller: PipelineCaller,
+        start: LoopStart,
+        together: bool,
+        first: PipelineOutput,
+        seconds: float,
     ) -> None:
         self._name, self._caller, self._start = name, caller, start
         self._first = first.watch

@@ -14,7 +14,7 @@ from ...candidates.condition import Condition
 from ...errors import ConfigError
 from .call import Call
 from .draws import instead, same_numbers, without
-from .sampler import Caller, PipelineSampler, Ran, Start, reason
+from .sampler import LoopStart, PipelineCaller, PipelineOutput, PipelineSampler, reason
 
 TRIED = Condition(text="a photo")
 SEED, OTHER = 1, 2
@@ -32,7 +32,7 @@ def tried(name: str, pipeline: Any, call: Call) -> PipelineSampler:
     picture, others another; so must another image, where it is given one. Whether rows may share
     a call is tried with two.
     """
-    trial = _Trial(name, Caller(pipeline, call), call)
+    trial = _Trial(name, PipelineCaller(pipeline, call), call)
     start = trial.start()
     trial.check_image(start)
     caller = trial.shared(start)
@@ -43,7 +43,7 @@ def tried(name: str, pipeline: Any, call: Call) -> PipelineSampler:
 class _Trial:
     """``own``: what the pipeline makes of its own draws."""
 
-    def __init__(self, name: str, caller: Caller, call: Call) -> None:
+    def __init__(self, name: str, caller: PipelineCaller, call: Call) -> None:
         self.name, self.caller, self.call = name, caller, call
         self.steps = call.few_steps
         self.from_image = call.strength < 1
@@ -66,13 +66,13 @@ class _Trial:
                 "choose a pipeline that has one"
             )
 
-    def _run(self, **how: Any) -> Ran:
+    def _run(self, **how: Any) -> PipelineOutput:
         started = time.perf_counter()
         ran = self.caller([TRIED], [SEED], self.steps, **how)
         self.seconds = (time.perf_counter() - started) / max(1, ran.watch.steps)
         return ran
 
-    def start(self) -> Start:
+    def start(self) -> LoopStart:
         """ConfigError where no noise of ours can be given."""
         if self.from_image:
             return self._drawn(self._mixed())
@@ -86,7 +86,7 @@ class _Trial:
                 raise
             return self._drawn(found[0])
 
-    def _argument(self) -> Start:
+    def _argument(self) -> LoopStart:
         """Of a pipeline whose loop begins at noise: its ``latents``."""
         refused = ""
         for index, latents in self._layouts():
@@ -102,7 +102,7 @@ class _Trial:
                 if spread <= NOTHING:
                     raise self._ignored("latents")
                 self.other, self.same, self.latents, self.rest = other, same, latents, rest
-                return Start(tuple(latents.shape[1:]), latents.dtype, index, argument=True)
+                return LoopStart(tuple(latents.shape[1:]), latents.dtype, index, argument=True)
         if refused:
             raise ConfigError(
                 f"{self.name} refuses as latents= the noise that it draws itself ({refused}); "
@@ -130,7 +130,7 @@ class _Trial:
             )
         return found[0]
 
-    def _drawn(self, index: int) -> Start:
+    def _drawn(self, index: int) -> LoopStart:
         """A start that is one of the pipeline's own draws, ours in its place."""
         drawn = self.own.drawn[index]
         self.same, self.other = (
@@ -140,9 +140,9 @@ class _Trial:
         spread = away(self.same, self.other)
         if spread <= NOTHING or away(self.same, self.own.images) > max(NOTHING, SAME * spread):
             raise self._ignored("noise")
-        return Start(tuple(drawn.shape[1:]), drawn.dtype, index)
+        return LoopStart(tuple(drawn.shape[1:]), drawn.dtype, index)
 
-    def check_image(self, start: Start) -> None:
+    def check_image(self, start: LoopStart) -> None:
         """Another image must make another picture."""
         from PIL import ImageOps
 
@@ -157,10 +157,10 @@ class _Trial:
         if away(before, self._run(**given).images) <= NOTHING:
             raise self._ignored("image")
 
-    def shared(self, start: Start) -> Caller | None:
+    def shared(self, start: LoopStart) -> PipelineCaller | None:
         """The caller of several rows at once; None where each must have a call of its own."""
         for listed in (True, False) if self.call.image is not None else (True,):
-            caller = Caller(self.caller.pipeline, self.call, listed)
+            caller = PipelineCaller(self.caller.pipeline, self.call, listed)
             try:
                 both = self._two(caller, start)
             except Exception:  # whatever it says of two rows
@@ -171,7 +171,7 @@ class _Trial:
                 return caller
         return None
 
-    def _two(self, caller: Caller, start: Start) -> Tensor:
+    def _two(self, caller: PipelineCaller, start: LoopStart) -> Tensor:
         """Pictures of two rows, the one of the pipeline's own noise and the other."""
         if start.argument:
             pair = torch.cat([self.latents, another(self.latents)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigError
 from .prompt_length import CLIP
-from .source import Source, package
+from .source import PipelineSource, package
 
 if TYPE_CHECKING:
     from ..schedules import Schedule
@@ -59,18 +59,18 @@ class Family(ABC):
     draws_as: tuple[str, ...] = ()
 
     @abstractmethod
-    def defaults(self, source: Source) -> tuple[int, float]:
+    def defaults(self, source: PipelineSource) -> tuple[int, float]:
         """Steps and guidance, where nobody says otherwise."""
 
-    def distilled(self, source: Source) -> bool:
+    def distilled(self, source: PipelineSource) -> bool:
         """Guidance is a number that the network reads, not two forwards."""
         return False
 
-    def factor(self, source: Source) -> int:
+    def factor(self, source: PipelineSource) -> int:
         """Pixels to a latent's place: every level of the autoencoder but one halves."""
         return int(2 ** (len(source.config("vae")[self.levels]) - 1))
 
-    def layout(self, source: Source) -> Layout:
+    def layout(self, source: PipelineSource) -> Layout:
         """As the network's configuration has it; its patches are whole."""
         config, factor = source.config(self.needs[0]), self.factor(source)
         # One number, or height and width.
@@ -80,7 +80,7 @@ class Family(ABC):
         return Layout(config["in_channels"], factor, unit, (wide * factor, high * factor))
 
     @abstractmethod
-    def reader(self, source: Source) -> tuple[str, int]:
+    def reader(self, source: PipelineSource) -> tuple[str, int]:
         """The tokenizer that takes the longest prompts, and how many tokens it takes."""
 
     @abstractmethod
@@ -160,20 +160,20 @@ class Flux(Family):
     usual: str = FLOW
     draws_as: tuple[str, ...] = ("text_encoder_2",)
 
-    def defaults(self, source: Source) -> tuple[int, float]:
+    def defaults(self, source: PipelineSource) -> tuple[int, float]:
         return (30, 3.5) if self.distilled(source) else (4, 1.0)
 
-    def distilled(self, source: Source) -> bool:
+    def distilled(self, source: PipelineSource) -> bool:
         return bool(source.config("transformer").get("guidance_embeds", False))
 
-    def layout(self, source: Source) -> Layout:
+    def layout(self, source: PipelineSource) -> Layout:
         factor = self.factor(source)
         side = 128 * factor  # latents of 128 places, whatever the autoencoder
         # A token is two places wide and high.
         channels = source.config("transformer")["in_channels"] // 4
         return Layout(channels, factor, 2 * factor, (side, side))
 
-    def reader(self, source: Source) -> tuple[str, int]:
+    def reader(self, source: PipelineSource) -> tuple[str, int]:
         return "tokenizer_2", longest(self.kind)
 
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
@@ -199,10 +199,10 @@ class StableDiffusion3(Family):
     usual: str = FLOW
     draws_as: tuple[str, ...] = ("text_encoder", "text_encoder_3")
 
-    def defaults(self, source: Source) -> tuple[int, float]:
+    def defaults(self, source: PipelineSource) -> tuple[int, float]:
         return 28, 7.0
 
-    def reader(self, source: Source) -> tuple[str, int]:
+    def reader(self, source: PipelineSource) -> tuple[str, int]:
         third = source.tokenizer("tokenizer_3")
         return ("tokenizer", CLIP) if third is None else ("tokenizer_3", longest(self.kind))
 
@@ -225,10 +225,10 @@ class Sana(Family):
     least: int = 32
     levels: str = "encoder_block_out_channels"
 
-    def defaults(self, source: Source) -> tuple[int, float]:
+    def defaults(self, source: PipelineSource) -> tuple[int, float]:
         return 20, 4.5
 
-    def reader(self, source: Source) -> tuple[str, int]:
+    def reader(self, source: PipelineSource) -> tuple[str, int]:
         return "tokenizer", longest(self.kind) - 2  # the instruction before it takes two
 
     def schedule(self, scheduler: Any, tokens: int) -> Schedule:
@@ -261,13 +261,13 @@ class StableDiffusion(TrainedOnBetas):
     needs: tuple[str, ...] = ("unet", "vae", "scheduler", "text_encoder")
     backbone: str = "sd:StableDiffusionBackbone"
 
-    def defaults(self, source: Source) -> tuple[int, float]:
+    def defaults(self, source: PipelineSource) -> tuple[int, float]:
         return 50, 7.5
 
-    def distilled(self, source: Source) -> bool:
+    def distilled(self, source: PipelineSource) -> bool:
         return source.config("unet").get("time_cond_proj_dim") is not None
 
-    def reader(self, source: Source) -> tuple[str, int]:
+    def reader(self, source: PipelineSource) -> tuple[str, int]:
         return "tokenizer", CLIP
 
 
@@ -281,7 +281,7 @@ class StableDiffusionXL(StableDiffusion):
     ensemble: tuple[str, ...] = PREFERRED
     draws_as: tuple[str, ...] = ("text_encoder_2",)
 
-    def defaults(self, source: Source) -> tuple[int, float]:
+    def defaults(self, source: PipelineSource) -> tuple[int, float]:
         return 40, 5.0
 
 
@@ -293,10 +293,10 @@ class PixArtSigma(TrainedOnBetas):
     needs: tuple[str, ...] = ("transformer", "vae", "scheduler", "text_encoder")
     backbone: str = "pixart:PixArtBackbone"
 
-    def defaults(self, source: Source) -> tuple[int, float]:
+    def defaults(self, source: PipelineSource) -> tuple[int, float]:
         return 30, 4.5
 
-    def reader(self, source: Source) -> tuple[str, int]:
+    def reader(self, source: PipelineSource) -> tuple[str, int]:
         return "tokenizer", longest(self.kind)
 
     def arguments(self, guidance: float, scale: float) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from .folder import Folder
 from .object import InMemory
 from .preset import Preset, check_dtype
 from .prompt_length import check_length
-from .source import CHECKED, Source, package, pipeline_class
+from .source import CHECKED, PipelineSource, package, pipeline_class
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ class DiffusersModel:
     :meth:`native` packs it as ``latents=`` takes it.
     """
 
-    source: Source
+    source: PipelineSource
     family: Family
     preset: Preset
     size: tuple[int, int]
@@ -274,7 +274,7 @@ def from_object(pipeline: Any, **settings: Any) -> DiffusersModel | PipelineMode
     return _model(InMemory(pipeline), settings)
 
 
-def whole(source: Source, preset: Preset, because: str) -> PipelineModel:
+def whole(source: PipelineSource, preset: Preset, because: str) -> PipelineModel:
     """A pipeline as a black box, with the components that its own loop uses."""
     if isinstance(source, Folder):
         source = replace(source, unused=CHECKED)
@@ -283,7 +283,7 @@ def whole(source: Source, preset: Preset, because: str) -> PipelineModel:
 
 
 def _model(
-    source: Source, settings: Mapping[str, Any] | None = None
+    source: PipelineSource, settings: Mapping[str, Any] | None = None
 ) -> DiffusersModel | PipelineModel:
     preset = _preset(source, settings)
     family = FAMILIES.get(source.kind)
@@ -306,7 +306,7 @@ def _model(
     return model if preset.size is None else model.sized(*preset.size)
 
 
-def _preset(source: Source, settings: Mapping[str, Any] | None) -> Preset:
+def _preset(source: PipelineSource, settings: Mapping[str, Any] | None) -> Preset:
     try:
         return Preset(**{**source.settings, **(settings or {})})
     except (ValidationError, TypeError) as error:
@@ -314,7 +314,7 @@ def _preset(source: Source, settings: Mapping[str, Any] | None) -> Preset:
         raise ConfigError(f"the settings for noisesearch of {source.name}: {said}") from error
 
 
-def _check_fits(source: Source, family: Family, layout: Layout) -> None:
+def _check_fits(source: PipelineSource, family: Family, layout: Layout) -> None:
     """ConfigError where the autoencoder is none of the network's latents."""
     channels = source.config("vae").get("latent_channels", layout.channels)
     if channels != layout.channels:

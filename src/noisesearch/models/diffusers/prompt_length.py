@@ -6,7 +6,7 @@ from typing import Any
 
 from ...errors import ConfigError
 from ..black_box.call import Signature
-from .source import Source
+from .source import PipelineSource
 
 SHOWN = 80  # characters of a text that is too long
 CLIP = 77  # tokens that a text encoder of the CLIP family takes
@@ -31,7 +31,7 @@ def check_length(tokenizer: Any, length: int, owner: str, what: str, text: str) 
         )
 
 
-def longest_reader(source: Source, signature: Signature) -> tuple[Any, int]:
+def longest_reader(source: PipelineSource, signature: Signature) -> tuple[Any, int]:
     """Of a pipeline of any class the tokenizer that takes most, and how many tokens it takes.
 
     That is its own length, or ``max_sequence_length`` of the call for those that are not CLIP's;

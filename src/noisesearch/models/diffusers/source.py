@@ -13,7 +13,7 @@ UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 CHECKED = ("safety_checker",)  # the only one that a pipeline's own loop can do without
 
 
-class Source(Protocol):
+class PipelineSource(Protocol):
     """What is known of a pipeline before its weights are loaded, and the way to load them.
 
     ``kind``: its class. ``settings``: what its maker suggests (steps, guidance, size).

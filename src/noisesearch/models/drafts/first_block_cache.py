@@ -5,8 +5,9 @@ what it added when the rest of the blocks were last computed for this row. Where
 less than a threshold, relative to the older one's size (mean absolute values), the row takes over
 what the rest added then. The rule is that of ParaAttention's first-block cache; there it is one
 decision for a batch and a state in the module. Here decision and state are a row's own: the state
-travels with the row (:data:`~noisesearch.sampling.denoiser.Live`), and the rest of the blocks is
-called on chunks of one fixed number of rows, so that a sample does not depend on its companions.
+travels with the row (:data:`~noisesearch.sampling.denoiser.RowMemories`), and the rest of the
+blocks is called on chunks of one fixed number of rows, so that a sample does not depend on its
+companions.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from ...candidates.condition import Condition
 from ...errors import ConfigError
-from ...sampling.denoiser import Denoiser, Encoded, Live
+from ...sampling.denoiser import Denoiser, Encoded, RowMemories
 from ...sampling.process import Process
 from ...sampling.solvers import Pair
 from .blocks import twin
@@ -38,9 +39,9 @@ class Gate:
 
     def __init__(self, threshold: float, forwards: int) -> None:
         self.threshold, self.forwards = threshold, forwards
-        self.live: Live | None = None
+        self.live: RowMemories | None = None
 
-    def missed(self, added: Tensor, live: Live) -> list[int]:
+    def missed(self, added: Tensor, live: RowMemories) -> list[int]:
         """The rows whose rest must be computed; ``added`` [forwards, B, …] by the first block."""
         known = {i: memory for i, memory in live.items() if memory is not None}
         if not known:
@@ -182,7 +183,7 @@ class FirstBlockDenoiser:
     def __call__(self, x: Tensor, t: Tensor, encoded: Encoded) -> Pair:
         return self._inner(x, t, encoded)
 
-    def recall(self, x: Tensor, t: Tensor, encoded: Encoded, live: Live) -> Pair:
+    def recall(self, x: Tensor, t: Tensor, encoded: Encoded, live: RowMemories) -> Pair:
         """(x0, ε) of the rows in ``live``; the others are fillers and come out as they may."""
         self._gate.live = live
         try:

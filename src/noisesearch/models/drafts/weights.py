@@ -15,7 +15,7 @@ from ...errors import ConfigError
 from ...files.fingerprint import of_file
 from ...names.drafts import Draft, parse
 from ...store.spec import RunSpec
-from ..choice import model_of, sized
+from ..choice import at_size, model_of
 from ..protocol import Model
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def drafted(draft: Draft, full: Full, conditions: Sequence[Condition]) -> Drafte
             "that runs in ours"
         )
     if draft.size or (draft.model and hasattr(model, "sized")):
-        model = sized(model, draft.size or full.size)
+        model = at_size(model, draft.size or full.size)
     fold = _fold(draft, model, full)
     if draft.model:
         check_read(draft, model, conditions)

@@ -71,7 +71,7 @@ def beside(weights: Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class SiTCheckpoint:
     """A weights file. ``branch``: ema or model; None takes the averaged weights if there."""
 
     path: Path
@@ -123,7 +123,7 @@ class Checkpoint:
 
 
 def understand(
-    checkpoint: Checkpoint, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+    checkpoint: SiTCheckpoint, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> SiTConfig:
     """The network that weights belong to: what is given, the rest told by their shapes.
 
@@ -195,7 +195,7 @@ def _check(path: Path, config: SiTConfig, shapes: Mapping[str, tuple[int, ...]])
         )
 
 
-def load(checkpoint: Checkpoint, config: SiTConfig, device: str, dtype: torch.dtype) -> SiT:
+def load(checkpoint: SiTCheckpoint, config: SiTConfig, device: str, dtype: torch.dtype) -> SiT:
     """The frozen network of a checkpoint that :func:`understand` knows."""
     with torch.device("meta"):
         network = SiT(config)

@@ -21,7 +21,7 @@ from .config import NAMES, SiTConfig, sized
 
 if TYPE_CHECKING:
     from .denoiser import SiTDenoiser
-    from .files import Checkpoint
+    from .files import SiTCheckpoint
 
 MARK = "class:"
 PIXELS = (1, 3)  # channels of a picture; anything else, and whatever has an autoencoder, is latent
@@ -38,7 +38,7 @@ class SiTModel:
     name: str
     summary: str
     config: SiTConfig
-    checkpoint: Checkpoint
+    checkpoint: SiTCheckpoint
     class_names: tuple[str, ...] = ()
     vae: Path | None = None
     steps: int = 25
@@ -176,10 +176,10 @@ def sit(
             f"{source} names a network, not its weights, and they are not downloaded; give the "
             "checkpoint's file or folder, such as --model SiT-XL-2-256x256.pt"
         )
-    from .files import Checkpoint, beside, find, understand
+    from .files import SiTCheckpoint, beside, find, understand
 
     weights = find(Path(source).expanduser().resolve())
-    checkpoint = Checkpoint(weights, branch)
+    checkpoint = SiTCheckpoint(weights, branch)
     content = {**beside(weights), **(settings or {})}
     class_names = _names(content.pop("class_names", ()), weights)
     shapes = checkpoint.shapes()

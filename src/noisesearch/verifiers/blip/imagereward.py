@@ -33,7 +33,7 @@ HIDDEN = (1024, 128, 64, 16)
 SCALE = 0.25
 
 
-class Network(nn.Module):
+class ImageRewardNetwork(nn.Module):
     """``seen`` of pictures, then the reward of what was seen beside a text."""
 
     def __init__(self, vision: Any, text: Any) -> None:
@@ -62,14 +62,16 @@ class Network(nn.Module):
         return (raw - MEAN) / STD
 
 
-def network(of: Files, vision_head: int = blip.HEAD, text_head: int = blip.HEAD) -> Network:
+def network(
+    of: Files, vision_head: int = blip.HEAD, text_head: int = blip.HEAD
+) -> ImageRewardNetwork:
     """The network of published weights, in float32; the heads' widths are those published."""
     state = blip.renamed(of.tensors())
     config = blip.text_config(of, state, "text_encoder.", text_head)
     with blip.unfilled(of.verifier):
         vision = blip.vision_model(of, state, "vision_model.", vision_head)
         text = transformers(of.verifier).BlipTextModel(config, add_pooling_layer=False)
-        made = Network(vision, text)
+        made = ImageRewardNetwork(vision, text)
     # Projections of the training's other task are in the published file too.
     return filled(made, state, of, spare=("vision_proj.", "text_proj."))
 
@@ -78,7 +80,7 @@ def network(of: Files, vision_head: int = blip.HEAD, text_head: int = blip.HEAD)
 class ImageRewardVerifier(OnePart):
     """The reward of a picture for its prompt; NaN where there is none."""
 
-    network: Network
+    network: ImageRewardNetwork
     tokenizer: Any
     fingerprint: str
     name: str = "imagereward"
@@ -133,7 +135,7 @@ class ImageReward(VerifierSettings):
         words = blip.vocabulary(of, self.tokenizer)
         dtype = getattr(torch, self.dtype)
 
-        def load() -> Network:
+        def load() -> ImageRewardNetwork:
             made = network(of)
             made.vision_model.to(dtype)
             made.text_encoder.to(dtype)

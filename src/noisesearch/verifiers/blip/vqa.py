@@ -25,7 +25,7 @@ from . import network as blip
 UNASKED = str.maketrans("", "", '.!"()*#:;~')  # letters that the published code takes out
 
 
-class Network(nn.Module):
+class BlipVqaNetwork(nn.Module):
     """``seen`` of pictures, then the first word of the answer to a question about it."""
 
     def __init__(self, vision: Any, text: Any, decoder: Any) -> None:
@@ -57,7 +57,7 @@ class Network(nn.Module):
         return logits
 
 
-def network(of: Files, vision_head: int = blip.HEAD, text_head: int = blip.HEAD) -> Network:
+def network(of: Files, vision_head: int = blip.HEAD, text_head: int = blip.HEAD) -> BlipVqaNetwork:
     """The network of weights under transformers' names or the published code's, in float32."""
     state = blip.renamed(of.tensors())
     config = blip.text_config(of, state, "text_encoder.", text_head)
@@ -74,14 +74,14 @@ def network(of: Files, vision_head: int = blip.HEAD, text_head: int = blip.HEAD)
     ):
         there = [state[name] for name in twins if name in state]
         state |= {name: there[0] for name in twins if there and name not in state}
-    return filled(Network(vision, text, decoder), state, of)
+    return filled(BlipVqaNetwork(vision, text, decoder), state, of)
 
 
 @dataclass(frozen=True)
 class BlipVqa:
     """Asks BLIP-VQA."""
 
-    network: Network
+    network: BlipVqaNetwork
     tokenizer: Any
     fingerprint: str
     differentiable: bool = True
@@ -122,7 +122,7 @@ def opened(of: Files, tokenizer: str, precision: str) -> BlipVqa:
     words = blip.vocabulary(of, tokenizer)
     dtype = getattr(torch, precision)
 
-    def load() -> Network:
+    def load() -> BlipVqaNetwork:
         made = network(of)
         for part in (made.vision_model, made.text_encoder, made.text_decoder.bert):
             part.to(dtype)

@@ -30,7 +30,7 @@ BESIDE_TEXTS = ("vision_model.", "visual_", "logit_", "text_model.embeddings.pos
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class ClipCheckpoint:
     """The files of one CLIP; a tower is loaded when asked for, once for all verifiers."""
 
     files: Files
@@ -142,13 +142,13 @@ def checkpoint(
     dtype: Precision,
     patterns: Sequence[str] = PATTERNS,
     setting: str = "weights",
-) -> Checkpoint:
+) -> ClipCheckpoint:
     """The CLIP that a file, a folder or a hub id holds; ConfigError where there is none.
 
     ``setting``: the verifier's setting that ``source`` is.
     """
     transformers(verifier)
-    return Checkpoint(files(verifier, source, patterns, setting=setting), dtype)
+    return ClipCheckpoint(files(verifier, source, patterns, setting=setting), dtype)
 
 
 def _tokenizer(verifier: str, folder: Path) -> Any:

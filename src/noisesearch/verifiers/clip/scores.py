@@ -15,7 +15,7 @@ from ...errors import ConfigError
 from ..protocol import OnePart, Views
 from ..settings import Precision, VerifierSettings
 from . import towers
-from .files import PATTERNS, SAVED, Checkpoint, checkpoint
+from .files import PATTERNS, SAVED, ClipCheckpoint, checkpoint
 from .towers import ImageTower, Picture, Sentences, TextTower
 
 CLIP_L = "openai/clip-vit-large-patch14"
@@ -76,12 +76,12 @@ class ClipSettings(VerifierSettings):
     tokenizer: str = Field(default=CLIP_L, description=TOKENIZER)
     dtype: Precision = Field(default="float32", description=DTYPE)
 
-    def checkpoint(self, patterns: Sequence[str] = PATTERNS) -> Checkpoint:
+    def checkpoint(self, patterns: Sequence[str] = PATTERNS) -> ClipCheckpoint:
         return checkpoint(self.name, self.weights, self.dtype, patterns)
 
     def verifier(
         self,
-        of: Checkpoint,
+        of: ClipCheckpoint,
         picture: Picture,
         sentences: Callable[[Condition], Sentences | None],
         number: Callable[[Tensor], Tensor],

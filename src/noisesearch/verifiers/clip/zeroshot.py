@@ -24,7 +24,7 @@ PLACE = "{}"  # of a class's name in a template
 
 
 @dataclass(frozen=True)
-class Classes:
+class ClassSentences:
     """The sentences of a class: every template with its name in it."""
 
     names: tuple[str, ...]
@@ -73,7 +73,8 @@ class ClipZeroShot(ClipSettings):
             )
         # Not measured here and in no published table: CLIPScore's, which is 2.5 times a cosine.
         built = self.verifier(
-            self.checkpoint(), towers.cropped, Classes(names, templates), lambda cosines: cosines,
+            self.checkpoint(), towers.cropped, ClassSentences(names, templates),
+            lambda cosines: cosines,
             0.018, "name it by --verifier 'clip-zeroshot(classes=FILE)', a text file with a name "
             "for each class in order, one a line",
         )  # fmt: skip

@@ -45,7 +45,7 @@ Branch = tuple[Step | tuple[Step, Step], ...]  # a pair: both look at the same, 
 
 
 @dataclass(frozen=True)
-class Plan:
+class BlockPlan:
     """A block: its branches by name, and the pooling whose ``pooled`` channels stand last."""
 
     branches: Mapping[str, Branch]
@@ -53,40 +53,40 @@ class Plan:
     pooled: int = 0
 
 
-def _thirty_five(pooled: int) -> Plan:
+def _thirty_five(pooled: int) -> BlockPlan:
     branches = {
         "branch1x1": (Step(64),),
         "branch5x5": (Step(48), Step(64, (5, 5))),
         "branch3x3dbl": (Step(64), Step(96, (3, 3)), Step(96, (3, 3))),
     }
-    return Plan(branches, "mean", pooled)
+    return BlockPlan(branches, "mean", pooled)
 
 
-def _seventeen(inner: int) -> Plan:
+def _seventeen(inner: int) -> BlockPlan:
     flat, tall = Step(inner, (1, 7)), Step(inner, (7, 1))
     branches = {
         "branch1x1": (Step(192),),
         "branch7x7": (Step(inner), flat, Step(192, (7, 1))),
         "branch7x7dbl": (Step(inner), tall, flat, tall, Step(192, (1, 7))),
     }
-    return Plan(branches, "mean", 192)
+    return BlockPlan(branches, "mean", 192)
 
 
-def _eight(pool: Pool) -> Plan:
+def _eight(pool: Pool) -> BlockPlan:
     cross = Step(384, (1, 3)), Step(384, (3, 1))
     branches = {
         "branch1x1": (Step(320),),
         "branch3x3": (Step(384), cross),
         "branch3x3dbl": (Step(448), Step(384, (3, 3)), cross),
     }
-    return Plan(branches, pool, 192)
+    return BlockPlan(branches, pool, 192)
 
 
 BLOCKS = {
     "Mixed_5b": _thirty_five(32),
     "Mixed_5c": _thirty_five(64),
     "Mixed_5d": _thirty_five(64),
-    "Mixed_6a": Plan(
+    "Mixed_6a": BlockPlan(
         {
             "branch3x3": (Step(384, (3, 3), 2),),
             "branch3x3dbl": (Step(64), Step(96, (3, 3)), Step(96, (3, 3), 2)),
@@ -97,7 +97,7 @@ BLOCKS = {
     "Mixed_6c": _seventeen(160),
     "Mixed_6d": _seventeen(160),
     "Mixed_6e": _seventeen(192),
-    "Mixed_7a": Plan(
+    "Mixed_7a": BlockPlan(
         {
             "branch3x3": (Step(192), Step(320, (3, 3), 2)),
             "branch7x7x3": (
@@ -151,7 +151,7 @@ class Mixed(nn.Module):
     ``share``: one of how many channels there are, in tiny networks for tests.
     """
 
-    def __init__(self, before: int, plan: Plan, share: int) -> None:
+    def __init__(self, before: int, plan: BlockPlan, share: int) -> None:
         super().__init__()
         self.plan = plan
         self.ways: list[list[tuple[str, ...]]] = []  # of each branch, the names of its layers

@@ -20,10 +20,10 @@ from ...errors import ConfigError
 from ...files.pictures import png, save_seen
 from ...files.writing import replace
 from ..settings import VerifierSettings
-from ..slow import Away, Look, Verdict
-from .page import Page
+from ..slow import CandidatePicture, SlowReply, SlowVerifier
+from .page import HumanPage
 from .questions import NoAnswer, Order, Question, completed, levels
-from .record import Answer, Box, Record, cost
+from .record import Box, HumanAnswer, HumanRecord, cost
 from .terminal import Terminal
 
 POLL = 0.3  # seconds between looks for an answer
@@ -32,7 +32,7 @@ LANES = 256  # questions that can be open at once
 NAME = "human"
 SKIPPED = "the person skipped it"
 
-Looks = Mapping[str, Look]  # by the candidates' keys
+Looks = Mapping[str, CandidatePicture]  # by the candidates' keys
 
 
 class Front(Protocol):
@@ -66,10 +66,10 @@ class Human(VerifierSettings):
 
     def open(self) -> Person:
         on = self.on or ("terminal" if sys.stdin.isatty() else "page")
-        return Person(Terminal() if on == "terminal" else Page(), pairs=self.show == "pairs")
+        return Person(Terminal() if on == "terminal" else HumanPage(), pairs=self.show == "pairs")
 
 
-class Person(Away):
+class Person(SlowVerifier):
     """Candidates of one condition are on one ladder: a number is steps above or below the best of
     the first question, which has 0.
 
@@ -84,7 +84,7 @@ class Person(Away):
     lanes = LANES
     group = True
 
-    record: Record
+    record: HumanRecord
     box: Box
 
     def __init__(self, front: Front, *, pairs: bool = False) -> None:
@@ -100,7 +100,7 @@ class Person(Away):
         return self.front.terminal
 
     def begin(self, folder: Path, spent: Mapping[str, float]) -> None:
-        self.record, self.box = Record(folder), Box(folder)
+        self.record, self.box = HumanRecord(folder), Box(folder)
         self.front.begin(folder)
         self._begun = True
 
@@ -109,7 +109,7 @@ class Person(Away):
         with self._state:  # what was answered in time is kept before the program ends
             self._state.wait_for(lambda: self._looking == 0, LAST)
 
-    def look(self, looks: Sequence[Look]) -> list[Verdict]:
+    def look(self, looks: Sequence[CandidatePicture]) -> list[SlowReply]:
         with self._state:
             self._looking += 1
             if not self._begun:  # there is no run
@@ -121,9 +121,9 @@ class Person(Away):
                 self._looking -= 1
                 self._state.notify_all()
 
-    def _looked(self, looks: Sequence[Look]) -> list[Verdict]:
+    def _looked(self, looks: Sequence[CandidatePicture]) -> list[SlowReply]:
         keyed = [(look.key or digest(look.picture.tobytes().hex()), look) for look in looks]
-        found: dict[tuple[Condition, str], Verdict] = {}
+        found: dict[tuple[Condition, str], SlowReply] = {}
         for condition in dict.fromkeys(look.condition for look in looks):
             of = {key: look for key, look in keyed if look.condition == condition}
             # One question at a time, since each begins with the best of those before.
@@ -132,22 +132,22 @@ class Person(Away):
             found |= {(condition, key): verdict for key, verdict in verdicts.items()}
         return [found[look.condition, key] for key, look in keyed]
 
-    def _judged(self, condition: Condition, looks: Looks) -> dict[str, Verdict]:
+    def _judged(self, condition: Condition, looks: Looks) -> dict[str, SlowReply]:
         known = self.record.numbers(condition)
         fresh = {key: look for key, look in looks.items() if key not in known}
-        missing: Mapping[str, Verdict] = {}
+        missing: Mapping[str, SlowReply] = {}
         if fresh:
             try:
                 missing = self._numbered(condition, fresh)
             except NoAnswer as why:
-                missing = dict.fromkeys(fresh, Verdict({NAME: str(why)}))
+                missing = dict.fromkeys(fresh, SlowReply({NAME: str(why)}))
         return {
             key: missing[key] if key in missing
-            else Verdict({NAME: known[key]}, self.record.spent(key))
+            else SlowReply({NAME: known[key]}, self.record.spent(key))
             for key in looks
         }  # fmt: skip
 
-    def _numbered(self, condition: Condition, fresh: Looks) -> dict[str, Verdict]:
+    def _numbered(self, condition: Condition, fresh: Looks) -> dict[str, SlowReply]:
         """Give numbers to candidates that have none; verdicts of those that were skipped."""
         best, level = self.record.best(condition)
         shown = (*([] if best is None else [best]), *fresh)
@@ -163,7 +163,7 @@ class Person(Away):
 
     def _ordered(
         self, condition: Condition, shown: tuple[str, ...], best: str | None, fresh: Looks
-    ) -> tuple[Order, dict[str, Verdict]]:
+    ) -> tuple[Order, dict[str, SlowReply]]:
         """All in one question; one alone needs none."""
         if len(shown) == 1:
             return (shown,), {}
@@ -175,10 +175,10 @@ class Person(Away):
 
     def _knocked_out(
         self, condition: Condition, shown: tuple[str, ...], best: str | None, fresh: Looks
-    ) -> tuple[Order, dict[str, Verdict]]:
+    ) -> tuple[Order, dict[str, SlowReply]]:
         """Two at a time, the better one stays: a question less than there are candidates."""
         top, so_far = shown[:1], best
-        skipped: dict[str, Verdict] = {}
+        skipped: dict[str, SlowReply] = {}
         for key in shown[1:]:
             order, answer = self._asked(condition, (top[0], key), so_far, fresh)
             if order is None:
@@ -190,7 +190,7 @@ class Person(Away):
 
     def _asked(
         self, condition: Condition, shown: tuple[str, ...], best: str | None, fresh: Looks
-    ) -> tuple[Order | None, Answer]:
+    ) -> tuple[Order | None, HumanAnswer]:
         """The answer to one question, in a resumed run perhaps that of before."""
         question = self.record.question(condition, shown, best)
         answer = self.record.answers.get(question.name)
@@ -207,7 +207,7 @@ class Person(Away):
             shutil.rmtree(pictures[0].parent, ignore_errors=True)  # the samples stay
         return question.order(answer.text), answer
 
-    def _heard(self, question: Question, pictures: Sequence[Path]) -> Answer:
+    def _heard(self, question: Question, pictures: Sequence[Path]) -> HumanAnswer:
         """The first answer that is understood, from the front or out of the box."""
         seen = None
         with self.front.asking(question, pictures):
@@ -224,14 +224,14 @@ class Person(Away):
                 except ConfigError as error:
                     self.front.refuse(question, str(error))
                 else:
-                    return Answer(text.strip().lower(), round(time.monotonic() - started, 3))
+                    return HumanAnswer(text.strip().lower(), round(time.monotonic() - started, 3))
 
 
-def _skipped(answer: Answer | None = None) -> Verdict:
-    return Verdict({NAME: SKIPPED}, cost([] if answer is None else [answer]))
+def _skipped(answer: HumanAnswer | None = None) -> SlowReply:
+    return SlowReply({NAME: SKIPPED}, cost([] if answer is None else [answer]))
 
 
-def _keep(path: Path, look: Look) -> None:
+def _keep(path: Path, look: CandidatePicture) -> None:
     """A picture to be looked at: small ones enlarged, videos moving."""
     path.parent.mkdir(exist_ok=True)
     if look.picture.ndim == 4:

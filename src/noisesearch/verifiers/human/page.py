@@ -26,7 +26,7 @@ from .terminal import STOPPED
 NAME = "human.html"
 
 
-class Page:
+class HumanPage:
     """Keeps the page; what is answered there is found in the box, not heard here."""
 
     terminal = False

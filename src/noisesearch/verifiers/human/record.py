@@ -18,14 +18,14 @@ BOX = "answers.txt"
 
 
 @dataclass(frozen=True)
-class Answer:
+class HumanAnswer:
     """What was said, in the person's words, and the seconds from the question to it."""
 
     text: str
     seconds: float
 
 
-class Record:
+class HumanRecord:
     """Questions, answers and numbers of a run, kept as they come in ``human/journal.jsonl``.
 
     Contract: what a method returned from is there after a kill. A question has one name for ever:
@@ -40,7 +40,7 @@ class Record:
         self._journal = Journal(self.folder / "journal.jsonl", write=write)
         self._lock = threading.Lock()
         self.questions: dict[str, Question] = {}
-        self.answers: dict[str, Answer] = {}
+        self.answers: dict[str, HumanAnswer] = {}
         self._numbers: dict[str, dict[str, float]] = defaultdict(dict)  # by condition
         # What a damaged line held is asked again, which is better than not going on.
         for line in self._journal.read(repair=True):
@@ -50,7 +50,7 @@ class Record:
                 of = Question(line["question"], line["condition"], line["of"], shown, best)
                 self.questions[of.name] = of
             elif "answer" in line:
-                self.answers[line["answer"]] = Answer(line["text"], line["seconds"])
+                self.answers[line["answer"]] = HumanAnswer(line["text"], line["seconds"])
             elif "numbers" in line:
                 self._numbers[line["of"]] |= line["numbers"]
 
@@ -69,7 +69,7 @@ class Record:
             self.questions[name] = new
             return new
 
-    def answered(self, question: Question, answer: Answer) -> None:
+    def answered(self, question: Question, answer: HumanAnswer) -> None:
         """Keep what was said."""
         with self._lock:
             self._keep({"answer": question.name, "text": answer.text, "seconds": answer.seconds})
@@ -115,7 +115,7 @@ class Record:
         self._journal.close()  # on the disk: at a person's pace there is time for that
 
 
-def cost(said: list[Answer]) -> dict[str, float]:
+def cost(said: list[HumanAnswer]) -> dict[str, float]:
     """What answers cost, by unit; nothing where there are none."""
     if not said:
         return {}

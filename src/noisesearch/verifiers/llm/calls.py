@@ -11,9 +11,9 @@ from typing import Protocol
 
 from ...candidates.keys import digest, seed_of
 from .errors import Failed
-from .pictures import Shown
-from .schema import Answer, read, schema
-from .services import Asked, Question, Said
+from .pictures import GraderPictures
+from .schema import GraderAnswer, read, schema
+from .services import GraderQuestion, ServiceReply, ServiceRequest
 
 LONGEST_WAIT = 60.0  # seconds, of our own choosing; a service may ask for more
 
@@ -21,7 +21,7 @@ LONGEST_WAIT = 60.0  # seconds, of our own choosing; a service may ask for more
 class Backend(Protocol):
     """Answers one call, or raises Failed."""
 
-    def __call__(self, asked: Asked) -> Said: ...
+    def __call__(self, asked: ServiceRequest) -> ServiceReply: ...
     def close(self) -> None: ...
 
 
@@ -64,16 +64,16 @@ class Subject:
 
     key: str
     prompt: Mapping[str, str]
-    shown: tuple[Shown, ...]
+    shown: tuple[GraderPictures, ...]
 
 
-class Caller:
+class BackendCaller:
     """Asks a backend; one for all threads. ``now`` and ``sleep`` are those of the clock."""
 
     def __init__(
         self,
         backend: Backend,
-        kind: type[Answer],
+        kind: type[GraderAnswer],
         model: str,
         instructions: str,
         limits: Limits,
@@ -106,7 +106,7 @@ class Caller:
         self._stopped.set()
         self.backend.close()
 
-    def ask(self, subjects: Sequence[Subject], bill: Bill) -> list[Answer]:
+    def ask(self, subjects: Sequence[Subject], bill: Bill) -> list[GraderAnswer]:
         """An answer to each, in one call that is tried again where it fails; every try is added
         to ``bill``. Failed where none succeeds."""
         attempt = 0
@@ -125,14 +125,16 @@ class Caller:
 
     def _try(
         self, subjects: Sequence[Subject], attempt: int
-    ) -> tuple[Failed | None, tuple[int, int], list[Answer]]:
+    ) -> tuple[Failed | None, tuple[int, int], list[GraderAnswer]]:
         # Another id at each try, so that a late or repeated answer is none to this one.
         questions = [
-            Question(f"{i + 1}-{digest(s.key, attempt)[:8]}", s.prompt,
+            GraderQuestion(f"{i + 1}-{digest(s.key, attempt)[:8]}", s.prompt,
                      tuple(file for each in s.shown for file in each.files))
             for i, s in enumerate(subjects)
         ]  # fmt: skip
-        asked = Asked(self.model, self.instructions, questions, self.schema, self.temperature)
+        asked = ServiceRequest(
+            self.model, self.instructions, questions, self.schema, self.temperature
+        )
         tokens = (0, 0)
         try:
             with self._lanes:

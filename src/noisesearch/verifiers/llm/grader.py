@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..slow import Away, Look, Verdict
+from ..slow import CandidatePicture, SlowReply, SlowVerifier
 from .errors import Failed
-from .pictures import Shown
+from .pictures import GraderPictures
 from .questions import Answered, Asker
 from .schema import ASPECTS, Grade
 
@@ -22,7 +22,7 @@ SCALE = 5.0
 
 
 @dataclass(frozen=True)
-class Grader(Away):
+class Grader(SlowVerifier):
     """Each image graded by the rubric: the five aspects, their ``mean``, and the grader's own
     overall mark, which is what a search goes by. Asked ``repeats`` times, the means of the
     answers, and their standard deviation as ``spread``."""
@@ -61,13 +61,13 @@ class Grader(Away):
     def close(self) -> None:
         self.asker.caller.close()
 
-    def look(self, looks: Sequence[Look]) -> Sequence[Verdict]:
-        shown = [Shown(look.picture) for look in looks]
+    def look(self, looks: Sequence[CandidatePicture]) -> Sequence[SlowReply]:
+        shown = [GraderPictures(look.picture) for look in looks]
         rounds = [self._round(looks, shown, repeat) for repeat in range(self.repeats)]
         return [self._verdict(of) for of in zip(*rounds, strict=True)]
 
     def _round(
-        self, looks: Sequence[Look], shown: Sequence[Shown], repeat: int
+        self, looks: Sequence[CandidatePicture], shown: Sequence[GraderPictures], repeat: int
     ) -> list[Answered[Grade]]:
         found: list[Answered[Grade]] = [Answered(None) for _ in looks]
         subjects = {}
@@ -80,13 +80,13 @@ class Grader(Away):
             found[i] = answered
         return found
 
-    def _verdict(self, of: Sequence[Answered[Grade]]) -> Verdict:
+    def _verdict(self, of: Sequence[Answered[Grade]]) -> SlowReply:
         """The mean over repeats, if at least half of them were answered."""
         spent = total(answered.spent for answered in of)
         grades = [answered.answer for answered in of if answered.answer is not None]
         if 2 * len(grades) < len(of):
             reason = next(answered.reason for answered in of if answered.answer is None)
-            return Verdict(dict.fromkeys(self.parts, f"{NAME}: {reason}"), spent)
+            return SlowReply(dict.fromkeys(self.parts, f"{NAME}: {reason}"), spent)
         marks = {f"{NAME}.{a}": mean([getattr(g, a).score for g in grades]) for a in ASPECTS}
         overall = [grade.overall.score for grade in grades]
         parts: dict[str, float | str] = {
@@ -98,7 +98,7 @@ class Grader(Away):
             parts[SPREAD] = f"{NAME}: one answer of {self.repeats} has no spread"
             if len(overall) > 1:
                 parts[SPREAD] = deviation(overall)
-        return Verdict(parts, spent)
+        return SlowReply(parts, spent)
 
 
 def total(of: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ...errors import ConfigError
 from ...files.json_text import parsed
 from .errors import Failed
-from .services import Asked, Said, Service
+from .services import Service, ServiceReply, ServiceRequest
 
 AGAIN = (408, 409, 425, 429)  # below 500, those that another try may change
 PATIENCE = 3600.0  # seconds that a service may ask to wait
@@ -50,7 +50,7 @@ class Http:
         self._hidden = forms if len(key) >= SHORTEST else ()
         self._client: Any = None
 
-    def __call__(self, asked: Asked) -> Said:
+    def __call__(self, asked: ServiceRequest) -> ServiceReply:
         """The answer; Failed where there is none."""
         # Raised outside of the handler, so that no error carries the request and its headers.
         failed: Failed | None = None
@@ -76,7 +76,7 @@ class Http:
             raise Failed(f"its reply of {len(raw)} bytes is no whole JSON object")
         return self._service.said(content)
 
-    def _post(self, asked: Asked) -> tuple[int, Mapping[str, str], bytes]:
+    def _post(self, asked: ServiceRequest) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body; the client's own limit is one for each piece of it."""
         url = self._endpoint + self._service.path(asked.model)
         until = self._now() + self._timeout

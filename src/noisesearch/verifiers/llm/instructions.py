@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ...errors import ConfigError
-from .schema import Answer, Comparison, schema
+from .schema import GraderAnswer, PairGrade, schema
 
 FRAME = """You grade images that were made by image generators. {task}
 
@@ -49,9 +49,9 @@ def rubric(path: str) -> str:
     return text
 
 
-def instructions(kind: type[Answer], rubric: str, spelled: bool) -> str:
+def instructions(kind: type[GraderAnswer], rubric: str, spelled: bool) -> str:
     """The system message; ``spelled``: with the schema, for services that are not given one."""
-    text = FRAME.format(task=COMPARE if kind is Comparison else SCORE, rubric=rubric)
+    text = FRAME.format(task=COMPARE if kind is PairGrade else SCORE, rubric=rubric)
     if spelled:
         text += f"\n\nThe JSON schema of your answer:\n\n{json.dumps(schema(kind))}"
     return text

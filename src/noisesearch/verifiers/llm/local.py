@@ -11,7 +11,7 @@ from ...errors import ConfigError
 from ...files.hub import unreachable
 from ...files.remote_code import trusted
 from .errors import Failed
-from .services import Asked, Said
+from .services import ServiceReply, ServiceRequest
 
 LONGEST = 2048  # tokens of an answer
 
@@ -49,7 +49,7 @@ class Local:
         self.model = loaded.to(device).eval().requires_grad_(False)
         self.longest, self._lock = longest, Lock()
 
-    def __call__(self, asked: Asked) -> Said:
+    def __call__(self, asked: ServiceRequest) -> ServiceReply:
         """The text after the prompt; Failed where the model raises."""
         import torch
         from PIL import Image
@@ -75,7 +75,7 @@ class Local:
         asked_for = inputs["input_ids"].shape[1]
         new = made[0, asked_for:]
         text = self.processor.batch_decode([new], skip_special_tokens=True)[0]
-        return Said(unfenced(text), asked_for, len(new))
+        return ServiceReply(unfenced(text), asked_for, len(new))
 
     def close(self) -> None:
         """Nothing is held but memory."""

@@ -16,7 +16,7 @@ from ..video import FRAMES
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class GraderPictures:
     """uint8 [H, W, 3], or of a video [F, H, W, 3], of which a few frames are shown, the first and
     the last among them. Its files are made when they are needed, and once for all questions."""
 

@@ -10,9 +10,9 @@ from typing import Generic
 from ...candidates.condition import Condition
 from ...candidates.keys import digest
 from .cache import Cache
-from .calls import Bill, Caller, Subject
+from .calls import BackendCaller, Bill, Subject
 from .errors import Failed
-from .pictures import Shown
+from .pictures import GraderPictures
 from .schema import Kind
 
 
@@ -31,14 +31,16 @@ class Asker(Generic[Kind]):
     """``per_call``: questions of a call; ``lanes``: calls at once; ``of``: what of the model and
     its instructions decides about an answer, for the cache."""
 
-    caller: Caller
+    caller: BackendCaller
     kind: type[Kind]
     cache: Cache
     per_call: int
     lanes: int
     of: str
 
-    def subject(self, condition: Condition, shown: Sequence[Shown], repeat: int = 0) -> Subject:
+    def subject(
+        self, condition: Condition, shown: Sequence[GraderPictures], repeat: int = 0
+    ) -> Subject:
         """The question about pictures of a condition; Failed where it has no words."""
         if condition.text is None and condition.label is not None:
             raise Failed(f"a grader needs a prompt, and {condition} has no words")

@@ -16,13 +16,13 @@ from ...candidates.condition import Condition
 from ...files.json_text import parsed
 from ...files.pictures import Picture
 from ...files.writing import replace
-from ..slow import Away, Look, Verdict
+from ..slow import CandidatePicture, SlowReply, SlowVerifier
 from .errors import Failed
 from .grader import NAME, mean, total
-from .pictures import Shown
+from .pictures import GraderPictures
 from .questions import Asker
 from .ratings import bradley_terry, knock_out
-from .schema import Comparison
+from .schema import PairGrade
 
 MODES = ("pairs", "tournament")
 POINTS = {"first": 1.0, "second": 0.0, "neither": 0.5}
@@ -76,7 +76,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Referee(Away):
+class Referee(SlowVerifier):
     """All candidates that a search asks about in one round, and the best one before them,
     compared two by two, each pair in both orders of showing.
 
@@ -90,7 +90,7 @@ class Referee(Away):
     video = True  # a few frames in one question
     paid = True
 
-    asker: Asker[Comparison]
+    asker: Asker[PairGrade]
     mode: Literal["pairs", "tournament"]
     repeats: int = 1
     fingerprint: str = ""
@@ -108,8 +108,8 @@ class Referee(Away):
     def close(self) -> None:
         self.asker.caller.close()
 
-    def look(self, looks: Sequence[Look]) -> Sequence[Verdict]:
-        verdicts: dict[int, Verdict] = {}
+    def look(self, looks: Sequence[CandidatePicture]) -> Sequence[SlowReply]:
+        verdicts: dict[int, SlowReply] = {}
         for condition in dict.fromkeys(look.condition for look in looks):
             mine = [i for i, look in enumerate(looks) if look.condition == condition]
             with self.memory.of(condition.key):
@@ -117,10 +117,12 @@ class Referee(Away):
             verdicts |= dict(zip(mine, judged, strict=True))
         return [verdicts[i] for i in range(len(looks))]
 
-    def _round(self, condition: Condition, pictures: Sequence[Picture]) -> list[Verdict]:
+    def _round(self, condition: Condition, pictures: Sequence[Picture]) -> list[SlowReply]:
         """One verdict for each picture; the same picture is one player, however often it comes."""
         before = self.memory.get(condition.key)
-        shown = [Shown(p) for p in (*pictures, *([] if before is None else [before.picture]))]
+        shown = [
+            GraderPictures(p) for p in (*pictures, *([] if before is None else [before.picture]))
+        ]
         names = [each.key for each in shown]
         players = dict(zip(names, shown, strict=True))
         place = {name: i for i, name in enumerate(players)}
@@ -133,11 +135,11 @@ class Referee(Away):
         best = max(rated, key=lambda i: rated[i], default=None)
         if best is not None and (before is None or rated[best] > before.rating):
             self.memory.put(condition.key, Incumbent(games.shown[best].picture, rated[best]))
-        verdicts: list[Verdict] = []
+        verdicts: list[SlowReply] = []
         for name in names[: len(pictures)]:
             rating = ratings[place[name]]
             told = f"{NAME}: {games.reason or 'no comparison'}" if rating is None else rating
-            verdicts.append(Verdict({NAME: told}, {} if verdicts else total(games.spent)))
+            verdicts.append(SlowReply({NAME: told}, {} if verdicts else total(games.spent)))
         return verdicts
 
 
@@ -145,9 +147,9 @@ class Referee(Away):
 class _Games:
     """Matches of one round. ``reason``: why the last that could not be held was not."""
 
-    asker: Asker[Comparison]
+    asker: Asker[PairGrade]
     condition: Condition
-    shown: Sequence[Shown]
+    shown: Sequence[GraderPictures]
     repeats: int
     spent: list[Mapping[str, float]] = field(default_factory=list)
     reason: str = ""

@@ -16,7 +16,7 @@ UNDERSTOOD = {"type", "properties", "required", "items", "additionalProperties",
               "description"}  # fmt: skip
 
 
-class Answer(BaseModel):
+class GraderAnswer(BaseModel):
     """Base of answers: nothing is converted, nothing may be beyond them, no NaN.
 
     ``id`` repeats the question's, by which answers that come in another order are put back.
@@ -30,13 +30,13 @@ class Answer(BaseModel):
 class Mark(BaseModel):
     """One aspect. The explanation stands first, so that the number follows from it."""
 
-    model_config = Answer.model_config
+    model_config = GraderAnswer.model_config
 
     explanation: str = Field(min_length=1, description="one or two sentences")
     score: float = Field(ge=0, le=BEST, description=f"from 0 (worst) to {BEST} (best)")
 
 
-class Grade(Answer):
+class Grade(GraderAnswer):
     """Marks of one image."""
 
     accuracy: Mark
@@ -47,7 +47,7 @@ class Grade(Answer):
     overall: Mark
 
 
-class Comparison(Answer):
+class PairGrade(GraderAnswer):
     """Which of two images is the better one."""
 
     first: str = Field(min_length=1, description="strengths and weaknesses of the first image")
@@ -56,18 +56,18 @@ class Comparison(Answer):
     better: Literal["first", "second", "neither"]
 
 
-Kind = TypeVar("Kind", bound=Answer)
+Kind = TypeVar("Kind", bound=GraderAnswer)
 
 
 class _All(BaseModel, Generic[Kind]):
     """The whole answer of one call."""
 
-    model_config = Answer.model_config
+    model_config = GraderAnswer.model_config
 
     answers: list[Kind]
 
 
-def schema(kind: type[Answer]) -> dict[str, Any]:
+def schema(kind: type[GraderAnswer]) -> dict[str, Any]:
     """The JSON schema of the whole answer, without references."""
     whole = _All[kind].model_json_schema()  # type: ignore[valid-type]
 

@@ -12,7 +12,7 @@ from .errors import Failed
 
 
 @dataclass(frozen=True)
-class Question:
+class GraderQuestion:
     """``prompt`` and PNG files, under an id that the answer must repeat."""
 
     id: str
@@ -26,7 +26,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Said:
+class ServiceReply:
     """The text of an answer, and the tokens that it took."""
 
     text: str
@@ -35,12 +35,12 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ServiceRequest:
     """All that one call asks. ``schema`` is None where the service knows none."""
 
     model: str
     instructions: str
-    questions: Sequence[Question]
+    questions: Sequence[GraderQuestion]
     schema: Mapping[str, Any] | None
     temperature: float | None
 
@@ -53,8 +53,8 @@ class Service(Protocol):
 
     def key_header(self, key: str) -> dict[str, str]: ...
     def path(self, model: str) -> str: ...
-    def body(self, asked: Asked) -> dict[str, Any]: ...
-    def said(self, content: Mapping[str, Any]) -> Said: ...
+    def body(self, asked: ServiceRequest) -> dict[str, Any]: ...
+    def said(self, content: Mapping[str, Any]) -> ServiceReply: ...
 
 
 class OpenAI:
@@ -69,7 +69,7 @@ class OpenAI:
     def path(self, model: str) -> str:
         return "/chat/completions"
 
-    def body(self, asked: Asked) -> dict[str, Any]:
+    def body(self, asked: ServiceRequest) -> dict[str, Any]:
         shown: list[dict[str, Any]] = []
         for question in asked.questions:
             shown.append({"type": "text", "text": question.text})
@@ -91,7 +91,7 @@ class OpenAI:
             **warm,
         }
 
-    def said(self, content: Mapping[str, Any]) -> Said:
+    def said(self, content: Mapping[str, Any]) -> ServiceReply:
         usage = content.get("usage") or {}
         tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
         try:
@@ -101,7 +101,7 @@ class OpenAI:
             raise Failed("its reply holds no message", tokens=tokens) from None
         if refusal or not isinstance(text, str):
             raise Failed(f"it refused: {refusal or 'no text'}"[:200], tokens=tokens)
-        return Said(text, *tokens)
+        return ServiceReply(text, *tokens)
 
 
 class Gemini:
@@ -116,7 +116,7 @@ class Gemini:
     def path(self, model: str) -> str:
         return f"/models/{model.removeprefix('models/')}:generateContent"
 
-    def body(self, asked: Asked) -> dict[str, Any]:
+    def body(self, asked: ServiceRequest) -> dict[str, Any]:
         shown: list[dict[str, Any]] = []
         for question in asked.questions:
             shown.append({"text": question.text})
@@ -133,7 +133,7 @@ class Gemini:
             "generationConfig": form,
         }
 
-    def said(self, content: Mapping[str, Any]) -> Said:
+    def said(self, content: Mapping[str, Any]) -> ServiceReply:
         usage = content.get("usageMetadata") or {}
         out = _count(usage, "candidatesTokenCount") + _count(usage, "thoughtsTokenCount")
         tokens = _count(usage, "promptTokenCount"), out
@@ -143,7 +143,7 @@ class Gemini:
         except (KeyError, IndexError, TypeError, AttributeError):
             blocked = content.get("promptFeedback") or content.get("candidates")
             raise Failed(f"its reply holds no text ({blocked})"[:200], tokens=tokens) from None
-        return Said(text, *tokens)
+        return ServiceReply(text, *tokens)
 
 
 MOST = 2**40  # tokens of a call; what says more is no count, and would be no number to add

@@ -14,13 +14,13 @@ from ...errors import ConfigError
 from ..protocol import Verifier
 from ..settings import VerifierSettings
 from .cache import Cache
-from .calls import Backend, Caller, Limits
+from .calls import Backend, BackendCaller, Limits
 from .grader import NAME, Grader
 from .http import Http
 from .instructions import instructions, rubric
 from .questions import Asker
 from .referee import Referee
-from .schema import Comparison, Grade, Kind
+from .schema import Grade, Kind, PairGrade
 from .services import SERVICES
 
 
@@ -93,14 +93,14 @@ class LLMGrader(VerifierSettings):
         if self.mode == "score":
             grades = self._asker(Grade, backend)
             return Grader(grades, fingerprint=self._fingerprint(grades), **shape)
-        games = self._asker(Comparison, backend)
+        games = self._asker(PairGrade, backend)
         return Referee(games, self.mode, fingerprint=self._fingerprint(games), **shape)
 
     def _asker(self, kind: type[Kind], backend: Backend) -> Asker[Kind]:
         structured = self.structured and self.backend != "local"
         told = instructions(kind, rubric(self.rubric), not structured)
         limits = Limits(**{name: getattr(self, name) for name in Limits.__dataclass_fields__})
-        caller = Caller(backend, kind, self.model, told, limits,
+        caller = BackendCaller(backend, kind, self.model, told, limits,
                         structured=structured, temperature=self.temperature)  # fmt: skip
         of = digest(told, self.backend, self.endpoint, self.model, structured, self.temperature,
                     self.per_call)  # fmt: skip

@@ -17,7 +17,7 @@ from ...files.tensors import tensors
 from ..protocol import Views
 from ..settings import VerifierSettings
 from ..weights import Files, filled, shared
-from .mtcnn import Detector
+from .mtcnn import MTCNN
 from .weights import packaged
 
 NAME = "faces"
@@ -68,7 +68,7 @@ class FacesVerifier:
     """0 where as many faces are seen as asked for, -1 where it is one more or less, and so on;
     NaN where the prompt asks for no number. With ``count`` any: the number itself."""
 
-    network: Detector
+    network: MTCNN
     fingerprint: str
     count: str = PROMPT
     sure: float = SURE
@@ -127,10 +127,10 @@ def _counted(number: str, plural: bool) -> int | None:
     return int(number) if number.isdigit() else NUMBERS[number]
 
 
-def _loaded(of: Files, smallest: int) -> Detector:
+def _loaded(of: Files, smallest: int) -> MTCNN:
     state = {
         f"{path.stem}.{name}": value
         for path in of.weights
         for name, value in tensors(path, of.instead).items()
     }
-    return filled(Detector(smallest), state, of)
+    return filled(MTCNN(smallest), state, of)

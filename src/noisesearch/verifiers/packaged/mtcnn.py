@@ -77,7 +77,7 @@ class Output(nn.Module):
         return self.dense6_1(x).softmax(1)[:, 1], self.dense6_2(x)
 
 
-class Detector(nn.Module):
+class MTCNN(nn.Module):
     """The three together; :meth:`forward` gives boxes [n, 4] (left, top, right, bottom, in pixels)
     and probabilities [n] of the faces in an image [3, H, W] in [0, 1]."""
 

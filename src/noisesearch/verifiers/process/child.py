@@ -17,7 +17,7 @@ Heard = TypeVar("Heard")
 FAREWELL = 2.0  # seconds that a process has to end by itself when its stdin is closed
 
 
-class Broken(Exception):
+class ChildFailed(Exception):
     """The process ended, went silent or wrote what is no answer; the message says which."""
 
 
@@ -56,9 +56,9 @@ class Child:
             try:
                 line = self._lines.get(timeout=max(0.0, until - time.monotonic()))
             except queue.Empty:
-                raise Broken(f"it gave no answer within {seconds:g} s{self._last}") from None
+                raise ChildFailed(f"it gave no answer within {seconds:g} s{self._last}") from None
             if line is None:
-                raise Broken(f"it ended with {self._ending()}{self._last}")
+                raise ChildFailed(f"it ended with {self._ending()}{self._last}")
             found = meaning(line)
             if found is not None:
                 return found

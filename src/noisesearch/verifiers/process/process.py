@@ -21,13 +21,13 @@ from ...files.json_text import parsed
 from ...files.pictures import png
 from ...names.options import sentence
 from ..settings import VerifierSettings
-from ..slow import Away, Look, Verdict
-from .child import Broken, Child
+from ..slow import CandidatePicture, SlowReply, SlowVerifier
+from .child import Child, ChildFailed
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Process(VerifierSettings):
+class ProcessSettings(VerifierSettings):
     """A verifier in its own process and environment, written process:COMMAND."""
 
     name: ClassVar[str] = "process"
@@ -58,7 +58,7 @@ class Hello(BaseModel):
     batch: int = Field(default=1, ge=1)
 
 
-class ProcessVerifier(Away):
+class ProcessVerifier(SlowVerifier):
     """Looks through a process. Those that come from several threads at once travel together, up
     to the process's batch; what came of each is told by its id and nothing else.
 
@@ -66,7 +66,7 @@ class ProcessVerifier(Away):
     one in a new process, so that one bad picture costs no other its score.
     """
 
-    def __init__(self, settings: Process) -> None:
+    def __init__(self, settings: ProcessSettings) -> None:
         self._settings = settings
         try:
             self._command = shlex.split(settings.command)
@@ -76,11 +76,11 @@ class ProcessVerifier(Away):
         self._failures = 0  # since it last answered
         self._numbers = itertools.count()
         self._busy = threading.Lock()
-        self._waiting: deque[tuple[Look, Future[Verdict]]] = deque()
+        self._waiting: deque[tuple[CandidatePicture, Future[SlowReply]]] = deque()
         self._hello: Hello | None = None
         try:
             self._child, hello = self._started()
-        except Broken as error:
+        except ChildFailed as error:
             raise self._wrong(f"did not start: {error}") from error
         self._hello = hello
         self.fingerprint = hello.fingerprint
@@ -101,8 +101,8 @@ class ProcessVerifier(Away):
         assert self._hello is not None
         return {part: self._hello.parts[own] for own, part in self._own.items()}
 
-    def look(self, looks: Sequence[Look]) -> Sequence[Verdict]:
-        mine = [(look, Future[Verdict]()) for look in looks]
+    def look(self, looks: Sequence[CandidatePicture]) -> Sequence[SlowReply]:
+        mine = [(look, Future[SlowReply]()) for look in looks]
         self._waiting.extend(mine)
         for _, verdict in mine:
             while not verdict.done():
@@ -130,20 +130,20 @@ class ProcessVerifier(Away):
         for (_, waiting), verdict in zip(some, verdicts, strict=True):
             waiting.set_result(verdict)
 
-    def _asked(self, looks: Sequence[Look]) -> list[Verdict]:
+    def _asked(self, looks: Sequence[CandidatePicture]) -> list[SlowReply]:
         try:
             return self._exchange(looks, tries=1)
-        except Broken:
+        except ChildFailed:
             return [self._alone(look) for look in looks]
 
-    def _alone(self, look: Look) -> Verdict:
+    def _alone(self, look: CandidatePicture) -> SlowReply:
         """The second and last try."""
         try:
             return self._exchange([look], tries=2)[0]
-        except Broken as error:
-            return Verdict(dict.fromkeys(self.parts, str(error)), {"calls": 2})
+        except ChildFailed as error:
+            return SlowReply(dict.fromkeys(self.parts, str(error)), {"calls": 2})
 
-    def _exchange(self, looks: Sequence[Look], tries: int) -> list[Verdict]:
+    def _exchange(self, looks: Sequence[CandidatePicture], tries: int) -> list[SlowReply]:
         child = self._running()
         number = next(self._numbers)
         names = [f"{number}.{i}" for i in range(len(looks))]
@@ -151,13 +151,13 @@ class ProcessVerifier(Away):
         child.send({"id": number, "looks": rows})
         try:
             answers = child.heard(lambda line: _answers(line, number), self._settings.timeout)
-        except Broken:
+        except ChildFailed:
             self._gone()
             raise
         self._failures = 0
         return [self._verdict(answers.get(name), tries) for name in names]
 
-    def _verdict(self, answers: Sequence[Mapping[str, Any]] | None, tries: int) -> Verdict:
+    def _verdict(self, answers: Sequence[Mapping[str, Any]] | None, tries: int) -> SlowReply:
         """Of the answers that bear a look's id: one, unless something is wrong."""
         answer = answers[0] if answers and len(answers) == 1 else {}
         reason = "it did not answer" if not answers else "it answered twice"
@@ -169,22 +169,24 @@ class ProcessVerifier(Away):
         spent = {unit: amount for unit, amount in (also if isinstance(also, dict) else {}).items()
                  if _finite(amount) and amount >= 0}  # fmt: skip
         scores = {p: _score(numbers.get(own), reason) for own, p in self._own.items()}
-        return Verdict(scores, {"calls": tries, **spent})
+        return SlowReply(scores, {"calls": tries, **spent})
 
     def _running(self) -> Child:
         """The process, started anew where it is gone; Broken where that does not help."""
         if self._child is None:
             if self._failures > self._settings.restarts:
-                raise Broken(f"it failed {self._failures} times in a row, so it is left alone")
+                raise ChildFailed(
+                    f"it failed {self._failures} times in a row, so it is left alone"
+                )
             try:
                 child, hello = self._started()
-            except Broken:
+            except ChildFailed:
                 self._failures += 1
                 raise
             self._child = child
             if hello != self._hello:
                 self._gone()
-                raise Broken("started anew, it is another verifier than it was")
+                raise ChildFailed("started anew, it is another verifier than it was")
         return self._child
 
     def _gone(self) -> None:
@@ -199,7 +201,7 @@ class ProcessVerifier(Away):
             child = Child(self._command)
         except (OSError, ValueError, IndexError) as error:
             why = getattr(error, "strerror", None) or str(error)
-            raise Broken(f"{why.lower()}: {self._command[:1]}") from error
+            raise ChildFailed(f"{why.lower()}: {self._command[:1]}") from error
         try:
             hello = child.heard(self._greeting, self._settings.start)
         except BaseException:
@@ -216,7 +218,7 @@ class ProcessVerifier(Away):
         try:
             return Hello.model_validate(message)
         except ValidationError as error:
-            raise Broken(f"its first line says {sentence(error)}") from error
+            raise ChildFailed(f"its first line says {sentence(error)}") from error
 
     def _wrong(self, what: str) -> ConfigError:
         return ConfigError(
@@ -225,7 +227,7 @@ class ProcessVerifier(Away):
         )
 
 
-def _row(look: Look) -> dict[str, Any]:
+def _row(look: CandidatePicture) -> dict[str, Any]:
     """A look on the wire."""
     of = look.condition
     return {"key": look.key, "text": of.text, "label": of.label, "negative": of.negative,
@@ -245,14 +247,14 @@ def _answers(line: bytes, number: int) -> dict[str, list[Mapping[str, Any]]] | N
     message = _message(line)
     if message is None:
         if line.lstrip().startswith(b'{"id"'):
-            raise Broken("its answer is cut off")
+            raise ChildFailed("its answer is cut off")
         return None
     if message.get("id") != number:
         return None  # noise, or late
     found: dict[str, list[Mapping[str, Any]]] = {}
     answers = message.get("answers")
     if not isinstance(answers, list):
-        raise Broken("its answer has no list of answers")
+        raise ChildFailed("its answer has no list of answers")
     for answer in answers:
         if isinstance(answer, dict):
             found.setdefault(str(answer.get("id")), []).append(answer)

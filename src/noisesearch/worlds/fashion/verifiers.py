@@ -131,7 +131,7 @@ def oracle_fid() -> Distance:
     )  # fmt: skip
 
 
-class SelfSupervised(VerifierSettings):
+class FashionSelfSupervised(VerifierSettings):
     """How like the x-prediction at time 0.4 is to the sample, by dino's class token or clip."""
 
     name: ClassVar[str] = "self-supervised"

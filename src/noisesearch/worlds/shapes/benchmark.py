@@ -18,8 +18,8 @@ from .scene import (
     HELD_OUT,
     RELATIONS,
     SHAPES,
-    Group,
     Spec,
+    ThingGroup,
     is_reserved,
     sample_spec,
     spec_to_json,
@@ -96,23 +96,23 @@ def _colour(rng: np.random.Generator, index: int) -> Spec:
     """One thing, or two things that differ only in colour."""
     (first, second), shape = _two(rng, COLOURS), _one(rng, SHAPES)
     if index < SINGLES:
-        return Spec((Group(1, first, shape),))
-    return Spec((Group(1, first, shape), Group(1, second, shape)), AND)
+        return Spec((ThingGroup(1, first, shape),))
+    return Spec((ThingGroup(1, first, shape), ThingGroup(1, second, shape)), AND)
 
 
 def _shape(rng: np.random.Generator, index: int) -> Spec:
     """One thing, or two things that differ only in shape."""
     (first, second), colour = _two(rng, SHAPES), _one(rng, COLOURS)
     if index < SINGLES:
-        return Spec((Group(1, colour, first),))
-    return Spec((Group(1, colour, first), Group(1, colour, second)), AND)
+        return Spec((ThingGroup(1, colour, first),))
+    return Spec((ThingGroup(1, colour, first), ThingGroup(1, colour, second)), AND)
 
 
 def _pair(rng: np.random.Generator, counts: tuple[int, int], relation: str) -> Spec:
     """Two groups that differ in both colour and shape; one in five groups has no colour."""
     colours, shapes = _two(rng, COLOURS), _two(rng, SHAPES)
     groups = [
-        Group(count, None if rng.random() < 0.2 else colour, shape)
+        ThingGroup(count, None if rng.random() < 0.2 else colour, shape)
         for count, colour, shape in zip(counts, colours, shapes, strict=True)
     ]
     return Spec(tuple(groups), relation)
@@ -129,7 +129,7 @@ _COUNTS = ((1, 2), (2, 1), (2, 2), (1, 3), (3, 1))
 def _numeracy(rng: np.random.Generator, index: int) -> Spec:
     """Two or three of the same, or two groups of three or four things in all."""
     if index < 3 * SINGLES:
-        return Spec((Group(2 + index % 2, _one(rng, COLOURS), _one(rng, SHAPES)),))
+        return Spec((ThingGroup(2 + index % 2, _one(rng, COLOURS), _one(rng, SHAPES)),))
     return _pair(rng, _COUNTS[index % len(_COUNTS)], AND)
 
 
@@ -143,7 +143,7 @@ def _held_out(rng: np.random.Generator, index: int) -> Spec:
     combos = sorted(HELD_OUT)
     if index < 2 * len(combos):
         count = 1 if index < len(combos) else 2 + index % 2
-        return Spec((Group(count, *combos[index % len(combos)]),))
+        return Spec((ThingGroup(count, *combos[index % len(combos)]),))
     return sample_spec(rng, split="heldout")
 
 

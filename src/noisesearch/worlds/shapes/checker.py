@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy.typing as npt
 
-from .parser import Seen, read
+from .parser import DetectedThing, read
 from .prompts import parse
-from .scene import AND, Group, Spec
+from .scene import AND, Spec, ThingGroup
 
-__all__ = ["Seen", "Verdict", "check", "judge", "read"]
+__all__ = ["CheckerVerdict", "DetectedThing", "check", "judge", "read"]
 
 RELATION_MARGIN = 0.04  # between centres, as a fraction of the image's side
 _MOST_ASSIGNED = 6  # things tried in every group, the largest first
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckerVerdict:
     """How a picture answers a prompt, with each thing given to the group it agrees with most.
 
     colour, shape: every thing has its group's, and no group is without things.
@@ -40,12 +40,12 @@ class Verdict:
         return self.colour and self.shape and self.number and self.relation
 
 
-def check(image: npt.NDArray[Any], prompt: str | Spec) -> Verdict:
+def check(image: npt.NDArray[Any], prompt: str | Spec) -> CheckerVerdict:
     """The verdict on an image [H, W, 3], uint8 or float in [0, 1]."""
     return judge(read(image), parse(prompt) if isinstance(prompt, str) else prompt)
 
 
-def judge(seen: list[Seen], spec: Spec) -> Verdict:
+def judge(seen: list[DetectedThing], spec: Spec) -> CheckerVerdict:
     """The verdict on the things seen, under the best one of all assignments to groups.
 
     Most colours and shapes right comes first, then the score: things belong to a group by
@@ -58,8 +58,8 @@ def judge(seen: list[Seen], spec: Spec) -> Verdict:
 
 
 def _verdict(
-    seen: list[Seen], way: tuple[int, ...], spec: Spec, found: int
-) -> tuple[int, Verdict]:
+    seen: list[DetectedThing], way: tuple[int, ...], spec: Spec, found: int
+) -> tuple[int, CheckerVerdict]:
     """How many colours and shapes are right under one assignment, and its verdict."""
     teams = [
         [thing for thing, side in zip(seen, way, strict=True) if side == index]
@@ -76,7 +76,7 @@ def _verdict(
     if spec.relation not in (None, AND):
         shares.append(holds)
     everyone = found > 0 and all(teams)
-    verdict = Verdict(
+    verdict = CheckerVerdict(
         colour=everyone and colours == found,
         shape=everyone and shapes == found,
         number=wrong == 0,
@@ -86,11 +86,11 @@ def _verdict(
     return colours + shapes, verdict
 
 
-def _has_colour(thing: Seen, group: Group) -> bool:
+def _has_colour(thing: DetectedThing, group: ThingGroup) -> bool:
     return group.colour is None or thing.colour == group.colour
 
 
-def _relation_share(teams: list[list[Seen]], spec: Spec) -> float:
+def _relation_share(teams: list[list[DetectedThing]], spec: Spec) -> float:
     """The share of pairs across the groups between which the relation holds."""
     if spec.relation in (None, AND):
         return 1.0

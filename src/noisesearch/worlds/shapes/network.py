@@ -127,7 +127,7 @@ class Block(nn.Module):
         return torch.addcmul(x, gate_m, hidden.to(x.dtype))
 
 
-class Reader(nn.Module):
+class PromptReader(nn.Module):
     """Reads the prompt before any image is looked at, as text encoders of larger models do.
 
     Trained first, on what prompts say (`training/shapes_reader.py`), and then left as it is, it
@@ -170,7 +170,7 @@ class ShapesTransformer(nn.Module):
         width = config.width
         self.words = nn.Embedding(config.vocabulary, width)
         self.places = nn.Parameter(word_positions(config.text_length, width))
-        self.reader = Reader(config)
+        self.reader = PromptReader(config)
         self.read_in = nn.Linear(width, width)
         self.patch_in = nn.Linear(config.patch_values, width)
         positions = sincos_positions(config.grid, width)

@@ -54,7 +54,7 @@ _SHADE_RGB = np.array([rgb for _, rgb in _SHADES], dtype=np.float64)
 
 
 @dataclass(frozen=True)
-class Seen:
+class DetectedThing:
     """One thing found: centre in fractions of width and height, size in fractions of the
     width, confidence from 0 (no shape fits) to 1 (a perfect fit, no other shape near)."""
 
@@ -66,7 +66,7 @@ class Seen:
     confidence: float
 
 
-def read(image: npt.NDArray[Any], max_aspect: float = MAX_ASPECT) -> list[Seen]:
+def read(image: npt.NDArray[Any], max_aspect: float = MAX_ASPECT) -> list[DetectedThing]:
     """The things in an image [H, W, 3], uint8 or float in [0, 1], the largest first.
 
     `max_aspect` is how many times wider than high, or higher than wide, a thing may be
@@ -86,7 +86,7 @@ def read(image: npt.NDArray[Any], max_aspect: float = MAX_ASPECT) -> list[Seen]:
     seen = []
     for index, blob in enumerate(blobs):
         if index >= _MOST_READ:
-            seen.append(Seen(UNKNOWN, UNKNOWN, 0.5, 0.5, 0.0, 0.0))
+            seen.append(DetectedThing(UNKNOWN, UNKNOWN, 0.5, 0.5, 0.0, 0.0))
             continue
         seen.extend(_read_blob(blob, taken, change, background, max_aspect))
     return seen
@@ -169,7 +169,7 @@ class _Fit:
 
 def _read_blob(
     blob: Mask, taken: Mask, change: Floats, background: Floats, max_aspect: float
-) -> list[Seen]:
+) -> list[DetectedThing]:
     """The thing a blob is, or the several it is if it falls apart into better ones."""
     fit = _fit(blob, taken & ~blob, change, max_aspect)
     if fit is not None and fit.known:
@@ -182,15 +182,17 @@ def _read_blob(
     if fit is not None:
         return [_seen(fit, background, blob.shape)]
     y, x = np.argwhere(blob).mean(0) / blob.shape
-    return [Seen(UNKNOWN, UNKNOWN, float(x), float(y), 0.0, 0.0)]
+    return [DetectedThing(UNKNOWN, UNKNOWN, float(x), float(y), 0.0, 0.0)]
 
 
-def _seen(fit: _Fit, background: Floats, extent: tuple[int, ...]) -> Seen:
+def _seen(fit: _Fit, background: Floats, extent: tuple[int, ...]) -> DetectedThing:
     shade, away = _nearest_shade((background + fit.rgb)[None])
     colour = _SHADES[int(shade[0])][0] if away[0] <= MAX_COLOUR_DISTANCE else UNKNOWN
     shape = fit.shape if fit.known else UNKNOWN
     height, width = extent
-    return Seen(shape, colour, fit.x / width, fit.y / height, fit.size / width, fit.confidence)
+    return DetectedThing(
+        shape, colour, fit.x / width, fit.y / height, fit.size / width, fit.confidence
+    )
 
 
 def _split(blob: Mask) -> list[Mask]:

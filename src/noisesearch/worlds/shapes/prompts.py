@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ConfigError
-from .scene import AND, Group, Spec
+from .scene import AND, Spec, ThingGroup
 
 PROMPT_LENGTH = 16
 
@@ -105,18 +105,18 @@ def _say(spec: Spec, rng: np.random.Generator) -> str:
     return f"{words} {second} there {are} {first}"
 
 
-def _be(group: Group) -> str:
+def _be(group: ThingGroup) -> str:
     return "is" if group.count == 1 else "are"
 
 
-def _say_opening(group: Group, rng: np.random.Generator) -> str:
+def _say_opening(group: ThingGroup, rng: np.random.Generator) -> str:
     roll = rng.random()
     if roll < 0.75:
         return ""
     return f"there {_be(group)} " if roll < 0.9 else "a picture of "
 
 
-def _say_group(group: Group, rng: np.random.Generator | None = None) -> str:
+def _say_group(group: ThingGroup, rng: np.random.Generator | None = None) -> str:
     """The group in words drawn at random, or in the plain ones without a generator."""
     pair = _choose(SHAPE_WORDS[group.shape], rng)
     rest = [pair[group.count > 1]]
@@ -220,10 +220,10 @@ class _Reader:
                 return meaning
         return None
 
-    def group(self) -> Group | None:
+    def group(self) -> ThingGroup | None:
         count, colour = self.take(_COUNTS), self.take(_COLOURS)
         shape = self.take(_SHAPES)
-        return Group(count, colour, shape) if count and shape else None
+        return ThingGroup(count, colour, shape) if count and shape else None
 
     def sentence(self) -> Spec | None:
         """group [[is] relation group], or relation group [there] is group."""

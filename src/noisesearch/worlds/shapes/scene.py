@@ -85,7 +85,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Group:
+class ThingGroup:
     """`count` (1 to 3) things of one shape, of one colour unless `colour` is None."""
 
     count: int
@@ -114,7 +114,7 @@ class Spec:
     "and" are sorted; a single group has no relation.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[ThingGroup, ...]
     relation: str | None = None
 
     def __post_init__(self) -> None:
@@ -138,7 +138,7 @@ class Spec:
         return any(group.held_out for group in self.groups)
 
 
-def _order(group: Group) -> tuple[str, str, int]:
+def _order(group: ThingGroup) -> tuple[str, str, int]:
     return (group.shape, group.colour or "", group.count)
 
 
@@ -191,11 +191,11 @@ def _draw_counts(rng: np.random.Generator) -> tuple[int, int]:
 
 def _draw_group(
     rng: np.random.Generator, count: int, combo: tuple[str, str] | None = None
-) -> Group:
+) -> ThingGroup:
     if combo is not None:
-        return Group(count, *combo)
+        return ThingGroup(count, *combo)
     colour = None if rng.random() < 0.1 else _pick(rng, COLOURS)
-    return Group(count, colour, _pick(rng, SHAPES))
+    return ThingGroup(count, colour, _pick(rng, SHAPES))
 
 
 def _pick(rng: np.random.Generator, options: Sequence[_T]) -> _T:
@@ -221,7 +221,7 @@ def spec_to_json(spec: Spec) -> dict[str, Any]:
 
 def spec_from_json(value: dict[str, Any]) -> Spec:
     """The Spec that `spec_to_json` wrote."""
-    return Spec(tuple(Group(*group) for group in value["groups"]), value["relation"])
+    return Spec(tuple(ThingGroup(*group) for group in value["groups"]), value["relation"])
 
 
 def sample_scene(rng: np.random.Generator, spec: Spec) -> Scene:
@@ -246,7 +246,7 @@ def _shifted(rgb: RGB, change: list[int]) -> RGB:
     return (red, green, blue)
 
 
-def _group_colour(rng: np.random.Generator, group: Group) -> str:
+def _group_colour(rng: np.random.Generator, group: ThingGroup) -> str:
     if group.colour is not None:
         return group.colour
     # A group asked for without a colour must not show what training never shows.

@@ -44,7 +44,7 @@ class Sums(Mapping[str, Mapping[str, int]]):
         return len({key for usage in self._usages for key in usage})
 
 
-class Qualities:
+class DraftWorkers:
     """Answers an ask by the worker of its trajectory's quality; see the contract of Executor."""
 
     def __init__(self, workers: Mapping[str, Worker], prices: Mapping[str, float]) -> None:
