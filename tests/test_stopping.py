@@ -13,6 +13,7 @@ import noisesearch as ns
 from noisesearch import ConfigError, RandomSearch, ZeroOrder
 from noisesearch.cli.tables import warnings
 from noisesearch.driver.stopping import PLATEAU, TARGET, Target
+from noisesearch.setup.request import Request
 from noisesearch.testing import Bench, BenchOutcome, MixtureModel
 from noisesearch.testing.bench import MadeUp, Released
 
@@ -158,9 +159,9 @@ def test_an_extended_run_stays_ended(tmp_path: Path) -> None:
 def test_what_cannot_be_is_one_sentence(settings: dict[str, Any], sentence: str) -> None:
     common: dict[str, Any] = {"model": MixtureModel(), "verifier": "brightness"}
     with pytest.raises(ConfigError, match=sentence):
-        ns.api.Request(["one"], **{**common, "budget": "80candidates", **settings}).resolve()[
-            0
-        ].searches(ns.budget.Budget.parse("80candidates"))
+        Request(["one"], **{**common, "budget": "80candidates", **settings}).resolve()[0].searches(
+            ns.Budget.parse("80candidates")
+        )
 
 
 def test_a_target_is_written_as_it_is_read() -> None:

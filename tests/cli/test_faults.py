@@ -30,9 +30,9 @@ SPEC = {"format": 1}
 PAID = """
 import os, signal
 from pathlib import Path
-from noisesearch.verifiers.away import Away, Verdict
+from noisesearch.verifiers.slow import SlowReply, SlowVerifier
 
-class Paid(Away):
+class Paid(SlowVerifier):
     name, parts, paid, lanes = "paid", ("bright",), True, 2
 
     def look(self, looks):
@@ -40,7 +40,7 @@ class Paid(Away):
             calls.writelines(look.key + "\\n" for look in looks)
         if len(Path("calls.txt").read_text().split()) >= int(Path("dies").read_text()):
             os.kill(os.getpid(), signal.SIGKILL)
-        return [Verdict({"bright": float(look.picture.mean())}, {"usd": 0.25}) for look in looks]
+        return [SlowReply({"bright": float(look.picture.mean())}, {"usd": 0.25}) for look in looks]
 
 SERVICE = Paid()
 """

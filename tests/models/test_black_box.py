@@ -25,6 +25,7 @@ from noisesearch.models.diffusers.model import from_object
 from noisesearch.runs.run import verify
 from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.setup.request import Request
+from noisesearch.store.given_images import InputImages
 from noisesearch.store.run_store import RunStore
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
@@ -94,7 +95,7 @@ def test_a_search(name: str, tmp_path: Path) -> None:
 def test_prices_are_counted(name: str, given: dict[str, Any], prices: list[int]) -> None:
     """Of several steps PNDM makes one more, a prior has steps of its own, and of an image
     at half strength half are left."""
-    images = ns.api.Images.of(IMAGE if given else None, None)
+    images = InputImages.of(IMAGE if given else None, None)
     model = with_call_arguments(as_it_runs(from_object(tiny_pipeline(name)), None), given, images)
     sampler: Any = model.build(4.0, "cpu", "float32")
     ran = []
@@ -114,7 +115,7 @@ def test_an_image_to_begin_from(tmp_path: Path) -> None:
     would draw it makes what it would make; rows of a batch do not differ from rows alone."""
     pipeline = tiny_pipeline("sd-img2img")
     before = snapshot(pipeline)
-    model = from_object(pipeline).given({"strength": 0.6}, ns.api.Images.of(IMAGE, None))
+    model = from_object(pipeline).given({"strength": 0.6}, InputImages.of(IMAGE, None))
     sampler = model.build(7.5, "cpu", "float32")
     generator = torch.Generator().manual_seed(11)
     torch.randn(1, 4, 8, 8, generator=generator)  # the autoencoder's own
@@ -138,7 +139,7 @@ def test_a_video_of_an_image() -> None:
     kind = importlib.import_module("diffusers").LTXImageToVideoPipeline
     pipeline = kind(**whole.components)
     model = from_object(pipeline, size=(32, 32), call={"num_frames": 5})
-    sampler = model.given({}, ns.api.Images.of(IMAGE, None)).build(3.0, "cpu", "float32")
+    sampler = model.given({}, InputImages.of(IMAGE, None)).build(3.0, "cpu", "float32")
     generator = torch.Generator().manual_seed(8)
     torch.randn(1, 8, 1, 8, 8, generator=generator)  # the autoencoder's own
     noise = torch.randn(1, *sampler.shape, generator=generator)

@@ -18,6 +18,7 @@ from noisesearch.models.diffusers.model import from_object
 from noisesearch.models.footprint import peak_bytes, weight_bytes
 from noisesearch.sampling.denoiser import DENOISE, LOOK, READ
 from noisesearch.setup import memory, residence
+from noisesearch.setup.request import Request
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.worker import residence as device_memory
@@ -104,7 +105,7 @@ def test_a_plan_names_the_phase_that_needs_most(tmp_path: Path) -> None:
     pipeline = tiny_pipeline("flux")
     found: dict[str, Any] = {}
     for mode in ("full", "lean"):
-        request = ns.api.Request(["a cat"], model=pipeline, memory=mode, **settings())
+        request = Request(["a cat"], model=pipeline, memory=mode, **settings())
         parts, _ = request.resolve()
         found[mode] = residence.needed(parts)
     heavy = weight_bytes([pipeline.transformer])

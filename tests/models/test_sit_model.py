@@ -24,6 +24,7 @@ from noisesearch.models.sit.denoiser import SiTDenoiser
 from noisesearch.models.sit.model import SiTModel, sit
 from noisesearch.models.sit.network import SiT
 from noisesearch.runs.run import verify
+from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.testing.mixture_model import brightness, evenness
 
 NAMES = ["tench, Tinca tinca", "crane", "Golden Retriever", "crane", "shark"]
@@ -125,7 +126,7 @@ def test_searches_on_pictures(channels: int, dtype: str, tmp_path: Path) -> None
         red, green, blue = result.image.split()
         assert (red.tobytes() == green.tobytes() == blue.tobytes()) == (channels == 1)
     assert len({r.image.tobytes() for r in results}) == 3
-    found = verify(tmp_path / "run", ns.build.Given(verifiers={"brightness": brightness()}))
+    found = verify(tmp_path / "run", PythonObjects(verifiers={"brightness": brightness()}))
     assert found["pixels"] == found["parts"] == 0
 
 

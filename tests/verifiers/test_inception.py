@@ -18,6 +18,7 @@ from torch import Tensor
 import noisesearch as ns
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
+from noisesearch.objectives.sets import Frechet
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_vision import SHARE, make_oracle_fid, make_oracle_is
 from noisesearch.verifiers.features.inception import (
@@ -214,7 +215,7 @@ def test_the_distance_is_that_of_a_set_of_one(folder: Path) -> None:
     oracle = OracleFID(weights=str(folder), reference=str(folder / "statistics.npz")).open()
     views = Views(torch.rand(3, 3, 50, 40), [Condition()] * 3)
     assert oracle.reference is not None
-    objective = ns.set_objectives.Frechet("oracle-fid", *oracle.reference)
+    objective = Frechet("oracle-fid", *oracle.reference)
     rows = oracle.features(views).double().numpy()
     wanted = [objective.value(objective.joined(None, row[None])) for row in rows]
     np.testing.assert_allclose(oracle(views)["oracle-fid"].numpy(), wanted, rtol=1e-5)

@@ -21,6 +21,7 @@ from noisesearch.errors import BackendError, ConfigError
 from noisesearch.runs.run import Run
 from noisesearch.sampling.denoiser import DENOISE, LOOK, PHASES, READ
 from noisesearch.sampling.solvers import solver
+from noisesearch.setup.request import Request
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.verifiers.protocol import FunctionVerifier
@@ -281,7 +282,7 @@ def test_second_looks_wait_for_the_network_in_lean_memory(tmp_path: Path) -> Non
     """Cascade and watch ask again about pictures that are there: no swap more than two a yield."""
     from noisesearch.testing.mixture_model import evenness
 
-    run = ns.api.Request([None], model=MixtureModel(), verifier=[brightness(), evenness()],
+    run = Request([None], model=MixtureModel(), verifier=[brightness(), evenness()],
                          objective="cascade(brightness:4, evenness)", algorithm="zero-order",
                          budget=200, rows=4)  # fmt: skip
     parts, _ = run.resolve()

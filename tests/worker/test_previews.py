@@ -71,7 +71,7 @@ class Looked:
 
     def __call__(self, problem: Any) -> Any:
         whole = [problem.sample(problem.noise(i)) for i in range(4)]
-        yield [ns.ask.score(before(t, self.level)) for t in whole]
+        yield [ns.score(before(t, self.level)) for t in whole]
         return whole[:1]
 
 

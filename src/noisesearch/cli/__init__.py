@@ -1,10 +1,18 @@
 """The command line. Results go to stdout, everything else to stderr."""
 
 # Each module adds its commands to the application, and help lists them in this order.
-from . import answer, calibrate, check_verifier, evaluate, experiments, generate, report
-from . import compare as survey
-from . import run_folders as folders
-from . import show as looking
+from . import (  # isort: skip
+    generate,
+    show,
+    run_folders,
+    compare,
+    calibrate,
+    check_verifier,
+    answer,
+    evaluate,
+    report,
+    experiments,
+)
 from .application import app
 
 __all__ = [
@@ -12,11 +20,11 @@ __all__ = [
     "app",
     "calibrate",
     "check_verifier",
+    "compare",
     "evaluate",
     "experiments",
-    "folders",
     "generate",
-    "looking",
     "report",
-    "survey",
+    "run_folders",
+    "show",
 ]

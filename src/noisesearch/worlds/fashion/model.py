@@ -24,7 +24,7 @@ ROLES = {
     "oracle-fid": "oracle_fid",
     "dino-linear": "dino_linear",
     "clip-zeroshot": "clip_zeroshot",
-    "self-supervised": "SelfSupervised",
+    "self-supervised": "FashionSelfSupervised",
     "checker": "checker",
 }
 
