@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from draft import CANDIDATES, Judge, chosen, interval, pick
 
 from noisesearch.candidates.budget import Budget
 from noisesearch.experiments.compare import ran
@@ -28,7 +29,6 @@ from noisesearch.runs.progress import Progress
 from noisesearch.runs.results import Candidate, Result, Results
 from noisesearch.setup.request import Request
 from noisesearch.worlds.shapes.benchmark import BenchmarkPrompt
-from quality import CANDIDATES, Judge, chosen, interval, pick
 from recording import record
 
 

@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from draft import Judge, chosen, pick
 
 from noisesearch.candidates.budget import Budget
 from noisesearch.experiments.compare import ran
@@ -45,7 +46,6 @@ from noisesearch.runs.progress import Progress
 from noisesearch.runs.results import Result
 from noisesearch.setup.loaded import Loaded
 from noisesearch.setup.request import Request
-from quality import Judge, chosen, pick
 from reach import COSTS, Curve, Point, ratios, rows
 from recording import record
 

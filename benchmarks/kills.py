@@ -27,7 +27,7 @@ from noisesearch.testing.faults import Ordeal
 from recording import record
 
 KILLS = 10  # of a run
-COMMON = ("a red circle", "two blue squares", "--steps", "2", "--guidance", "1", "--batch", "4")
+COMMON = ("a red circle", "two blue squares", "--steps", "2", "--guidance", "1", "--rows", "4")
 # With a blob from the start, one at every round, unfinished trajectories, winners that are kept.
 REQUESTS = {
     "zero-order": ("--verifier", "aesthetic", "--budget", "20candidates", "--start-latents",

@@ -1,4 +1,4 @@
-"""Drafts: their text, their price, searches at them, and qualities side by side in one run."""
+"""Drafts: their text, their price, searches at them, and drafts side by side in one run."""
 
 from __future__ import annotations
 
@@ -92,12 +92,12 @@ def test_the_ledger_weighs_drafts_and_counts_them() -> None:
     assert (rates.weight(FULL), rates.weight("a"), rates.weight("b")) == (1, 0.25, 10 / 1024)
     ledger = Ledger(rates)
 
-    def of(quality: str) -> Trajectory:
-        return Trajectory.begin(Condition(), gaussian(0), 3, quality).denoise()
+    def of(draft: str) -> Trajectory:
+        return Trajectory.begin(Condition(), gaussian(0), 3, draft).denoise()
 
     assert ledger.price([of(FULL), of("a"), of("a")]) == 6 + 1.5
-    for quality in (FULL, "a", "a"):
-        ledger.charge(of(quality))
+    for draft in (FULL, "a", "a"):
+        ledger.charge(of(draft))
     assert (ledger.nfe, ledger.worth, ledger.counted) == (12, 7.5, 7.5)
     content = ledger.json()
     assert content["forwards"] == 6 * 2 + 6 and content["flops"] == 6 * 2 * 100 + 6 * 50
@@ -109,7 +109,7 @@ def test_finishing_a_draft_gives_the_full_sample() -> None:
     noise, of = gaussian(1), Condition(text="x")
     draft = Trajectory.begin(of, noise, 3, "steps:3").denoise(2).renoise(0.9, 7, 0.0, 3).denoise()
     full = Trajectory.begin(of, noise, 6).denoise(4).renoise(0.9, 7, 0.0, 6).denoise()
-    assert draft.at(6) == full and draft.at(6).quality == FULL
+    assert draft.at(6) == full and draft.at(6).draft == FULL
     same = Trajectory.begin(of, noise, 6, "cache:0.1").denoise()
     assert same.at(6) == Trajectory.begin(of, noise, 6).denoise() != same
 
@@ -118,15 +118,15 @@ def test_search_at_a_draft(tmp_path: Path) -> None:
     """Candidates are drafts, baseline and winner full samples, and the price is the plan's."""
     bench = Bench(tmp_path, RandomSearch())
     parts = bench.parts(draft="steps:2", budget=30)
-    assert (parts.spec.steps, parts.spec.final_steps, parts.spec.quality) == (2, STEPS, "steps:2")
+    assert (parts.spec.steps, parts.spec.final_steps, parts.spec.draft) == (2, STEPS, "steps:2")
     found = bench.run("draft", parts)
     for live in found.searches:
         (outcome,) = live.outcomes()
-        assert {r.trajectory.quality for r in live.replies} == {"steps:2"}
+        assert {r.trajectory.draft for r in live.replies} == {"steps:2"}
         assert len(live.replies) == 12, "(30 − 6) / 2"
-        assert outcome.baseline is not None and outcome.baseline.trajectory.quality == FULL
+        assert outcome.baseline is not None and outcome.baseline.trajectory.draft == FULL
         final, seen = outcome.winners[0]
-        assert final.trajectory.quality == FULL and final.trajectory.steps == STEPS
+        assert final.trajectory.draft == FULL and final.trajectory.steps == STEPS
         if not outcome.baseline_kept:
             assert seen is not None and seen.trajectory.noise == final.trajectory.noise
         assert live.ledger.counted == 30 or live.ledger.nfe == 24, "the baseline's noise is free"
@@ -146,15 +146,15 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
 
 
 class Mixed(RandomSearch):
-    """Each noise at every quality that there is."""
+    """Each noise at every draft that there is."""
 
     def __call__(self, problem: Problem) -> Search:
         replies = yield [
-            score(problem.sample(problem.noise(i), quality=quality), quality=quality)
+            score(problem.sample(problem.noise(i), draft=draft), draft=draft)
             for i in range(5)
-            for quality in problem.space.qualities
+            for draft in problem.space.drafts
         ]
-        return [r.trajectory for r in replies if r.trajectory.quality == FULL]
+        return [r.trajectory for r in replies if r.trajectory.draft == FULL]
 
 
 def test_qualities_side_by_side(tmp_path: Path) -> None:
@@ -165,14 +165,14 @@ def test_qualities_side_by_side(tmp_path: Path) -> None:
     assert found.searches[0].ledger.json()["drafts"] == {"steps:3": 15, "steps:2": 10}
     replies = {r.trajectory.key: r.parts for s in found.searches for r in s.replies}
     assert len(replies) == 2 * 5 * 3
-    for steps, quality in ((6, FULL), (3, "steps:3"), (2, "steps:2")):
+    for steps, draft in ((6, FULL), (3, "steps:3"), (2, "steps:2")):
         alone = Bench(
             tmp_path, RandomSearch(candidates=5), settings={"budget": 60, "steps": steps}
         )
         for live in alone.run(f"alone-{steps}").searches:
             for i in range(5):
                 of = live.problem.sample(live.problem.noise(i))
-                named = Trajectory.begin(of.condition, of.noise, steps, quality).denoise()
+                named = Trajectory.begin(of.condition, of.noise, steps, draft).denoise()
                 assert replies[named.key] == live.answers[of.key].parts
 
 
@@ -180,7 +180,7 @@ def test_what_no_run_has_loaded_is_a_sentence(tmp_path: Path) -> None:
     """Qualities that an algorithm asks for, and drafts that are given as what they are not."""
 
     def half(problem: Problem) -> Search:
-        replies = yield [score(problem.sample(problem.noise(0), quality="steps:2"))]
+        replies = yield [score(problem.sample(problem.noise(0), draft="steps:2"))]
         return [r.trajectory for r in replies]
 
     def refused(**settings: Any) -> str:
@@ -206,7 +206,7 @@ def test_shapes_draft_of_another_network(tmp_path: Path) -> None:
     assert drafts % 2 == 0 and result.ledger["counted"] <= 8
     assert drafts > 6, "half of the layers: more than the three candidates of full price"
     spec = json.loads((tmp_path / "run" / "spec.json").read_text())
-    assert spec["quality"] == "model:shapes-small+guidance:1" == spec["drafts"][0]
+    assert spec["draft"] == "model:shapes-small+guidance:1" == spec["drafts"][0]
     assert "draft model:shapes-small+guidance:1" in spec["fingerprints"]
     found = verify(tmp_path / "run")
     assert found["winners"] == 1 and found["pixels"] == found["parts"] == 0

@@ -139,6 +139,6 @@ class Filled:
 )
 def test_the_batch_that_wastes_least_goes_first(full: int, draft: int, first: str) -> None:
     workers = {FULL: Filled(FULL, full), "draft": Filled("draft", draft)}
-    qualities = DraftWorkers(cast("Mapping[str, Worker]", workers), {FULL: 12.0, "draft": 1.0})
-    ((ask, _),) = qualities.wait()
+    drafts = DraftWorkers(cast("Mapping[str, Worker]", workers), {FULL: 12.0, "draft": 1.0})
+    ((ask, _),) = drafts.wait()
     assert ask.trajectory.condition.text == first

@@ -20,7 +20,7 @@ class Bright:
     beside = ("bright.dark",)
     scale: Mapping[str, float] = {"bright": 1.0, "bright.dark": 1.0}
     differentiable = False
-    batch = None
+    rows = None
     fingerprint = ""
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]:

@@ -26,7 +26,7 @@ def options(description: str | None, sizes: Sequence[str]) -> argparse.ArgumentP
     parser.add_argument("--size", choices=sizes, default=sizes[0])
     parser.add_argument("--steps", type=int, default=0, help="stop after so many steps")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after so many minutes")
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rows", type=int, default=128)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run", default=None, help="the run's folder under training/runs")

@@ -110,7 +110,7 @@ def test_larger_must_be_better() -> None:
 class Fixed(FunctionVerifier):
     """Takes four rows, no other number of them."""
 
-    batch: int | None = 4
+    rows: int | None = 4
 
     def __call__(self, views: Views) -> dict[str, Any]:
         assert len(views.images) == len(views.conditions) == 4

@@ -47,7 +47,7 @@ SERVICE = Paid()
 
 
 def request(*more: str, verifier: str = "vivid.py:vivid") -> list[str]:
-    return ["a red circle", "two blue squares", "--steps", "2", "--guidance", "1", "--batch", "4",
+    return ["a red circle", "two blue squares", "--steps", "2", "--guidance", "1", "--rows", "4",
             "--seed", "5", "--verifier", verifier, *more]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ ALGORITHMS = ("zero-order", "random")
 def request(algorithm: str, out: str) -> list[object]:
     return [
         *quick("a red circle", "two blue squares", verifier="vivid.py:slow"), "--seed", "5",
-        "--algorithm", algorithm, "--budget", "40candidates", "--batch", "4", "--out", out,
+        "--algorithm", algorithm, "--budget", "40candidates", "--rows", "4", "--out", out,
     ]  # fmt: skip
 
 

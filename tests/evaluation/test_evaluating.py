@@ -210,7 +210,7 @@ def test_an_experiment_is_several_runs(folder: Path) -> None:
 SEES = """
 class Sees:
     name, parts, scale, fingerprint = "sees", (), {}, ""
-    differentiable, batch = False, None
+    differentiable, rows = False, None
 
     def __call__(self, views):
         return {}

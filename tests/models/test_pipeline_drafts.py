@@ -84,8 +84,8 @@ def test_searches(pipe: Any) -> None:
         ("skip:1", 16, 0), (f"size:{small}", 16, 0),
     ):  # fmt: skip
         result = search(pipe, draft, size=whole)
-        quality = next(iter(result.ledger["drafts"]))
-        assert result.ledger["drafts"][quality] == evaluations
+        draft = next(iter(result.ledger["drafts"]))
+        assert result.ledger["drafts"][draft] == evaluations
         assert result.ledger["physical"].get("reused", 0) == reused
         full, ran = result.ledger["nfe"] - evaluations, result.ledger["physical"]["nfe"]
         assert full == 4 and ran - evaluations in (4, 8), "the baseline's noise may have won"

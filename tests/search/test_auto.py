@@ -29,7 +29,7 @@ ONE, TWO, THREE = "model:quick", "steps:2+model:quick", "steps:3"
 
 
 def problem(
-    candidates: float, quality: str = FULL, injected: bool = False, **drafts: int
+    candidates: float, draft: str = FULL, injected: bool = False, **drafts: int
 ) -> Problem:
     """With so many candidates' worth, and drafts of so many steps, an evaluation of which costs
     as much as a full one."""
@@ -37,9 +37,9 @@ def problem(
     steps = {named[name]: count for name, count in drafts.items()}
     rates = Rates(1, 1, 100, {"v": ("s",)}, drafts={text: Cost(1, 100) for text in steps})
     space = Space((3, 8, 8), Grid.uniform, stochastic=injected,
-                  qualities={FULL: STEPS, **steps})  # fmt: skip
+                  drafts={FULL: STEPS, **steps})  # fmt: skip
     return Problem(Condition(text="one"), space, Weighted({"s": 1.0}), STEPS, "auto", 0,
-                   Ledger(rates), STEPS * candidates, quality=quality)  # fmt: skip
+                   Ledger(rates), STEPS * candidates, draft=draft)  # fmt: skip
 
 
 @pytest.mark.parametrize(

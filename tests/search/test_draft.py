@@ -71,8 +71,8 @@ class TestCascadeOfDrafts(_Draft):
 
 
 def problem(budget: float, drafts: dict[str, int], seed: int = 0) -> Problem:
-    """``drafts``: their steps by quality; one evaluation of theirs weighs what a full one does."""
-    space = Space((1, 4, 4), MixtureModel().space().times, qualities={FULL: STEPS, **drafts})
+    """``drafts``: their steps by draft; one evaluation of theirs weighs what a full one does."""
+    space = Space((1, 4, 4), MixtureModel().space().times, drafts={FULL: STEPS, **drafts})
     return Problem(Condition(), space, X, STEPS, "draft", seed, Ledger(Rates()), budget)
 
 
@@ -96,7 +96,7 @@ def searched(
 
 
 def test_drafts_that_rank_as_their_samples_find_the_best_of_all() -> None:
-    """Catches the worst committed in place of the best, scores of two qualities that are compared,
+    """Catches the worst committed in place of the best, scores of two drafts that are compared,
     and a second round that forgets the drafts of the first."""
     for seed in range(20):
         of = problem(20 * STEPS, {"d": 3}, seed)
@@ -104,12 +104,12 @@ def test_drafts_that_rank_as_their_samples_find_the_best_of_all() -> None:
 
         def number(t: Trajectory, salt: str = salt) -> float:
             true = normal(t.noise.key, salt)
-            return true if t.quality == FULL else 10 + true**3
+            return true if t.draft == FULL else 10 + true**3
 
         winners, asked = searched(ns.DraftThenCommit(draft="d"), of, number)
         noises = {a.trajectory.noise for asks in asked for a in asks}
         assert len(noises) == 2 * (5 * STEPS // 3), "half of the budget, at a quarter each"
-        assert winners[0].quality == FULL
+        assert winners[0].draft == FULL
         assert winners[0].noise == max(noises, key=lambda n: normal(n.key, salt))
         assert len(winners) == 10 and of.budget == 0
 
@@ -120,14 +120,14 @@ def test_drafts_that_are_surely_poor_are_given_up() -> None:
     of = problem(40 * STEPS, {"d": 3})
     winners, asked = searched(
         ns.DraftThenCommit(draft="d"), of,
-        lambda t: normal(t.noise.key) * (-1 if t.quality == FULL else 1),
+        lambda t: normal(t.noise.key) * (-1 if t.draft == FULL else 1),
     )  # fmt: skip
-    counts = [Counter(a.trajectory.quality for a in asks) for asks in asked]
+    counts = [Counter(a.trajectory.draft for a in asks) for asks in asked]
     assert counts == [{"d": 40}, {FULL: 10}, {FULL: 20}]
     assert len(winners) == 30
     again = searched(ns.DraftThenCommit(draft="d", poor=-1), problem(40 * STEPS, {"d": 3}),
-                     lambda t: normal(t.noise.key, t.quality))[1]  # fmt: skip
-    assert [Counter(a.trajectory.quality for a in asks) for asks in again] == [
+                     lambda t: normal(t.noise.key, t.draft))[1]  # fmt: skip
+    assert [Counter(a.trajectory.draft for a in asks) for asks in again] == [
         {"d": 40}, {FULL: 10}, {"d": 40}, {FULL: 10}]  # fmt: skip
 
 
@@ -154,15 +154,15 @@ def test_probes_are_not_among_the_best() -> None:
 
 
 def test_a_cascade_goes_from_many_to_few() -> None:
-    """Each quality looks at the best of the one below, and all drafts share their part of the
+    """Each draft looks at the best of the one below, and all drafts share their part of the
     budget. Catches a stage that draws new noises, or ranks by another stage's scores."""
     of = problem(24 * STEPS, {"a": 1, "b": 4})
     signs = {"a": 1, "b": -1, FULL: 1}
     _, asked = searched(ns.DraftThenCommit(draft="a>b", probes=0, poor=-1), of,
-                        lambda t: signs[t.quality] * normal(t.noise.key))  # fmt: skip
+                        lambda t: signs[t.draft] * normal(t.noise.key))  # fmt: skip
     for first, second, third in (asked[:3], asked[3:]):
         assert [len(first), len(second), len(third)] == [36, 9, 6]
-        assert [a.trajectory.quality for a in (first[0], second[0], third[0])] == ["a", "b", FULL]
+        assert [a.trajectory.draft for a in (first[0], second[0], third[0])] == ["a", "b", FULL]
     a, b, full = ([x.trajectory.noise for x in asks] for asks in asked[:3])
     best = sorted(a, key=lambda n: -normal(n.key))[:9]
     assert b == best
@@ -177,7 +177,7 @@ def test_budgets_are_kept_and_used(budget: float, draft: str) -> None:
     of = problem(budget, {"d": 6, "e": 6})
     of.ledger.rates = Rates(1, forwards=2, flops=4, drafts={"d": Cost(1, 1), "e": Cost(1, 3)})
     winners, _ = searched(ns.DraftThenCommit(draft=draft), of, lambda t: normal(t.noise.key))
-    assert winners and all(t.quality == FULL for t in winners)
+    assert winners and all(t.draft == FULL for t in winners)
     assert 0 <= of.budget < STEPS
 
 
@@ -204,7 +204,7 @@ def test_the_reported_correlation_is_scipys(tmp_path: Path) -> None:
             node = nodes.get(key, {})
             begun = nodes.get(node.get("of"), {})
             if of and begun.get("condition") == {"text": str(found.condition)}:
-                values.setdefault(begun["noise"], {})[begun["quality"]] = (
+                values.setdefault(begun["noise"], {})[begun["draft"]] = (
                     of["brightness"] / SCALES["brightness"] + of["evenness"] / SCALES["evenness"]
                 )
         pairs = [(v["steps:2"], v[FULL]) for v in values.values() if len(v) == 2]
@@ -238,9 +238,9 @@ def test_the_interval_covers_what_it_says() -> None:
 
 
 def test_too_few_and_all_alike() -> None:
-    def replies(quality: str, values: Sequence[float]) -> list[Reply]:
+    def replies(draft: str, values: Sequence[float]) -> list[Reply]:
         return [
-            Reply.of(Trajectory.begin(Condition(), gaussian(i), 2, quality).denoise(), {"x": v})
+            Reply.of(Trajectory.begin(Condition(), gaussian(i), 2, draft).denoise(), {"x": v})
             for i, v in enumerate(values)
         ]
 
@@ -258,8 +258,8 @@ def test_a_search_that_is_stopped_returns_no_draft(tmp_path: Path) -> None:
     parts = Bench(tmp_path, algorithm).parts(budget="100s")
     live = parts.search(Budget.parse("100s"))
     rehearse(live, parts.algorithm, itertools.count(1.0), most=3)
-    assert live.replies[-1].trajectory.quality == "steps:2"
-    assert live.winners and all(t.quality == FULL for t in live.winners)
+    assert live.replies[-1].trajectory.draft == "steps:2"
+    assert live.winners and all(t.draft == FULL for t in live.winners)
 
 
 def test_names_of_drafts_become_their_texts() -> None:
@@ -284,10 +284,10 @@ def test_what_is_loaded_serves_algorithms_with_other_drafts() -> None:
     assert not parts.drafts
     two, _ = request(ns.DraftThenCommit(draft="steps:2")).resolve(like=parts)
     both, _ = request(ns.DraftThenCommit(draft="steps:2>steps:3")).resolve(like=two)
-    assert list(both.space.qualities) == [FULL, "steps:2", "steps:3"]
+    assert list(both.space.drafts) == [FULL, "steps:2", "steps:3"]
     assert both.drafts["steps:2"] is two.drafts["steps:2"]
     last, _ = request("random").resolve(like=both)
-    assert list(last.space.qualities) == [FULL]
+    assert list(last.space.drafts) == [FULL]
 
 
 def test_shapes_from_the_name_alone(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_shapes_from_the_name_alone(tmp_path: Path) -> None:
     result = ns.search("a red circle", algorithm="draft", parameters={"draft": "steps:1"},
                        budget=24, out=out, **settings)  # fmt: skip
     spec = json.loads((out / "spec.json").read_text())
-    assert (spec["quality"], spec["drafts"]) == (FULL, ["steps:1"])
+    assert (spec["draft"], spec["drafts"]) == (FULL, ["steps:1"])
     assert spec["parameters"]["draft"] == ["steps:1"]
     assert result.ledger["drafts"]["steps:1"] == 16 and result.ledger["nfe"] == 24
     (again,) = ns.resume(out)

@@ -232,7 +232,7 @@ class Nearness:
     parts: tuple[str, ...] = ("x",)
     scale: Mapping[str, float] = field(default_factory=lambda: {"x": 1.0})
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
     fingerprint: str = "1"
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]:

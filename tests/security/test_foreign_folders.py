@@ -69,7 +69,7 @@ def named(kind: str, tmp_path: Path) -> dict[str, Any]:
         "algorithm": {"algorithm": code},
         "objective": {"objective": f"{code}(clipscore)"},
         "model": {"model": code},
-        "draft": {"quality": f"model:{code}"},
+        "draft": {"draft": f"model:{code}"},
         "draft beside": {"drafts": [f"model:{code}"]},
     }[kind]
 

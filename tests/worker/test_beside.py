@@ -35,7 +35,7 @@ class Watched:
     parts: tuple[str, ...] = ("mean",)
     fingerprint: str = ""
     differentiable: bool = False
-    batch: int | None = None
+    rows: int | None = None
 
     @property
     def scale(self) -> Mapping[str, float]:

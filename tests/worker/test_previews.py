@@ -40,7 +40,7 @@ class Back:
     fingerprint: str = ""
     differentiable: bool = False
     whole_only: bool = True
-    batch: int | None = None
+    rows: int | None = None
     scale: Mapping[str, float] = field(default_factory=lambda: {"end": 1.0, "way": 1.0})
 
     @property

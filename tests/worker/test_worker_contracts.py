@@ -31,7 +31,7 @@ class TestWorker(ExecutorContract):
 
 
 class TestQualities(ExecutorContract):
-    """Every second ask is about another quality."""
+    """Every second ask is about another draft."""
 
     @pytest.fixture
     def executor(self, parts: Any) -> Any:

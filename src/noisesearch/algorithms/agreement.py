@@ -60,15 +60,15 @@ def interval(correlation: float, pairs: int) -> tuple[float, float]:
 
 
 def agreements(
-    objective: Objective, replies: Sequence[Reply], qualities: Collection[str]
+    objective: Objective, replies: Sequence[Reply], drafts: Collection[str]
 ) -> dict[str, Agreement]:
     """Of every draft that was looked at beside full samples, by its text."""
-    full = [r for r in replies if r.trajectory.finished and r.trajectory.quality == FULL]
+    full = [r for r in replies if r.trajectory.finished and r.trajectory.draft == FULL]
     found = {}
-    for quality in qualities:
-        mine = [r for r in replies if r.trajectory.quality == quality]
-        if quality != FULL and mine and full:
-            found[quality] = agreement(objective, mine, full)
+    for draft in drafts:
+        mine = [r for r in replies if r.trajectory.draft == draft]
+        if draft != FULL and mine and full:
+            found[draft] = agreement(objective, mine, full)
     return found
 
 

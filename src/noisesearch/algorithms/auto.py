@@ -107,8 +107,8 @@ class Auto(Drafting):
         much = "a clock" if math.isinf(worth) else f"{worth:.3g} candidates' worth"
         if self.injected and problem.space.stochastic:
             return self._along(problem, worth, much)
-        drafts = [q for q in self.draft if q in problem.space.qualities]
-        if drafts and problem.quality == FULL:
+        drafts = [q for q in self.draft if q in problem.space.drafts]
+        if drafts and problem.draft == FULL:
             price = problem.worth(drafts[0])
             cheap = price + (self.look or 0.0) <= DEAR * candidate
             kind = "fast" if price <= candidate / 6 else "quarter"

@@ -1,4 +1,4 @@
-"""Draft, then commit: many noises at a cheaper quality, the best of them again in full."""
+"""Draft, then commit: many noises as cheaper drafts, the best of them again in full."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Looks = Generator[list[Ask], list[Reply], None]
 
 @dataclass
 class DraftReplies:
-    """The replies at each quality so far, and how many noises have been drawn."""
+    """The replies at each draft so far, and how many noises have been drawn."""
 
     replies: dict[str, list[Reply]]
     noises: int = 0
@@ -40,10 +40,10 @@ class DraftReplies:
         self.noises += count
         return [problem.noise(self.noises - i) for i in reversed(range(count))]
 
-    def waiting(self, problem: Problem, quality: str, above: str) -> list[Noise]:
-        """Noises looked at in one quality and not yet in that above it, the best first."""
+    def waiting(self, problem: Problem, draft: str, above: str) -> list[Noise]:
+        """Noises looked at in one draft and not yet in that above it, the best first."""
         done = {reply.trajectory.noise for reply in self.replies[above]}
-        replies = self.replies[quality]
+        replies = self.replies[draft]
         ranked = ranking(problem.objective, replies) if replies else []
         noises = [replies[i].trajectory.noise for i in ranked]
         return [noise for noise in noises if noise not in done]
@@ -79,7 +79,7 @@ class Drafting(Settings):
 
 
 class DraftThenCommit(Drafting):
-    """Draft, then commit: candidates at a cheaper quality, and the best of them in full.
+    """Draft, then commit: candidates as cheaper drafts, and the best of them in full.
 
     As the drafts of speculative and cached sampling, with the noise shared by draft and sample
     ([drafts](drafts.md)). In each of ``rounds``: 1. fresh noises are looked at as drafts; 2. the
@@ -124,7 +124,7 @@ class DraftThenCommit(Drafting):
 
     def __call__(self, problem: Problem) -> Search:
         self._check(problem)
-        seen = DraftReplies({quality: [] for quality in (*self.draft, FULL)})
+        seen = DraftReplies({draft: [] for draft in (*self.draft, FULL)})
         whole, clock = problem.budget / problem.worth(FULL), math.isinf(problem.budget)
         rounds = 1 if whole < SPLIT else min(self.rounds, self.commit or self.rounds)
         # A million NFE are not asked for in one breath; and under a clock one round comes after
@@ -136,7 +136,7 @@ class DraftThenCommit(Drafting):
         return [full[i].trajectory for i in ranking(problem.objective, full)]
 
     def _round(self, problem: Problem, seen: DraftReplies, number: int, left: int) -> Looks:
-        """Drafts, quality by quality, and then full samples: one of so many rounds left."""
+        """Drafts, draft by draft, and then full samples: one of so many rounds left."""
         whole, clock = problem.worth(FULL), math.isinf(problem.budget)
         budget = ROUND * whole if clock else problem.budget / left
         told = agreement(problem.objective, seen.replies[self.draft[-1]], seen.replies[FULL])
@@ -149,31 +149,29 @@ class DraftThenCommit(Drafting):
             commit = math.ceil((self.commit - (0 if clock else len(seen.replies[FULL]))) / left)
         spent = 0.0 if poor else max(0.0, budget - commit * whole)
         parts = [self.taper**i for i in range(len(self.draft))]
-        for below, quality, part in zip(("", *self.draft), self.draft, parts, strict=False):
-            count = int(spent * part / sum(parts) / problem.worth(quality))
-            noises = seen.waiting(problem, below, quality)[:count] if below else seen.fresh(
+        for below, draft, part in zip(("", *self.draft), self.draft, parts, strict=False):
+            count = int(spent * part / sum(parts) / problem.worth(draft))
+            noises = seen.waiting(problem, below, draft)[:count] if below else seen.fresh(
                 problem, count
             )  # fmt: skip
-            yield from self._look(problem, seen, noises, quality, number)
+            yield from self._look(problem, seen, noises, draft, number)
         if left == 1 and self.commit is None and not clock:
             commit = int(problem.budget / whole)  # with what the drafts did not need
         # Those that came furthest first; whoever was left behind is still better than a fresh one.
         waiting = dict.fromkeys(
-            noise
-            for quality in reversed(self.draft)
-            for noise in seen.waiting(problem, quality, FULL)
+            noise for draft in reversed(self.draft) for noise in seen.waiting(problem, draft, FULL)
         )
         noises = self._committed(problem, list(waiting), commit, number)
         noises += seen.fresh(problem, commit - len(noises))
         yield from self._look(problem, seen, noises, FULL, number)
 
     def _look(
-        self, problem: Problem, seen: DraftReplies, noises: list[Noise], quality: str, number: int
+        self, problem: Problem, seen: DraftReplies, noises: list[Noise], draft: str, number: int
     ) -> Looks:
-        role = "commit" if quality == FULL else "draft"
+        role = "commit" if draft == FULL else "draft"
         if noises:
-            seen.replies[quality] += yield [
-                score(problem.sample(noise, quality=quality), role=role, round=number)
+            seen.replies[draft] += yield [
+                score(problem.sample(noise, draft=draft), role=role, round=number)
                 for noise in noises
             ]
 
@@ -188,10 +186,10 @@ class DraftThenCommit(Drafting):
         return best
 
     def _check(self, problem: Problem) -> None:
-        if problem.quality != FULL:
+        if problem.draft != FULL:
             raise ConfigError(
                 f"algorithm 'draft' looks at drafts of its own, but this run searches at the "
-                f"draft {problem.quality!r}; leave that out, or give it as draft={problem.quality}"
+                f"draft {problem.draft!r}; leave that out, or give it as draft={problem.draft}"
             )
         least = (self.commit or 1) * problem.worth(FULL)
         if least > problem.budget:
@@ -200,7 +198,7 @@ class DraftThenCommit(Drafting):
                 f"commit={self.commit} needs at least {least:g}; give a larger budget or a "
                 "smaller commit"
             )
-        prices = [(quality, problem.worth(quality)) for quality in (*self.draft, FULL)]
+        prices = [(draft, problem.worth(draft)) for draft in (*self.draft, FULL)]
         for (first, cheap), (second, dear) in itertools.pairwise(prices):
             if cheap > dear:
                 raise ConfigError(

@@ -62,8 +62,8 @@ class Cut(Exception):
 class Problem:
     """One search, of one condition or, for an algorithm that is ``joint``, of all of a run.
 
-    ``limit``: NFE that the search may spend (inf under a clock alone). ``steps`` and ``quality``
-    are those of its candidates, unless it asks for another quality. ``differentiable``: the parts
+    ``limit``: NFE that the search may spend (inf under a clock alone). ``steps`` and ``draft``
+    are those of its candidates, unless it asks for another draft. ``differentiable``: the parts
     whose verifiers have gradients. ``sets``: for a joint search, how sets are compared;
     ``choose(batches)`` is then the number of the batch of replies that suits those chosen before
     best, and takes it; the run journals what was chosen. A search does not offer a sample again
@@ -84,7 +84,7 @@ class Problem:
     choose: Callable[[Sequence[Sequence[Reply]]], int] = _first
     companions: tuple[Condition, ...] = ()  # the other conditions of a joint search
     start: Mapping[str, str] = field(default_factory=dict)
-    quality: str = FULL
+    draft: str = FULL
     notes: list[str] = field(default_factory=list)
 
     def note(self, sentence: str) -> None:
@@ -118,7 +118,7 @@ class Problem:
 
     def begin(self, noise: Noise, end: float = 0.0) -> Trajectory:
         """The start of a trajectory at the search's steps; its first leg stops at ``end``."""
-        return Trajectory.begin(self.condition, noise, self.steps, self.quality, end)
+        return Trajectory.begin(self.condition, noise, self.steps, self.draft, end)
 
     def injected(self, *index: int) -> int | None:
         """The seed of what a stochastic solver injects on a move; None under an ODE."""
@@ -154,24 +154,24 @@ class Problem:
         noise: Noise,
         steps: int | None = None,
         condition: Condition | None = None,
-        quality: str | None = None,
+        draft: str | None = None,
         to: int | None = None,
     ) -> Trajectory:
-        """The whole trajectory of a noise: a candidate, of one of ``space.qualities``.
+        """The whole trajectory of a noise: a candidate, of one of ``space.drafts``.
 
         Under a stochastic solver the injected noise is named after the start noise, so that one
         noise is one sample there too. ``to``: the level at which it stops, to be looked at on its
         way; what it shares with the whole is computed and paid for once.
         """
         seed = _injected(noise) if self.space.stochastic else None
-        of, at = condition or self.condition, quality or self.quality
-        if at != self.quality and at not in self.space.qualities:
-            known = ", ".join(self.space.qualities) or FULL
+        of, at = condition or self.condition, draft or self.draft
+        if at != self.draft and at not in self.space.drafts:
+            known = ", ".join(self.space.drafts) or FULL
             raise ConfigError(
                 f"algorithm {self.algorithm!r} asks for samples at {at!r}, which are not loaded "
                 f"(there are {known}); name the draft when the run is made: drafts=[{at!r}]"
             )
-        steps = steps or (self.steps if at == self.quality else self.space.qualities[at])
+        steps = steps or (self.steps if at == self.draft else self.space.drafts[at])
         return Trajectory.begin(of, noise, steps, at).denoise(to, seed)
 
     def member(self, trajectory: Trajectory, **tag: Any) -> Ask:
@@ -204,9 +204,9 @@ class Problem:
         their weight."""
         return self.ledger.price(trajectories)
 
-    def worth(self, quality: str | None = None) -> float:
-        """NFE that a whole candidate of a quality counts, whatever has been asked before."""
-        sample = self.sample(self.noise(0), quality=quality)
+    def worth(self, draft: str | None = None) -> float:
+        """NFE that a whole candidate of a draft counts, whatever has been asked before."""
+        sample = self.sample(self.noise(0), draft=draft)
         return Ledger(self.ledger.rates).price([sample])
 
     def cost(self, ask: Ask) -> float:
@@ -221,7 +221,7 @@ class Problem:
     @property
     def weight(self) -> float:
         """What an evaluation of a candidate counts in NFE; below 1 where candidates are drafts."""
-        return self.ledger.rates.weight(self.quality)
+        return self.ledger.rates.weight(self.draft)
 
     @property
     def budget(self) -> float:

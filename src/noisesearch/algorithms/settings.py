@@ -14,7 +14,7 @@ class Settings(BaseModel):
     ``finalists``: how many of the returned trajectories are finished at the final steps and
     compared there, where those differ from the search's. ``needs`` and ``price`` are for the
     documentation: what an algorithm asks of the model, and its NFE in terms of its parameters and
-    C, the NFE of a candidate. ``drafts``: the qualities that it asks for beside the search's own,
+    C, the NFE of a candidate. ``drafts``: the drafts that it asks for beside the search's own,
     which its run then loads. ``stochastic``: a run of it whose user named no solver takes one that
     injects some noise.
     """

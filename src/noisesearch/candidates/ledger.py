@@ -46,16 +46,16 @@ class Rates:
     previews: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     whole: Callable[[int], int] | None = None
 
-    def cost(self, quality: str) -> Cost:
+    def cost(self, draft: str) -> Cost:
         """Of one evaluation; one whose draft is not known here is full."""
-        return self.drafts.get(quality) or Cost(self.forwards, self.flops)
+        return self.drafts.get(draft) or Cost(self.forwards, self.flops)
 
-    def weight(self, quality: str) -> float:
+    def weight(self, draft: str) -> float:
         """NFE that an evaluation counts against a budget: its FLOPs over those of a full one, or
         its forwards where FLOPs are not counted; 1 for a full one."""
-        if quality not in self.drafts:
+        if draft not in self.drafts:
             return 1
-        cost = self.drafts[quality]
+        cost = self.drafts[draft]
         share = cost.forwards / self.forwards
         if cost.flops and self.flops:
             share *= cost.flops / self.flops
@@ -79,7 +79,7 @@ class Rates:
 
 @dataclass
 class Evaluations:
-    """Those of one quality: made for samples, and gone back through for gradients."""
+    """Those of one draft: made for samples, and gone back through for gradients."""
 
     nfe: int = 0
     backward: int = 0
@@ -89,7 +89,7 @@ class Evaluations:
 class Ledger:
     """Distinct evaluations, decodes and verifier samples asked for, each counted once.
 
-    ``nfe`` and ``backward`` are evaluations of whatever quality; ``counted`` weighs them.
+    ``nfe`` and ``backward`` are evaluations of whatever draft; ``counted`` weighs them.
     """
 
     rates: Rates
@@ -127,7 +127,7 @@ class Ledger:
         """NFE that an ask adds to what is counted."""
         price = self.price(ask.trajectories)
         if isinstance(ask.want, Gradient) and ask.key not in self._pulled:
-            weight = self.rates.weight(ask.trajectory.quality)
+            weight = self.rates.weight(ask.trajectory.draft)
             price += (self.rates.gradient_cost - 1) * self._length(ask.trajectory) * weight
         return price
 
@@ -144,7 +144,7 @@ class Ledger:
             self._of(trajectory).backward += self._length(trajectory)
 
     def _of(self, trajectory: Trajectory) -> Evaluations:
-        return self._by.setdefault(trajectory.quality, Evaluations())
+        return self._by.setdefault(trajectory.draft, Evaluations())
 
     def _length(self, trajectory: Trajectory) -> int:
         """All evaluations of a trajectory, whoever else needs them."""
@@ -156,7 +156,7 @@ class Ledger:
         fresh: dict[str, int] = {}
         total: float = 0
         for trajectory in trajectories:
-            weight = self.rates.weight(trajectory.quality)
+            weight = self.rates.weight(trajectory.draft)
             for owner, mask in self.rates.evaluations(trajectory).items():
                 new = mask & ~self._masks.get(owner, 0) & ~fresh.get(owner, 0)
                 fresh[owner] = fresh.get(owner, 0) | new

@@ -12,7 +12,7 @@ class Space:
 
     ``shape``: of one noise. ``times(grid)``: the times of a grid's levels, or pairs (arrived,
     left) where a schedule looks at a level at another time than the step before it came to.
-    ``stochastic``: the run's solver injects noise, so moves name a seed. ``qualities``: what a
+    ``stochastic``: the run's solver injects noise, so moves name a seed. ``drafts``: what a
     candidate can be asked for at, and the steps of each: "full", and drafts by their text.
     """
 
@@ -21,7 +21,7 @@ class Space:
     stochastic: bool = False
     differentiable: bool = False
     black_box: bool = False
-    qualities: Mapping[str, int] = field(default_factory=dict)
+    drafts: Mapping[str, int] = field(default_factory=dict)
 
 
 PIPELINE = "pipeline"  # the solver of a run whose steps are a pipeline's own

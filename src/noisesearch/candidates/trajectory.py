@@ -20,7 +20,7 @@ from .condition import Condition
 from .keys import digest
 from .noise import Noise
 
-FULL = "full"  # the quality of a trajectory that is no draft
+FULL = "full"  # the draft of a trajectory at full quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Trajectory:
 
     condition: Condition
     noise: Noise
-    quality: str
+    draft: str
     steps: int  # from 1 to 0, were the first leg to go that far
     grid: Grid
     level: int
@@ -87,7 +87,7 @@ class Trajectory:
     def __post_init__(self) -> None:
         match self.move, self.parent:
             case None, _:
-                start = (self.condition.key, self.noise.key, self.quality, self.steps)
+                start = (self.condition.key, self.noise.key, self.draft, self.steps)
                 # A full grid's key has no end in it: those are the keys of runs there are.
                 key = edge = digest("trajectory", *start, *(() if self.grid.full else
                                                             (self.grid.end,)))  # fmt: skip
@@ -116,7 +116,7 @@ class Trajectory:
         condition: Condition,
         noise: Noise,
         steps: int,
-        quality: str = FULL,
+        draft: str = FULL,
         end: float = 0.0,
     ) -> Trajectory:
         """The start of a trajectory over the model's own grid of ``steps`` intervals.
@@ -130,7 +130,7 @@ class Trajectory:
             raise ConfigError(f"a first leg cannot end at {end}: times run from 1 down to 0")
         # Rounded first, since (1 − 0.2)·10 is a little more than 8 in floating point.
         grid = Grid(math.ceil(round((1.0 - end) * steps, 9)), 1.0, end)
-        return cls(condition, noise, quality, steps, grid, 0)
+        return cls(condition, noise, draft, steps, grid, 0)
 
     def denoise(
         self, to: int | None = None, seed: int | None = None, turns: Turns = ()
@@ -163,7 +163,7 @@ class Trajectory:
 
     def _next(self, parent: Trajectory, move: Move, grid: Grid, level: int) -> Trajectory:
         return Trajectory(
-            self.condition, self.noise, self.quality, self.steps, grid, level, parent, move
+            self.condition, self.noise, self.draft, self.steps, grid, level, parent, move
         )
 
     @property
@@ -196,7 +196,7 @@ class Trajectory:
         than a step is left out.
         """
         first, *rest = self.lineage()
-        if steps == self.steps and self.quality == FULL:
+        if steps == self.steps and self.draft == FULL:
             return self
 
         def scaled(n: int) -> int:
@@ -224,7 +224,7 @@ class Trajectory:
             case Renoise(grid, seed):
                 numbers = {"time": grid.start, "end": grid.end, "steps": grid.steps, "seed": seed}
                 return {"op": "renoise", "of": self.prefix.key, **numbers}
-        start = {"noise": self.noise.key, "steps": self.steps, "quality": self.quality}
+        start = {"noise": self.noise.key, "steps": self.steps, "draft": self.draft}
         end = {} if self.grid.full else {"end": self.grid.end}
         return {"op": "begin", "condition": self.condition.json(), **start, **end}
 
@@ -289,7 +289,7 @@ class Graph:
                     raise TypeError(f"{line['noise']} is not a noise")
                 condition = Condition(**line["condition"])
                 end = line.get("end", 0.0)
-                return Trajectory.begin(condition, noise, line["steps"], line["quality"], end)
+                return Trajectory.begin(condition, noise, line["steps"], line["draft"], end)
             case "denoise":
                 turns = tuple((seed, cosine) for seed, cosine in line.get("turns", ()))
                 return self.trajectory(str(of)).denoise(line["to"], line["seed"], turns)

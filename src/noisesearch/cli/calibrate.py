@@ -42,7 +42,7 @@ def calibrate(
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    batch: Annotated[int | None, typer.Option(help="Rows of every batch, by fours.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of every batch, by fours.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.")] = None,
     json_: Json = False,
 ) -> None:
@@ -66,7 +66,7 @@ def calibrate(
         size=size,
         device=device,
         dtype=dtype,
-        rows=batch,
+        rows=rows,
     )
     parts = prepared(request, candidates)
     folder = out or fresh_folder()

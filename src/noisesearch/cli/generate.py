@@ -105,7 +105,7 @@ def generate(
     ] = "auto",
     compile_: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
     tiling: Annotated[bool, typer.Option("--tiling", help="Decode in tiles.")] = False,
-    batch: Annotated[int | None, typer.Option(help="Rows of every batch, by fours.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of every batch, by fours.")] = None,
     top: Annotated[int, typer.Option(help="How many winners.")] = 1,
     keep: Annotated[str, typer.Option(help="all or winners: which pictures stay.")] = "all",
     max_missing: Annotated[
@@ -152,7 +152,7 @@ def generate(
         call=parameters_of(call or [], "call", "num_frames=9"),
         device=where.device(device),
         dtype=dtype,
-        rows=batch,
+        rows=rows,
         memory=memory,
         compile=compile_,
         tiling=tiling,

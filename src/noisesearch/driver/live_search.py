@@ -76,12 +76,12 @@ class LiveSearch:
     @property
     def baseline(self) -> Trajectory:
         """The first noise, unsearched, at the final steps."""
-        return self.problem.sample(self.problem.noise(0), self.final_steps, quality=FULL)
+        return self.problem.sample(self.problem.noise(0), self.final_steps, draft=FULL)
 
     @property
     def drafted(self) -> bool:
         """True where winners are finished otherwise than the search sees them."""
-        return self.final_steps != self.problem.steps or self.problem.quality != FULL
+        return self.final_steps != self.problem.steps or self.problem.draft != FULL
 
     @property
     def objective(self) -> Objective:
@@ -146,7 +146,7 @@ class LiveSearch:
     def whole(self, reply: Reply) -> bool:
         """True for a complete candidate; a draft that an algorithm looks at beside is none."""
         trajectory = reply.trajectory
-        return trajectory.finished and trajectory.quality in (FULL, self.problem.quality)
+        return trajectory.finished and trajectory.draft in (FULL, self.problem.draft)
 
     def knows(self, ask: Ask) -> bool:
         """True where an ask of this search has been answered."""

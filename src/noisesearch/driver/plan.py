@@ -21,7 +21,7 @@ WIDTH_YIELDS = 64  # enough to see how wide the asks are, whatever the budget
 
 @dataclass(frozen=True)
 class Width:
-    """How many asks of a quality a yield mostly has, and all that there are of it, its baseline
+    """How many asks of a draft a yield mostly has, and all that there are of it, its baseline
     among them, where one yield has them all."""
 
     usual: int
@@ -96,26 +96,26 @@ def final_price(live: LiveSearch, algorithm: Algorithm) -> int:
 
 
 def usual_widths(live: LiveSearch, algorithm: Algorithm) -> dict[str, Width]:
-    """What yields ask of each quality; soon known, however large the budget is."""
+    """What yields ask of each draft; soon known, however large the budget is."""
     yields: dict[str, list[set[str]]] = {}
 
     def looked(asks: Sequence[Ask]) -> None:
         found: dict[str, set[str]] = {}
         for ask in asks:
-            found.setdefault(ask.trajectory.quality, set()).add(ask.trajectory.key)
-        for quality, keys in found.items():
-            yields.setdefault(quality, []).append(keys)
+            found.setdefault(ask.trajectory.draft, set()).add(ask.trajectory.key)
+        for draft, keys in found.items():
+            yields.setdefault(draft, []).append(keys)
 
     rehearse(live, algorithm, _made_up(3), looked, WIDTH_YIELDS)
-    beside = {live.baseline.quality: {ask.trajectory.key for ask in live.baselines}}
+    beside = {live.baseline.draft: {ask.trajectory.key for ask in live.baselines}}
 
-    def width(quality: str, asked: list[set[str]]) -> Width:
+    def width(draft: str, asked: list[set[str]]) -> Width:
         times = Counter(map(len, asked))
         once = len(asked) == 1
-        whole = len(asked[0] | beside.get(quality, set())) if once else None
+        whole = len(asked[0] | beside.get(draft, set())) if once else None
         return Width(max(times, key=lambda w: (times[w], w)), whole)
 
-    return {quality: width(quality, asked) for quality, asked in yields.items()}
+    return {draft: width(draft, asked) for draft, asked in yields.items()}
 
 
 def rehearse(

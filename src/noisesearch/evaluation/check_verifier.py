@@ -162,7 +162,7 @@ class Trial:
         self, images: Tensor, conditions: Sequence[Condition]
     ) -> Iterator[tuple[Views, int]]:
         """In the batches that a run would make, and how many rows of each are no fillers."""
-        size = self.verifier.batch or len(images)
+        size = self.verifier.rows or len(images)
         for i in range(0, len(images), size):
             some, of = images[i : i + size], list(conditions[i : i + size])
             filled = [*of, *of[:1] * (size - len(of))]

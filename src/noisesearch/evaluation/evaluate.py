@@ -121,8 +121,8 @@ class Evaluation:
         return found
 
     def _beside(self, names: Sequence[str]) -> list[Metric]:
-        """Diversity stands beside every quality: how unlike each other the images are, and how
-        much of what is real is among them."""
+        """Diversity stands beside every metric of quality: how unlike each other the images are,
+        and how much of what is real is among them."""
         added: list[Metric] = []
         for name in ("diversity", "recall"):
             if name in names:

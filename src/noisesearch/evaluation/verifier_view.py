@@ -108,7 +108,7 @@ class VerifierView:
 
     @property
     def _size(self) -> int:
-        return self.verifier.batch or ROWS
+        return self.verifier.rows or ROWS
 
     def _views(self, images: ImageSet) -> Iterator[tuple[Views, int]]:
         for start in range(0, len(images.paths), self._size):
@@ -129,7 +129,7 @@ class Pixels:
     name: str = "pixels"
     parts: tuple[str, ...] = ()
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
     fingerprint: str = ""
 
     @property

@@ -22,7 +22,7 @@ Family = tuple[str, str, str]
 def family(ask: Ask) -> Family:
     """What has a beginning in common: one of them has its states in a worker's cache."""
     of = ask.trajectory
-    return of.condition.key, of.noise.key, of.quality
+    return of.condition.key, of.noise.key, of.draft
 
 
 @dataclass(eq=False)

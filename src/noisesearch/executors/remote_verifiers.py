@@ -36,7 +36,7 @@ class About:
     name: str
     parts: tuple[str, ...]
     scale: Mapping[str, float]
-    batch: int | None
+    rows: int | None
     fingerprint: str
     previews: tuple[float, ...]
     video: bool
@@ -48,7 +48,7 @@ class About:
             return getattr(verifier, name, otherwise)
 
         return cls(
-            verifier.name, tuple(verifier.parts), dict(verifier.scale), verifier.batch,
+            verifier.name, tuple(verifier.parts), dict(verifier.scale), verifier.rows,
             verifier.fingerprint, tuple(said("previews", ())), bool(said("video", False)),
             bool(said("whole_only", False)),
         )  # fmt: skip
@@ -110,7 +110,7 @@ class RemoteVerifier:
         self._judge = judge
         self.about = about
         self.name, self.parts, self.scale = about.name, about.parts, about.scale
-        self.batch, self.fingerprint = about.batch, about.fingerprint
+        self.rows, self.fingerprint = about.rows, about.fingerprint
         self.previews, self.video, self.whole_only = about.previews, about.video, about.whole_only
 
     def __call__(self, views: Views) -> Mapping[str, Any]:

@@ -45,7 +45,7 @@ class Setting(Closed):
     device: str = "auto"
     dtype: str = "auto"
     memory: str = "auto"
-    batch: int | None = None
+    rows: int | None = None
 
     @property
     def search_budget(self) -> str:
@@ -63,7 +63,7 @@ class Setting(Closed):
             algorithm=self.algorithm, parameters=dict(self.parameters), budget=self.search_budget,
             seed=seed, steps=self.steps, guidance=self.guidance, solver=self.solver,
             size=self.size, device=self.device, dtype=self.dtype, memory=self.memory,
-            rows=self.batch,
+            rows=self.rows,
         )  # fmt: skip
 
 

@@ -37,9 +37,9 @@ MOST = 100_000
 
 
 class Pairs(Settings):
-    """The same noises at every quality that the run knows; not a search, but what calibrates one.
+    """The same noises at every draft that the run knows; not a search, but what calibrates one.
 
-    Price: ``candidates`` at the price of every quality.
+    Price: ``candidates`` at the price of every draft.
     """
 
     name: ClassVar[str] = "pairs"
@@ -49,11 +49,11 @@ class Pairs(Settings):
 
     def __call__(self, problem: Problem) -> Search:
         replies = yield [
-            score(problem.sample(problem.noise(i), quality=quality), role="pair", index=i)
+            score(problem.sample(problem.noise(i), draft=draft), role="pair", index=i)
             for i in range(self.candidates)
-            for quality in problem.space.qualities
+            for draft in problem.space.drafts
         ]
-        full = [reply for reply in replies if reply.trajectory.quality == FULL]
+        full = [reply for reply in replies if reply.trajectory.draft == FULL]
         return [full[i].trajectory for i in ranking(problem.objective, full)]
 
 
@@ -152,15 +152,15 @@ def calibrate(parts: Loaded, out: Path, watching: Watching | None = None) -> Cal
         parts.spec.model, parts.spec.verifiers, len(parts.conditions),
         parts.spec.parameters["candidates"],
         parts.spec.steps, parts.spec.seed,
-        [_row(run, quality, made.get(quality, {})) for quality in parts.drafts],
+        [_row(run, draft, made.get(draft, {})) for draft in parts.drafts],
     )  # fmt: skip
     run.store.write_json(REPORT, {**found.json(), "measured": made})
     return found
 
 
 def _measured(run: Run) -> dict[str, dict[str, float]]:
-    """Seconds, answers, evaluations and reused ones by quality; of an earlier process those of
-    qualities that were not made anew."""
+    """Seconds, answers, evaluations and reused ones by draft; of an earlier process those of
+    drafts that were not made anew."""
     from ..worker.draft_workers import DraftWorkers
 
     path = run.folder / REPORT
@@ -169,11 +169,11 @@ def _measured(run: Run) -> dict[str, dict[str, float]]:
         found = parsed(path.read_text(encoding="utf-8"))["measured"]
     executor = run.driver.executor if run.driver else None
     assert isinstance(executor, DraftWorkers), "a calibration has drafts"
-    for quality, worker in executor.workers.items():
-        timing = executor.timings[quality]
+    for draft, worker in executor.workers.items():
+        timing = executor.timings[draft]
         if timing.answers:
             units = worker.usage.values()
-            found[quality] = {
+            found[draft] = {
                 "seconds": timing.seconds, "answers": timing.answers,
                 "nfe": sum(of["nfe"] for of in units),
                 "reused": sum(of.get("reused", 0) for of in units),
@@ -186,10 +186,10 @@ def _measured(run: Run) -> dict[str, dict[str, float]]:
     return found
 
 
-def _row(run: Run, quality: str, measured: Mapping[str, float]) -> DraftRow:
+def _row(run: Run, draft: str, measured: Mapping[str, float]) -> DraftRow:
     parts = run.parts
-    draft = parts.drafts[quality]
-    pairs = [_values(live, quality) for live in run.searches]
+    cheaper = parts.drafts[draft]
+    pairs = [_values(live, draft) for live in run.searches]
     known = [0.0 if np.ptp(drafted) == 0 else rank_correlation(drafted, full)
              for drafted, full in pairs if np.ptp(full) > 0]  # fmt: skip
     if not known:
@@ -199,28 +199,28 @@ def _row(run: Run, quality: str, measured: Mapping[str, float]) -> DraftRow:
         )
     regret = np.array([full.max() - full[drafted.argmax()] for drafted, full in pairs])
     gain = np.array([full.max() - full.mean() for _, full in pairs])
-    nfe = parts.price_of(quality) / parts.candidate
+    nfe = parts.price_of(draft) / parts.candidate
     reused = measured["reused"] / measured["nfe"] if "nfe" in measured else None
     return DraftRow(
-        quality, draft.steps, nfe, mean(known), mean(regret),
+        draft, cheaper.steps, nfe, mean(known), mean(regret),
         float(1 - regret.sum() / gain.sum()) if gain.sum() else 1.0, len(known),
-        measured.get("share"), reused if draft.draft.cache is not None else None,
+        measured.get("share"), reused if cheaper.draft.cache is not None else None,
     )  # fmt: skip
 
 
-def _values(live: LiveSearch, quality: str) -> tuple[Numbers, Numbers]:
+def _values(live: LiveSearch, draft: str) -> tuple[Numbers, Numbers]:
     """The values of drafts and of full samples of the same noises; those without one left out."""
     value = live.objective.value
-    found = {(r.trajectory.noise.key, r.trajectory.quality): value(r) for r in live.replies}
+    found = {(r.trajectory.noise.key, r.trajectory.draft): value(r) for r in live.replies}
     both = [
-        (found[noise, quality], full)
+        (found[noise, draft], full)
         for (noise, of), full in found.items()
-        if of == FULL and np.isfinite([full, found.get((noise, quality), np.nan)]).all()
+        if of == FULL and np.isfinite([full, found.get((noise, draft), np.nan)]).all()
     ]
     if len(both) < LEAST:
         raise ConfigError(
             f"{live.problem.condition}: {len(both)} of its candidates have a score both in full "
-            f"and as draft {quality!r}, too few to rank; mend the verifier and calibrate again"
+            f"and as draft {draft!r}, too few to rank; mend the verifier and calibrate again"
         )
     drafted, full = np.array(both).T
     return drafted, full

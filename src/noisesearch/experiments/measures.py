@@ -114,7 +114,7 @@ class WinnerMeasures:
                 return torch.stack([torch.as_tensor(said[p]).double().cpu() for p in of.parts], 1)
 
             away = isinstance(verifier, SlowVerifier)
-            scores = _looked(look, paths, conditions, verifier.batch, filled=not away)
+            scores = _looked(look, paths, conditions, verifier.rows, filled=not away)
             if away and len(scores) and np.isnan(scores).all():
                 raise BackendError(
                     f"verifier {verifier.name!r} gave no number for any of {len(paths)} images; "
@@ -154,14 +154,14 @@ def _looked(
     look: Callable[[Views], torch.Tensor],
     paths: Sequence[Path],
     conditions: Sequence[Condition],
-    batch: int | None = None,
+    rows: int | None = None,
     filled: bool = True,
 ) -> Rows:
     """What a look gives for pictures in batches of one size, as a run has them; where they are
     not ``filled``, as where each look costs money, the last batch is a smaller one."""
     import torch
 
-    size, seen = batch or BATCH, []
+    size, seen = rows or BATCH, []
     with torch.inference_mode():
         for start in range(0, len(paths), size):
             some = from_pictures([read(path) for path in paths[start : start + size]])

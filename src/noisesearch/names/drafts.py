@@ -1,7 +1,7 @@
 """Drafts as text: named ways to a cheaper sample of the same noise.
 
 ``steps:8+cache:0.1`` is eight steps through a first-block cache. The canonical text is the
-*quality* of a trajectory, and part of its key.
+*draft* of a trajectory, and part of its key.
 """
 
 from __future__ import annotations

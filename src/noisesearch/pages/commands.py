@@ -18,7 +18,7 @@ def command(spec: RunSpec, out: str = "again") -> str | None:
     """The `generate` line of a run; None where the command line cannot say it: Python objects,
     first noises of the user's own, images that a pipeline was given, drafts beside each other."""
     given = any("image" in c for c in spec.conditions)
-    beside = set(spec.drafts) - {spec.quality, *_own_drafts(spec)}
+    beside = set(spec.drafts) - {spec.draft, *_own_drafts(spec)}
     if any(spec.objects.values()) or spec.start is not None or given or beside:
         return None
     words = ["noisesearch", "generate", *_conditions(spec), *_options(spec), "--out", out]
@@ -55,11 +55,11 @@ def _options(spec: RunSpec) -> Iterator[str]:
         if value is not None:
             yield from ("--set", f"{name}={_written(value)}")
     yield from ("--budget", spec.budget, "--seed", str(spec.seed))
-    drafted = spec.quality != FULL
+    drafted = spec.draft != FULL
     steps = spec.final_steps if drafted else spec.steps
     yield from ("--steps", str(steps), "--guidance", f"{spec.guidance!r}", "--solver", spec.solver)
     if drafted:
-        yield from ("--draft", spec.quality)
+        yield from ("--draft", spec.draft)
     elif spec.final_steps != spec.steps:
         yield from ("--final-steps", str(spec.final_steps))
     if spec.size:
@@ -69,7 +69,7 @@ def _options(spec: RunSpec) -> Iterator[str]:
         yield from ("--negative", negative)
     for name, value in spec.call.items():
         yield from ("--call", f"{name}={_written(value)}")
-    yield from ("--device", spec.device, "--dtype", spec.dtype, "--batch", str(spec.rows))
+    yield from ("--device", spec.device, "--dtype", spec.dtype, "--rows", str(spec.rows))
     for option, value, usual in (
         ("--memory", spec.memory, defaults["memory"].default),
         ("--top", spec.top, defaults["top"].default),
@@ -99,8 +99,8 @@ def in_words(trajectory: Trajectory) -> str:
     if noise.children:
         start += f" of {', '.join(child.key[:8] for child in noise.children)}"
     moves = list(map(_move, trajectory.moves))
-    quality = "" if trajectory.quality == FULL else f" · draft {trajectory.quality}"
-    return " → ".join([start, *moves]) + quality
+    draft = "" if trajectory.draft == FULL else f" · draft {trajectory.draft}"
+    return " → ".join([start, *moves]) + draft
 
 
 def _move(move: Denoise | Renoise) -> str:

@@ -245,7 +245,7 @@ def _candidates(
             ledger.charge(trajectory)
         parent = _parent(trajectory, places, noises)
         places[trajectory.key] = i
-        if spec.quality == trajectory.quality and spec.steps == trajectory.steps:
+        if spec.draft == trajectory.draft and spec.steps == trajectory.steps:
             noises.setdefault(trajectory.noise.key, i)
         kind = "baseline" if trajectory.key == base else _kind(spec, trajectory)
         found.append(AnsweredCandidate(reply, kind, ledger.nfe, seconds, None, parent))
@@ -263,12 +263,12 @@ def _rates(spec: RunSpec, paid: float, count: int) -> Rates:
 def _kind(spec: RunSpec, trajectory: Trajectory) -> str:
     if not trajectory.finished:
         return "preview"
-    if trajectory.quality not in (FULL, spec.quality):
+    if trajectory.draft not in (FULL, spec.draft):
         return "draft"
-    searched = spec.quality == FULL and spec.steps == spec.final_steps
+    searched = spec.draft == FULL and spec.steps == spec.final_steps
     if searched:
         return "sample"
-    final = trajectory.quality == FULL and trajectory.steps == spec.final_steps
+    final = trajectory.draft == FULL and trajectory.steps == spec.final_steps
     return "final" if final else "draft"
 
 

@@ -109,8 +109,8 @@ def _sets(reading: Reading) -> dict[str, Any] | None:
 
 
 def _steps(trajectory: Trajectory) -> str:
-    if trajectory.quality != FULL:
-        return f"draft {trajectory.quality}"
+    if trajectory.draft != FULL:
+        return f"draft {trajectory.draft}"
     return counted(trajectory.steps, "step")
 
 

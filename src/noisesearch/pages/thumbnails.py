@@ -24,7 +24,7 @@ def embedded(path: Path, most: int) -> str | None:
     small = max(image.size) <= PIXEL_ART
     image.thumbnail((most, most), Image.Resampling.LANCZOS)
     data = io.BytesIO()
-    image.save(data, "webp", lossless=small, quality=100 if small else QUALITY, method=4)
+    image.save(data, "webp", lossless=small, draft=100 if small else QUALITY, method=4)
     return base64.b64encode(data.getvalue()).decode()
 
 

@@ -130,7 +130,7 @@ def _columns(records: RunRecords, embedded: bool) -> list[Column]:
         Column("score", "number"),
         *(Column(f"part_{name}", "number") for name in records.part_names),
         Column("missing", "text"), Column("nfe", "integer"), Column("spent_nfe", "integer"),
-        Column("steps", "integer"), Column("quality", "text"), Column("trajectory", "text"),
+        Column("steps", "integer"), Column("draft", "text"), Column("trajectory", "text"),
         Column("recipe", "text"), Column("image", "image" if embedded else "text"),
     ]  # fmt: skip
 
@@ -148,7 +148,7 @@ def _row(record: CandidateRecord, records: RunRecords, beside: Path, embedded: b
         "number": record.number, "score": record.score,
         **{f"part_{name}": record.parts.get(name) for name in records.part_names},
         "missing": json.dumps(dict(record.missing)), "nfe": record.nfe,
-        "spent_nfe": record.spent, "steps": trajectory.steps, "quality": trajectory.quality,
+        "spent_nfe": record.spent, "steps": trajectory.steps, "draft": trajectory.draft,
         "trajectory": trajectory.key, "recipe": json.dumps(record.recipe), "image": image,
     }  # fmt: skip
 

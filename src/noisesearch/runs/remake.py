@@ -67,12 +67,12 @@ def remake(image: str | Path, out: str | Path, model: Any = None) -> Remade:
 def _spec(known: Pictured, model: Any) -> RunSpec:
     """The settings to make it again with; refused where that would be something else."""
     spec = RunSpec.read(known.spec.model_dump(), known.path)
-    quality = known.trajectory.quality
-    others = {f"draft {text}" for text in spec.drafts if text != quality}
+    draft = known.trajectory.draft
+    others = {f"draft {text}" for text in spec.drafts if text != draft}
     made = {name: of for name, of in _made(spec).items() if name not in others}
     plain = {"algorithm": "random", "parameters": {}, "fingerprints": made}
-    spec = spec.model_copy(update={**plain, "drafts": [] if quality == FULL else [quality]})
-    drafted = "" if quality == FULL else drafts.parse(quality).model
+    spec = spec.model_copy(update={**plain, "drafts": [] if draft == FULL else [draft]})
+    drafted = "" if draft == FULL else drafts.parse(draft).model
     if model is not None:
         if not isinstance(model, str):
             return spec

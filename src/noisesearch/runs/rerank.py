@@ -66,7 +66,7 @@ def rerank(
     try:
         ranked = {"objective": objective, "scales": scales}
         run = Run(folder, parts, store, searches, budget, ranked_by=ranked)
-        replies = _scored(run, _stored(store, parts.spec.quality))
+        replies = _scored(run, _stored(store, parts.spec.draft))
         drafts = []
         for live in searches:
             mine = [r for r in replies if r.trajectory.condition == live.problem.condition]
@@ -76,14 +76,14 @@ def rerank(
         store.close()
 
 
-def _stored(store: RunStore, quality: str) -> list[Reply]:
+def _stored(store: RunStore, draft: str) -> list[Reply]:
     """The replies of all complete candidates, in the order of the journal; drafts that were looked
     at beside are none."""
     graph = store.graph()
     found = [store.seen(graph.trajectory(key), ()) for key in store.answered()]
-    whole = (FULL, quality)
+    whole = (FULL, draft)
     replies = [r for r in found
-               if r and r.trajectory.finished and r.trajectory.quality in whole]  # fmt: skip
+               if r and r.trajectory.finished and r.trajectory.draft in whole]  # fmt: skip
     if not replies:
         raise ConfigError(
             f"{store.folder} has no complete candidate to rank; go on with: "

@@ -240,7 +240,7 @@ def results_of(
             Counter(part for r in replies for part in r.missing),
             "" if live.limits is None else live.limits.why,
             "" if live.limits is None else live.limits.short_of(first, value(first)),
-            agreements(live.objective, live.replies, live.problem.space.qualities),
+            agreements(live.objective, live.replies, live.problem.space.drafts),
             tuple(live.problem.notes),
         ))  # fmt: skip
     return results

@@ -45,7 +45,7 @@ class NamedCode:
             *_code("algorithm", [spec.algorithm]),
             *_verifiers([*spec.verifiers, *spec.watch]),
             *_objectives([spec.objective]),
-            *_drafts([spec.quality, *spec.drafts]),
+            *_drafts([spec.draft, *spec.drafts]),
         ) if found[1] not in objects)))  # fmt: skip
 
     @classmethod

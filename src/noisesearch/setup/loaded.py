@@ -55,7 +55,7 @@ TIMED = 2  # evaluations that a plan's seconds come from
 class Loaded:
     """Everything a run needs, loaded; fingerprints are those of what was loaded.
 
-    ``drafts``: the qualities beside full that can be asked for, by their text. ``start``: of a new
+    ``drafts``: the drafts beside full that can be asked for, by their text. ``start``: of a new
     run, the user's own first noises, which its folder is yet to keep.
     """
 
@@ -180,14 +180,14 @@ class Loaded:
         space = self.model.space()
         if space.black_box:
             return replace(space, shape=self.denoiser.shape)
-        searched = self.drafts.get(self.spec.quality)
+        searched = self.drafts.get(self.spec.draft)
         full = self.spec.steps if searched is None else self.spec.final_steps
         smooth = space.differentiable if searched is None else searched.differentiable
         return replace(
             space,
             stochastic=self.solver.stochastic,
             differentiable=smooth,
-            qualities={FULL: full, **{name: d.steps for name, d in self.drafts.items()}},
+            drafts={FULL: full, **{name: d.steps for name, d in self.drafts.items()}},
         )
 
     def rates(self) -> Rates:
@@ -202,10 +202,10 @@ class Loaded:
         return Rates(stages, of.forwards, of.flops, searched, watched, drafts=costs,
                      previews=back, whole=whole)  # fmt: skip
 
-    def price(self, steps: int, quality: str = FULL) -> float:
+    def price(self, steps: int, draft: str = FULL) -> float:
         """NFE that one sample counts."""
         rates = self.rates()
-        return rates.sample(steps) * rates.weight(quality)
+        return rates.sample(steps) * rates.weight(draft)
 
     def price_of(self, draft: str) -> float:
         """NFE that one candidate of a draft counts."""
@@ -214,12 +214,12 @@ class Loaded:
     @property
     def candidate(self) -> float:
         """NFE of one candidate as the search has them."""
-        return self.price(self.spec.steps, self.spec.quality)
+        return self.price(self.spec.steps, self.spec.draft)
 
     @property
     def drafted(self) -> bool:
         """True where winners are finished otherwise than the search sees them."""
-        return self.spec.final_steps != self.spec.steps or self.spec.quality != FULL
+        return self.spec.final_steps != self.spec.steps or self.spec.draft != FULL
 
     def seconds_per_nfe(self) -> float:
         """Measured on batches of the run's width; for plans, which promise nothing."""
@@ -342,7 +342,7 @@ class Loaded:
         problem = Problem(
             first, self.space, self._objective(), self.spec.steps, self.algorithm.name,
             self.spec.seed, Ledger(self.rates()), limit, smooth, self.sets,
-            companions=tuple(others), start=start, quality=self.spec.quality,
+            companions=tuple(others), start=start, draft=self.spec.draft,
         )  # fmt: skip
         watch = tuple(part for v in self.watch for part in v.parts)
         kind = JointSearch if self.joint else LiveSearch

@@ -49,12 +49,12 @@ def planned(request: Request, parts: Loaded, count: int | None = None) -> dict[s
 def _draft(parts: Loaded) -> dict[str, Any]:
     """What candidates are searched at, where that is a draft."""
     spec = parts.spec
-    if spec.quality == FULL:
+    if spec.draft == FULL:
         return {}
-    weight = parts.rates().weight(spec.quality)
-    cached = parts.drafts[spec.quality].draft.cache is not None
+    weight = parts.rates().weight(spec.draft)
+    cached = parts.drafts[spec.draft].draft.cache is not None
     note = {"note": "what a cache leaves out depends on the samples; it is counted as if nothing "
                     "were left out, and the run says what was"}  # fmt: skip
-    return {"draft": {"quality": spec.quality, "steps": spec.steps, "nfe_per_evaluation": weight,
+    return {"draft": {"name": spec.draft, "steps": spec.steps, "nfe_per_evaluation": weight,
                       "candidate": parts.candidate, "final_steps": spec.final_steps,
                       **(note if cached else {})}}  # fmt: skip

@@ -138,7 +138,7 @@ class Request:
         parts.spec = spec.model_copy(update={
             "scales": parts.scales,
             "fingerprints": parts.fingerprints,
-            "steps": drafted.steps if (drafted := parts.drafts.get(spec.quality)) else spec.steps,
+            "steps": drafted.steps if (drafted := parts.drafts.get(spec.draft)) else spec.steps,
             **self._rows(parts, budget),
             "objects": _objects(spec, given_objects),
         })  # fmt: skip
@@ -216,7 +216,7 @@ class Request:
         if isinstance(self.drafts, str):
             raise ConfigError(f"drafts is {self.drafts!r}, but must be a list of such")
         named = getattr(model, "drafts", {})
-        quality = FULL if self.draft is None else str(parse(self.draft, named))
+        draft = FULL if self.draft is None else str(parse(self.draft, named))
         wanted = (*self.drafts, *getattr(algorithm, "drafts", ()))
         others = [str(parse(text, named)) for text in wanted]
         return RunSpec.of(
@@ -237,8 +237,8 @@ class Request:
             seed=self.seed,
             steps=steps,
             final_steps=self.final_steps or steps,
-            quality=quality,
-            drafts=[q for q in dict.fromkeys([quality, *others]) if q != FULL],
+            draft=draft,
+            drafts=[q for q in dict.fromkeys([draft, *others]) if q != FULL],
             guidance=model.guidance if self.guidance is None else self.guidance,
             solver=name,
             size="x".join(map(str, model.size))
@@ -259,7 +259,7 @@ class Request:
 
     def _check_numbers(self) -> None:
         for name, number, least in (("steps", self.steps, 1), ("final-steps", self.final_steps, 1),
-                                    ("top", self.top, 1), ("batch", self.rows, 1),
+                                    ("top", self.top, 1), ("rows", self.rows, 1),
                                     ("patience", self.patience, 1),
                                     ("seed", self.seed, 0)):  # fmt: skip
             if number is not None and number < least:
@@ -282,16 +282,16 @@ class Request:
         searches = 1 if parts.joint else len(parts.conditions)
         widths = {} if self.rows else usual_widths(parts.search(budget), parts.algorithm)
 
-        def of(quality: str) -> int:
-            width = widths.get(quality, Width(1))
+        def of(draft: str) -> int:
+            width = widths.get(draft, Width(1))
             wide = (width.whole or width.usual) * searches
             if width.whole:
                 wide = math.ceil(wide / math.ceil(wide / ROWS[1]))
             wide = self.rows or min(ROWS[1], max(ROWS[0], wide))
             return -(-wide // ROWS_STEP) * ROWS_STEP
 
-        own = parts.spec.quality
-        beside = {quality: of(quality) for quality in parts.spec.drafts if quality != own}
+        own = parts.spec.draft
+        beside = {draft: of(draft) for draft in parts.spec.drafts if draft != own}
         return {"rows": of(own), "draft_rows": beside}
 
     def plan(self, parts: Loaded, budget: Budget) -> Plan:

@@ -56,7 +56,7 @@ def _features(verifier: Verifier, images: object, parts: Loaded) -> Rows:
     from ..verifiers.protocol import Views, features_of
 
     assert isinstance(images, torch.Tensor)
-    size = verifier.batch or parts.spec.rows
+    size = verifier.rows or parts.spec.rows
     seen = []
     with torch.inference_mode():
         for start in range(0, len(images), size):

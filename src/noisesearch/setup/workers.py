@@ -1,4 +1,4 @@
-"""The workers of a run: one for each quality that it can be asked for, or a black box's."""
+"""The workers of a run: one for each draft that it can be asked for, or a black box's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..worker.scoring import Sink, Source
     from .loaded import Loaded
 
-CACHE_BYTES = 256 * 2**20  # of states kept for siblings, over all qualities
+CACHE_BYTES = 256 * 2**20  # of states kept for siblings, over all drafts
 
 
 def of(
@@ -58,7 +58,7 @@ def of(
     # Looks at drafts beside are many, and no candidates: their pictures are not kept.
     drafted = {
         name: made(of.denoiser, of.space, spec.draft_rows.get(name, spec.rows), of.fold,
-                   kept=name == spec.quality)
+                   kept=name == spec.draft)
         for name, of in parts.drafts.items()
     }  # fmt: skip
     prices = {FULL: parts.price(spec.final_steps), **{n: parts.price_of(n) for n in parts.drafts}}

@@ -16,6 +16,7 @@ from ..errors import ConfigError, first_of
 from ..files import pictures
 from ..files.json_text import parsed
 from ..names.options import sentence
+from .formats import current_node, current_spec
 from .run_store import RunStore
 from .spec import RunSpec
 
@@ -115,7 +116,7 @@ class Pictured:
             "model": " ".join(filter(None, (spec.model, spec.size))),
             "sampled": f"{t.steps} steps of {spec.solver}, guidance {spec.guidance:g}, "
                        f"{spec.dtype} on {spec.device}",
-            "draft": "" if t.quality == FULL else t.quality,
+            "draft": "" if t.draft == FULL else t.draft,
             "noise": _counted(self.noises), "moves": _moves(t), "trajectory": t.key,
             "found by": f"{spec.algorithm}, seed {spec.seed}, budget {spec.budget}, noisesearch "
                         f"{spec.version}",
@@ -159,8 +160,8 @@ def _parsed(text: str, path: Path) -> tuple[Graph, dict[str, Any]]:
     try:
         recipe = parsed(text)
         for line in recipe["nodes"]:
-            graph.add(line.pop("node"), line)
-        return graph, dict(recipe["settings"])
+            graph.add(line.pop("node"), current_node(line))
+        return graph, current_spec(recipe["settings"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"the recipe in {path} cannot be read ({error}); take the file from the run again"

@@ -25,6 +25,7 @@ from ..files.journal import Journal
 from ..files.json_text import parsed
 from ..files.writing import disk_error, replace, sweep
 from .creation import as_json, make, put, taken
+from .formats import current_node, current_spec
 from .links import check_enclosed
 from .schema import check_line
 
@@ -269,7 +270,7 @@ class RunStore:
         for record in self.journal.read():
             if "node" in record:
                 line = {k: v for k, v in record.items() if k != "node"}
-                graph.add(record["node"], line)
+                graph.add(record["node"], current_node(line))
         return graph
 
     def put(self, array: npt.NDArray[np.float32]) -> str:
@@ -372,7 +373,7 @@ def read_spec(folder: Path) -> dict[str, Any]:
         raise StoreError(f"{path} cannot be read ({error}); restore it from a copy") from error
     if not isinstance(spec, dict):
         raise StoreError(f"{path} holds no spec of a run; restore it from a copy")
-    return spec
+    return current_spec(spec)
 
 
 def acquire(folder: Path) -> TextIO:

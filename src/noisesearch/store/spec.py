@@ -20,9 +20,7 @@ from ..candidates.trajectory import FULL
 from ..errors import ConfigError, StoreError
 from ..names.options import sentence
 from ..version import __version__
-
-FORMAT = 1
-
+from .formats import FORMAT
 
 # More than anybody has asked for, and little enough to be tried.
 Steps = Annotated[int, Field(ge=1, le=100_000)]
@@ -90,8 +88,8 @@ class RunSpec(BaseModel):
     start: StartSpec | None = None
     steps: Steps
     final_steps: Steps
-    quality: str = FULL  # of the search's candidates
-    drafts: list[str] = Field(default_factory=list)  # qualities that can be asked for beside full
+    draft: str = FULL  # of the search's candidates
+    drafts: list[str] = Field(default_factory=list)  # drafts that can be asked for beside full
     guidance: FiniteFloat
     solver: str
     size: str = ""  # WIDTHxHEIGHT where the model has several

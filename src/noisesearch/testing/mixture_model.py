@@ -185,7 +185,7 @@ class PictureScore:
     typical: float
     fingerprint: str = "1"
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class Near:
     parts: tuple[str, ...] = ("near",)
     scale: Mapping[str, float] = field(default_factory=lambda: {"near": 1.0})
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
     fingerprint: str = "1"
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]:

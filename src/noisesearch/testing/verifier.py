@@ -42,7 +42,7 @@ class VerifierContract:
         self, verifier: Verifier, images: Tensor, conditions: Sequence[Condition]
     ) -> Mapping[str, Tensor]:
         """At the verifier's own batch size, or eight rows, filled with copies."""
-        size = verifier.batch or ROWS
+        size = verifier.rows or ROWS
         columns: dict[str, list[Tensor]] = {p: [] for p in verifier.parts}
         with torch.inference_mode():
             for i in range(0, len(images), size):
@@ -90,7 +90,7 @@ class VerifierContract:
         features = getattr(verifier, "features", None)
         if features is None:
             return
-        size = verifier.batch or ROWS
+        size = verifier.rows or ROWS
         rows = fill(list(images[:size]), size)
         with torch.inference_mode():
             seen = features(Views(rows, list(conditions)[:1] * size))
@@ -101,7 +101,7 @@ class VerifierContract:
     def test_images_are_left_alone(
         self, verifier: Verifier, images: Tensor, conditions: Sequence[Condition]
     ) -> None:
-        size = verifier.batch or ROWS
+        size = verifier.rows or ROWS
         given = fill(list(images[:size]), size)  # the very tensor that it is handed
         before = given.clone()
         with torch.inference_mode():

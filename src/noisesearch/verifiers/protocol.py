@@ -43,7 +43,7 @@ class Verifier(Protocol):
     """Scores a batch; larger is always better.
 
     Contract: returns [B] numbers for every name in ``parts``; NaN says "no score for this row".
-    Rows are independent. It is called with one fixed number of rows (``batch``, or the run's
+    Rows are independent. It is called with one fixed number of rows (``rows``, or the run's
     where None), so some may be copies. ``scale``: a part's typical standard deviation among
     i.i.d. candidates of one prompt. May raise: the rows are then tried one by one.
 
@@ -69,7 +69,7 @@ class Verifier(Protocol):
     @property
     def differentiable(self) -> bool: ...
     @property
-    def batch(self) -> int | None: ...
+    def rows(self) -> int | None: ...
     @property
     def fingerprint(self) -> str: ...
 
@@ -123,7 +123,7 @@ class FunctionVerifier(OnePart):
     name: str
     fingerprint: str = ""
     differentiable: bool = False
-    batch: int | None = None
+    rows: int | None = None
     whole_only: bool = False
     deviation = 1.0
 

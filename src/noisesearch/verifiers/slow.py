@@ -57,7 +57,7 @@ class SlowVerifier:
     parts: tuple[str, ...]
     fingerprint: str = ""
     differentiable = False
-    batch: int | None = None
+    rows: int | None = None
     lanes: int = 4
     group: bool = False
     paid: bool = False

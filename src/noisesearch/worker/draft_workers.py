@@ -1,4 +1,4 @@
-"""Workers of several qualities as one executor: each batch has rows of one quality."""
+"""Workers of several drafts as one executor: each batch has rows of one draft."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .scoring import Scorer
 
 @dataclass
 class Timing:
-    """Seconds that a quality's answers took, scored and all."""
+    """Seconds that a draft's answers took, scored and all."""
 
     seconds: float = 0.0
     answers: int = 0
@@ -45,17 +45,17 @@ class Sums(Mapping[str, Mapping[str, int]]):
 
 
 class DraftWorkers:
-    """Answers an ask by the worker of its trajectory's quality; see the contract of Executor."""
+    """Answers an ask by the worker of its trajectory's draft; see the contract of Executor."""
 
     def __init__(self, workers: Mapping[str, Worker], prices: Mapping[str, float]) -> None:
-        """``prices``: NFE of a sample of each quality."""
+        """``prices``: NFE of a sample of each draft."""
         self.workers, self.prices = dict(workers), prices
         self._turns = deque(workers)
         self.timings = {name: Timing() for name in workers}
 
     @property
     def usage(self) -> Mapping[str, Mapping[str, int]]:
-        """What ran, by condition key, over all qualities."""
+        """What ran, by condition key, over all drafts."""
         return Sums([worker.usage for worker in self.workers.values()])
 
     @property
@@ -69,7 +69,7 @@ class DraftWorkers:
 
     @property
     def occupancy(self) -> float:
-        """Mean share of the slots that held work, over all ticks of all qualities."""
+        """Mean share of the slots that held work, over all ticks of all drafts."""
         workers = self.workers.values()
         slots = sum(worker.ticks * worker.rows for worker in workers)
         return sum(w.occupancy * w.ticks * w.rows for w in workers) / max(1, slots)
@@ -84,7 +84,7 @@ class DraftWorkers:
         return max(worker.swaps for worker in self.workers.values())
 
     def _of(self, ask: Ask) -> Worker:
-        return self.workers[ask.trajectory.quality]
+        return self.workers[ask.trajectory.draft]
 
     def submit(self, ask: Ask) -> None:
         self._of(ask).submit(ask)

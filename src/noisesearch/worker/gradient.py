@@ -86,7 +86,7 @@ def objective(
     parts: dict[str, Tensor] = {}
     for verifier in verifiers:
         if any(part in weights for part in verifier.parts):
-            size = verifier.batch or len(images)
+            size = verifier.rows or len(images)
             columns = [
                 verifier(Views(images[i : i + size], conditions[i : i + size]))
                 for i in range(0, len(images), size)

@@ -174,7 +174,7 @@ class Scorer:
         for verifier in self.verifiers:
             rows = {i: ask for i, about in enumerate(asks) for ask in about
                     if ask.want == Features(verifier.name)}  # fmt: skip
-            at, size = list(rows), verifier.batch or self.rows
+            at, size = list(rows), verifier.rows or self.rows
             for start in range(0, len(at), size):
                 some = at[start : start + size]
                 for i, row in zip(some, _seen(verifier, shown.views(some, size)), strict=False):
@@ -182,7 +182,7 @@ class Scorer:
         return found
 
     def _column(self, verifier: Verifier, shown: DecodedSamples, rows: Sequence[int]) -> Column:
-        size = verifier.batch or self.rows
+        size = verifier.rows or self.rows
         result: Column = {part: [] for part in verifier.parts}
         for i in range(0, len(rows), size):
             some = rows[i : i + size]

@@ -85,7 +85,7 @@ class ImageRewardVerifier(OnePart):
     fingerprint: str
     name: str = "imagereward"
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
     known: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     deviation = SCALE

@@ -54,7 +54,7 @@ class AestheticVerifier(OnePart):
     fingerprint: str
     name: str = "aesthetic"
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
 
     deviation = SPREAD
 

@@ -43,7 +43,7 @@ class ClipVerifier(OnePart):
     text_tower: TextTower
     fingerprint: str
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
 
     @property
     def networks(self) -> tuple[nn.Module, ...]:

@@ -73,7 +73,7 @@ class LinearProbe(OnePart):
     fingerprint: str
     name: str = "dino-linear"
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
 
     # A logit's natural unit: not measured with published weights. On the world fashion the
     # deviation of such a logit among samples of one class is 0.55.

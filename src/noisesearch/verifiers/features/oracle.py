@@ -38,7 +38,7 @@ class ClassProbability(OnePart):
     fingerprint: str
     name: str = "oracle-is"
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
 
     # Not measured with published weights: the deviation of a number that is anywhere in [0, 1].
     # That of the world fashion's is 0.17.
@@ -116,7 +116,7 @@ class Distance:
     reference: tuple[Rows, Rows] | None = None
     deviation: float = 1.0
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class Similarity(OnePart):
     deviation: float
     time: float = TIME
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
     whole_only: bool = True
 
     @property

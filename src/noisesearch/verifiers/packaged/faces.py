@@ -77,7 +77,7 @@ class FacesVerifier:
     # Not measured on samples of a generator: one face.
     scale: Mapping[str, float] = field(default_factory=lambda: {NAME: 1.0})
     differentiable: bool = False
-    batch: int | None = 1  # how many boxes are looked at depends on the image alone
+    rows: int | None = 1  # how many boxes are looked at depends on the image alone
 
     @property
     def networks(self) -> tuple[torch.nn.Module, ...]:

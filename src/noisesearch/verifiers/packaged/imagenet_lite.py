@@ -69,7 +69,7 @@ class ImageNetLiteVerifier:
     # Not measured on samples of a generator: a nat, about what photographs of one class differ by.
     scale: Mapping[str, float] = field(default_factory=lambda: {NAME: 1.0})
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
 
     @property
     def networks(self) -> tuple[torch.nn.Module, ...]:

@@ -65,7 +65,7 @@ class OcrVerifier:
     # Not measured on samples of a generator: a letter in five.
     scale: Mapping[str, float] = field(default_factory=lambda: {NAME: 0.2})
     differentiable: bool = False
-    batch: int | None = 1  # a reader reads one by one, and fillers would cost as much
+    rows: int | None = 1  # a reader reads one by one, and fillers would cost as much
 
     def check(self, conditions: Sequence[Condition]) -> None:
         """ConfigError where a condition asks for no text."""

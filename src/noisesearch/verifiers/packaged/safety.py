@@ -53,7 +53,7 @@ class SafetyVerifier:
     # Not measured on samples of a generator: photographs without people differ by less, see docs.
     scale: Mapping[str, float] = field(default_factory=lambda: {NAME: 0.1})
     differentiable: bool = False
-    batch: int | None = 1  # as fast on a processor as many at once
+    rows: int | None = 1  # as fast on a processor as many at once
 
     def __call__(self, views: Views) -> Mapping[str, Tensor]:
         squares = center_crop(

@@ -36,7 +36,7 @@ class VqaScoreVerifier(OnePart):
     question: str
     against: str
     name: str
-    batch: int | None = None
+    rows: int | None = None
 
     deviation = SCALE
 

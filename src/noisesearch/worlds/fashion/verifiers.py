@@ -41,7 +41,7 @@ class OfClass:
     score: Callable[[Tensor], Tensor]  # [B, 10] of pictures [B, 1, 28, 28]
     fingerprint: str
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:

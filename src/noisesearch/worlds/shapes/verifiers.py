@@ -31,7 +31,7 @@ class Learned:
     fingerprint: str
     needs_text: bool = True
     differentiable: bool = True
-    batch: int | None = None
+    rows: int | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ class Checker:
     name: str = "checker"
     fingerprint: str = "1"
     differentiable: bool = False
-    batch: int | None = None
+    rows: int | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:

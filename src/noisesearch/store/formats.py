@@ -1,0 +1,31 @@
+"""The format of run folders, and the names that fields had in earlier formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+FORMAT = 2
+# By format: the names of fields then, and their names now, in specs and in nodes of recipes.
+EARLIER: Mapping[int, Mapping[str, str]] = {1: {"quality": "draft"}}
+
+
+def current_spec(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a spec under the names of the current format.
+
+    A format that is not known is left as it is, and refused where the spec is validated.
+    """
+    written = content.get("format")
+    names = EARLIER.get(written) if isinstance(written, int) else None
+    if names is None:
+        return dict(content)
+    return {**{names.get(name, name): value for name, value in content.items()}, "format": FORMAT}
+
+
+def current_node(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a node of a recipe under the names of the current format.
+
+    A node has no format number, and a resumed journal has nodes of several formats.
+    """
+    names = {old: new for earlier in EARLIER.values() for old, new in earlier.items()}
+    return {names.get(name, name): value for name, value in line.items()}
