@@ -19,9 +19,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from draft import chosen
-
 from noisesearch.experiments.compare import compare
+from quality import chosen
 from recording import record
 
 ALGORITHMS = ("random", "zero-order", "paths", "first-order", "population")

@@ -60,7 +60,7 @@ def load(rounds: int) -> Loaded:
         budget=Budget(1 + NEIGHBOURS * rounds, "candidates"),
         rows=32,
     )
-    return request.resolve()[0]
+    return request.resolve().loaded
 
 
 def begun(parts: Loaded) -> Run:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from draft import CANDIDATES, Judge, chosen, interval, pick
 
 from noisesearch.candidates.budget import Budget
 from noisesearch.experiments.compare import ran
@@ -27,8 +26,10 @@ from noisesearch.objectives.single import MeanRank
 from noisesearch.objectives.statistics import paired
 from noisesearch.runs.progress import Progress
 from noisesearch.runs.results import Candidate, Result, Results
+from noisesearch.setup.prices import Prices
 from noisesearch.setup.request import Request
 from noisesearch.worlds.shapes.benchmark import BenchmarkPrompt
+from quality import CANDIDATES, Judge, chosen, interval, pick
 from recording import record
 
 
@@ -89,9 +90,9 @@ def main() -> None:
         print(f"{algorithm}: {count} prompts, {candidates} candidates", file=sys.stderr)
         request = Request([p.prompt for p in prompts], algorithm=algorithm,
                           budget=Budget(candidates, "candidates"))  # fmt: skip
-        parts, _ = request.resolve()
+        parts = request.resolve().loaded
         results = ran(asked.out / f"{algorithm}-{count}-{candidates}", parts, Progress)
-        found["nfe_per_candidate"] = parts.candidate
+        found["nfe_per_candidate"] = Prices(parts).candidate
         told[algorithm] = columns(results, prompts, MeanRank(parts.scales))
         found[algorithm] = curve(told[algorithm], told["random"])
     if asked.record:

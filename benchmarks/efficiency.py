@@ -35,7 +35,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from draft import Judge, chosen, pick
 
 from noisesearch.candidates.budget import Budget
 from noisesearch.experiments.compare import ran
@@ -46,6 +45,8 @@ from noisesearch.runs.progress import Progress
 from noisesearch.runs.results import Result
 from noisesearch.setup.loaded import Loaded
 from noisesearch.setup.request import Request
+from noisesearch.setup.searches import Searches
+from quality import Judge, chosen, pick
 from reach import COSTS, Curve, Point, ratios, rows
 from recording import record
 
@@ -144,13 +145,13 @@ class Laboratory:
         return [self._points_of(preset, budget, seed) for seed in self.seeds]
 
     def _points_of(self, preset: Preset, budget: int, seed: int) -> Callable[[int], Point]:
-        parts, _ = self.request(preset, budget, seed).resolve()
+        parts = self.request(preset, budget, seed).resolve().loaded
         words = self.verifier.replace(",", "+")
         folder = self.out / f"{self.model}-{words}-{len(self.prompts)}"
         folder /= f"{preset.name}-{budget}-seed{seed}"
         print(f"{folder}: {len(self.prompts)} prompts", file=sys.stderr, flush=True)
         results = list(ran(folder, parts, Progress))
-        objective = parts.search(Budget(budget, "candidates")).objective
+        objective = Searches(parts, Budget(budget, "candidates")).first().objective
 
         def point(asked: int) -> Point:
             return self._point(results, parts, objective, asked, asked / budget)
@@ -187,7 +188,7 @@ class Laboratory:
             for name, (preset, budget) in presets.items():
                 request = self.request(preset, budget, 1000 + turn)
                 request.prompts = prompts
-                parts, _ = request.resolve()
+                parts = request.resolve().loaded
                 with tempfile.TemporaryDirectory() as folder:
                     began = time.monotonic()
                     ran(Path(folder) / "run", parts)

@@ -39,6 +39,7 @@ from noisesearch.names import registry
 from noisesearch.setup.hardware import threads
 from noisesearch.setup.loaded import Loaded
 from noisesearch.setup.request import Request
+from noisesearch.setup.searches import Searches
 from noisesearch.setup.selection import algorithm_of
 from noisesearch.store.run_store import RunStore
 from noisesearch.testing import Bench
@@ -75,10 +76,10 @@ def _fields(name: str) -> Mapping[str, Any]:
 
 def driven(parts: Loaded, folder: Path, made: Callable[[RunStore], Executor]) -> tuple[float, int]:
     """Processor seconds of a run, new or resumed, without the loading of models; and its asks."""
-    budget = Budget.parse(parts.spec.budget)
+    budget = parts.spec.budget
     gc.collect()
     started = time.process_time()
-    searches = parts.searches(budget)
+    searches = Searches(parts, budget).all()
     known = (folder / "spec.json").exists()
     store = RunStore(folder) if known else RunStore.create(folder, parts.spec.model_dump())
     executor = made(store)
@@ -145,7 +146,7 @@ def _occupied(name: str, live: int, candidates: int) -> float:
     workers: list[Any] = []
 
     def made(store: RunStore) -> Executor:
-        workers.append(parts.worker(None, store.get))
+        workers.append(workers.of(parts, None, store.get))
         found: Executor = workers[-1]
         return found
 
@@ -159,7 +160,7 @@ def where() -> dict[str, Any]:
     """The table of full samples and that of an algorithm that looks at drafts."""
     drafts = Request(PROMPTS, algorithm="draft", budget=Budget(8, "candidates"), rows=32)
     found = {}
-    for name, parts in (("full samples", load(4)), ("drafts", drafts.resolve()[0])):
+    for name, parts in (("full samples", load(4)), ("drafts", drafts.resolve().loaded)):
         table(parts)  # warm up
         found[name] = table(parts)
         say(f"{name}: {found[name]['ms_per_answer']:.2f} ms an answer")

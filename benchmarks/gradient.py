@@ -54,7 +54,9 @@ class _Kept:
 
 def measure(steps: int, repeats: int) -> dict[str, float]:
     """One row of the table."""
-    parts, _ = Request(["two red circles"], steps=steps, rows=ROWS, budget="1candidates").resolve()
+    parts = (
+        Request(["two red circles"], steps=steps, rows=ROWS, budget="1candidates").resolve().loaded
+    )
     times = torch.tensor(parts.model.space().times(Grid(steps)), dtype=torch.float64)
     conditions = parts.conditions * ROWS
     with torch.no_grad():

@@ -1,6 +1,6 @@
 """What search is worth: the shapes benchmark with and without it, judged by the checker.
 
-    python benchmarks/draft.py [--quick] [--json] [--prompts 300] [--out DIR] [--record DIR]
+    python benchmarks/quality.py [--quick] [--json] [--prompts 300] [--out DIR] [--record DIR]
 
 Arms, on the same prompts and the same first noises: no search; Random Search over 64 candidates
 with the ensemble; Zero-Order Search at equal NFE; and, from the same 64 candidates, the pick of
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one object on stdout, no more")
     parser.add_argument("--prompts", type=int, default=300)
     parser.add_argument("--candidates", type=int, default=CANDIDATES)
-    parser.add_argument("--out", type=Path, default=Path("runs/draft"))
+    parser.add_argument("--out", type=Path, default=Path("runs/quality"))
     parser.add_argument(
         "--record", type=Path, help="folder for the figures, with date and command"
     )
@@ -126,7 +126,7 @@ def main() -> None:
         )
         folder = asked.out / f"{algorithm}-{count}-{candidates}"
         budget = Budget(candidates, "candidates")
-        parts, _ = Request(texts, algorithm=algorithm, budget=budget).resolve()
+        parts = Request(texts, algorithm=algorithm, budget=budget).resolve().loaded
         arms[algorithm] = ran(folder, parts, Progress)
     spec = json.loads((folder / "spec.json").read_text())
     found = {
@@ -139,7 +139,7 @@ def main() -> None:
         "guidance": spec["guidance"],
     }
     if asked.record:
-        record(asked.record, f"draft-{count}", found)
+        record(asked.record, f"quality-{count}", found)
     if asked.json:
         print(json.dumps(found))
     else:

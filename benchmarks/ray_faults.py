@@ -87,7 +87,7 @@ class Disturbed(ExecutorChoice):
     """Ray, with workers that can be misled."""
 
     def _crew(self, run: Run, setup: ShippedRun) -> WorkerGroup:
-        return crew_of(run.parts, setup, self.address, Misled)
+        return crew_of(run.loaded, setup, self.address, Misled)
 
 
 class Disturbs:
@@ -131,7 +131,7 @@ def drive(folder: Path, address: str | None, seed: int) -> None:
 
     torch.set_num_threads(1)
     there = (folder / "spec.json").exists()
-    run = Run.open(folder) if there else Run.create(folder, request().resolve()[0])
+    run = Run.open(folder) if there else Run.create(folder, request().resolve().loaded)
     try:
         if address is None:
             run.execute()

@@ -42,7 +42,8 @@ from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.sampling.solvers import solver
 from noisesearch.setup.hardware import place, precision, threads
 from noisesearch.setup.loaded import Loaded
-from noisesearch.setup.request import ROWS_STEP, Request
+from noisesearch.setup.request import Request
+from noisesearch.setup.rows import STEP
 from random_networks import SCALES, RandomModel, flux, sit
 from recording import record
 
@@ -137,7 +138,7 @@ def load(model: RandomModel, rows: int, candidates: int, steps: int | None = Non
         PROMPTS, model=model, verifier=brightness, algorithm="random", rows=rows, steps=steps,
         budget=Budget(candidates // len(PROMPTS), "candidates"),
     )  # fmt: skip
-    return request.resolve()[0]
+    return request.resolve().loaded
 
 
 def searched(parts: Loaded) -> int:
@@ -176,7 +177,7 @@ def fitting_rows(model: RandomModel, rates: dict[int, float]) -> int:
     """The best batch size that a run can have and that fits, once run, so that all is set up;
     SystemExit where the smallest does not fit."""
     for rows in sorted(rates, key=lambda rows: -rates[rows]):
-        if rows % ROWS_STEP:
+        if rows % STEP:
             continue
         try:
             searched(load(model, rows, rows, steps=1))
@@ -185,7 +186,7 @@ def fitting_rows(model: RandomModel, rates: dict[int, float]) -> int:
             torch.cuda.empty_cache()
     raise SystemExit(
         f"{model.name} at {model.size[0]}x{model.size[1]} does not fit onto the device at "
-        f"{ROWS_STEP} rows, the fewest of a run; try --scale small"
+        f"{STEP} rows, the fewest of a run; try --scale small"
     )
 
 

@@ -139,7 +139,7 @@ def papers() -> str:
 
 def judged() -> str:
     """What each verifier's favourite of the same candidates is worth."""
-    found = measured("draft-300")
+    found = measured("quality-300")
     rows = []
     for name, arm in found["arms"].items():
         delta = found["deltas"].get(name)

@@ -14,7 +14,7 @@ from PIL import Image
 
 import noisesearch as ns
 from noisesearch import ConfigError, StoreError
-from noisesearch.runs.run import verify
+from noisesearch.runs.verify import verify
 from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.testing import MixtureModel
 

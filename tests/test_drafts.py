@@ -19,7 +19,7 @@ from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import FULL, Trajectory
 from noisesearch.errors import ConfigError
 from noisesearch.names.drafts import Draft, parse
-from noisesearch.runs.run import verify
+from noisesearch.runs.verify import verify
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.bench import Bench, Released
 

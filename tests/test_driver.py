@@ -14,9 +14,9 @@ import torch
 from noisesearch import ConfigError, RandomSearch, StoreError, ZeroOrder, score
 from noisesearch.algorithms.paths import SearchOverPaths
 from noisesearch.candidates.trajectory import Trajectory
-from noisesearch.driver.plan import plan
 from noisesearch.files.journal import unseal
 from noisesearch.models.protocol import Model
+from noisesearch.setup.searches import Searches
 from noisesearch.testing import Bench, MixtureModel
 from noisesearch.testing.bench import MadeUp, Released
 
@@ -193,7 +193,7 @@ def test_winners_are_finished_at_other_steps(algorithm: Any, top: int, tmp_path:
     of = bench(tmp_path, algorithm, steps=4, final_steps=12, budget=str(40 + 12 * top), top=top)
     parts = of.parts()
     outcome = of.run("run", parts)
-    forecast = plan(lambda: of.parts(top=top).search(outcome_budget(of)), algorithm)
+    forecast = Searches.of(of.parts(top=top)).plan()
     for live in outcome.searches:
         assert live.ledger.nfe == 40 + 12 * top == forecast.most.nfe, "the reserve is kept"
         assert len(live.replies) == 10, "searched at search steps alone"
@@ -218,12 +218,6 @@ def test_a_reserve_does_not_count_on_what_winners_share(steps: int, tmp_path: Pa
             assert live.ledger.counted <= 240
 
 
-def outcome_budget(of: Bench) -> Any:
-    from noisesearch import Budget
-
-    return Budget.parse(of.parts().spec.budget)
-
-
 def greedy(problem: Any) -> Any:
     """Asks for more than there is, in two yields that need all their replies."""
     for first in (0, 5):
@@ -238,7 +232,7 @@ def test_a_search_that_asks_too_much_is_cut(tmp_path: Path) -> None:
     of = bench(tmp_path, greedy, budget="7candidates")
     parts = of.parts()
     outcome = of.run("run", parts)
-    forecast = plan(lambda: of.parts().search(outcome_budget(of)), parts.algorithm)
+    forecast = Searches.of(of.parts()).plan()
     for live in outcome.searches:
         assert live.ledger.nfe == 42 == forecast.least.nfe == forecast.most.nfe
         assert live.winners and live.winners[0] == live.leaders()[0]

@@ -36,7 +36,7 @@ def test_what_one_yield_has_is_parted_evenly(
     names = [f"prompt {i}" for i in range(prompts)]
     budget = Budget(candidates, "candidates")
     request = Request(names, model=MixtureModel(), algorithm=algorithm, budget=budget)
-    assert request.resolve()[0].spec.rows == rows
+    assert request.resolve().loaded.spec.rows == rows
 
 
 def test_the_baseline_is_counted_beside_the_full_ones() -> None:
@@ -44,7 +44,7 @@ def test_the_baseline_is_counted_beside_the_full_ones() -> None:
     request = Request(
         prompts, model="shapes", budget=Budget(16, "candidates"), algorithm="auto", solver="euler"
     )
-    spec = request.resolve()[0].spec
+    spec = request.resolve().loaded.spec
     # Four candidates in full and the baseline, of eight prompts.
     assert spec.rows == 20 and spec.draft_rows[spec.drafts[0]] == 32
 

@@ -11,7 +11,7 @@ import pytest
 import noisesearch as ns
 from noisesearch.files import pictures
 from noisesearch.runs.rerank import Reranked, rerank
-from noisesearch.runs.run import verify
+from noisesearch.runs.verify import verify
 from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.testing import MixtureModel
 

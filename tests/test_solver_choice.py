@@ -8,6 +8,7 @@ import pytest
 
 import noisesearch as ns
 from noisesearch.sampling.solvers import SOLVERS, solver, with_noise
+from noisesearch.setup.notices import notice
 from noisesearch.setup.request import Request
 from noisesearch.setup.selection import solver_of
 from noisesearch.testing import MixtureModel
@@ -41,16 +42,20 @@ def test_the_spec_and_a_sentence_say_so() -> None:
     """
 
     def parts(**settings: Any) -> Any:
-        return Request(["one"], model=MixtureModel(), budget="3candidates", **settings).resolve()[
-            0
-        ]
+        return (
+            Request(["one"], model=MixtureModel(), budget="3candidates", **settings)
+            .resolve()
+            .loaded
+        )
 
     steered = parts(algorithm="steering")
     assert steered.spec.solver == "ddim-ancestral" and steered.space.stochastic
-    assert "all is sampled by ddim-ancestral in place of euler, the baseline too" in steered.notice
-    assert parts(algorithm="random", solver="euler-sde").notice == ""
+    assert "all is sampled by ddim-ancestral in place of euler, the baseline too" in notice(
+        steered
+    )
+    assert notice(parts(algorithm="random", solver="euler-sde")) == ""
     own = Request(["one"], model=MixtureModel(solver="euler-sde"), algorithm="steering")
-    assert own.resolve()[0].notice == ""
+    assert notice(own.resolve().loaded) == ""
 
 
 def test_the_plane_has_noise_to_look_for() -> None:

@@ -16,7 +16,7 @@ from noisesearch import ConfigError
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, Noise, normals
 from noisesearch.runs.rerank import rerank
-from noisesearch.runs.run import verify
+from noisesearch.runs.verify import verify
 from noisesearch.setup.start import start_of
 from noisesearch.store.run_store import RunStore
 from noisesearch.testing import MixtureModel

@@ -159,9 +159,8 @@ def test_an_extended_run_stays_ended(tmp_path: Path) -> None:
 def test_what_cannot_be_is_one_sentence(settings: dict[str, Any], sentence: str) -> None:
     common: dict[str, Any] = {"model": MixtureModel(), "verifier": "brightness"}
     with pytest.raises(ConfigError, match=sentence):
-        Request(["one"], **{**common, "budget": "80candidates", **settings}).resolve()[0].searches(
-            ns.Budget.parse("80candidates")
-        )
+        request = Request(["one"], **{**common, "budget": "80candidates", **settings})
+        request.resolve().searches.all()
 
 
 def test_a_target_is_written_as_it_is_read() -> None:

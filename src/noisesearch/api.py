@@ -20,6 +20,7 @@ from .runs.results import Result, Results
 from .runs.run import Run
 from .setup import python_objects
 from .setup import selection as build
+from .setup.notices import notice
 from .setup.python_objects import PythonObjects
 from .setup.request import Request
 
@@ -66,14 +67,15 @@ def search(
     where = ExecutorChoice.of(executor, address, devices)
     request = Request(prompts, **settings)
     request.device = where.device(request.device)
-    parts, _ = request.resolve()
-    if parts.start is not None and parts.start.remark:
-        warnings.warn(parts.start.remark, stacklevel=2)
+    resolved = request.resolve()
+    loaded = resolved.loaded
+    if loaded.start is not None and loaded.start.remark:
+        warnings.warn(loaded.start.remark, stacklevel=2)
     owner = None if out is not None else Temporary()
     folder = Path(out) if out is not None else Path(owner.name)  # type: ignore[union-attr]
-    run = Run.create(folder, parts, owner)
-    if parts.notice:
-        LOG.warning(parts.notice)
+    run = Run.create(folder, resolved.searches, owner)
+    if said := notice(loaded):
+        LOG.warning(said)
     try:
         results = run.execute(watcher, seconds, where)
     finally:

@@ -197,4 +197,4 @@ class Here(ExecutorChoice):
         return False
 
     def _crew(self, run: Run, setup: ShippedRun) -> Beside:
-        return Beside(setup, objects(run.parts), self.count, self.deaths)
+        return Beside(setup, objects(run.loaded), self.count, self.deaths)

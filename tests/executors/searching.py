@@ -9,6 +9,7 @@ from noisesearch.executors.choice import ExecutorChoice
 from noisesearch.runs.results import Results
 from noisesearch.runs.run import Run
 from noisesearch.setup.request import Request
+from noisesearch.setup.searches import Searches
 from noisesearch.testing.bench import without_seconds
 
 MIXTURE = "noisesearch.testing.mixture_model:MixtureModel"
@@ -41,8 +42,8 @@ def opened(folder: Path, algorithm: str, **settings: Any) -> Run:
     common = {"model": MIXTURE, "budget": "9candidates", "rows": 4, "dtype": "float32",
               "device": "cpu", "seed": 3}  # fmt: skip
     asked = {**common, **ALGORITHMS[algorithm], **settings}
-    parts, _ = Request(PROMPTS, algorithm=algorithm, **asked).resolve()
-    return Run.create(folder, parts)
+    parts = Request(PROMPTS, algorithm=algorithm, **asked).resolve().loaded
+    return Run.create(folder, Searches.of(parts))
 
 
 def searched(

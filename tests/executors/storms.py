@@ -14,7 +14,6 @@ import numpy as np
 from crews import Reckoner, Timed
 
 from noisesearch.candidates.ask import Ask, Reply
-from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.keys import seed_of, uniform_of
 from noisesearch.driver.driver import Driver
 from noisesearch.driver.live_search import LiveSearch
@@ -25,6 +24,8 @@ from noisesearch.executors.worker_group import Event, Joined, Lost, Parcel, Told
 from noisesearch.executors.worker_loop import WorkerLoop
 from noisesearch.files.journal import seal
 from noisesearch.setup.loaded import Loaded
+from noisesearch.setup.prices import Prices
+from noisesearch.setup.searches import Searches
 from noisesearch.store.run_store import RunStore
 
 BATCH = 1.0  # seconds that a worker takes for a parcel where all is well
@@ -196,13 +197,13 @@ class Weathered:
                 self.met["given up, and resumed"] += 1
 
     def _process(self, dies: bool) -> None:
-        budget = Budget.parse(self.parts.spec.budget)
-        self.searches = self.parts.searches(budget)
+        budget = self.parts.spec.budget
+        self.searches = Searches(self.parts, budget).all()
         there = (self.folder / "spec.json").exists()
         spec = self.parts.spec.model_dump()
         store = RunStore(self.folder) if there else RunStore.create(self.folder, spec)
         if dies:
-            dying(store, self.dice, 2 * self.parts.count * int(budget.amount))
+            dying(store, self.dice, 2 * Prices(self.parts).count * int(budget.amount))
         wanted, shape = self.searches[0].problem.parts, self.parts.space.shape
         storm = Storm(self.dice, lambda rows: Stub(rows, wanted, shape), self.met)
         pool = Pool(storm, ReportReader(wanted), fetch=store.get, clock=storm.clock)

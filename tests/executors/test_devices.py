@@ -104,8 +104,8 @@ def test_wrong_places_are_refused_in_a_sentence(settings: dict[str, Any], why: s
 def test_worker_that_cannot_begin_says_why(tmp_path: Path) -> None:
     """Weights that are other ones there would mix two kinds of scores."""
     run = opened(tmp_path / "run", "random")
-    prints = {name: "other" for name in run.parts.spec.fingerprints}
-    run.parts.spec = run.parts.spec.model_copy(update={"fingerprints": prints})
+    prints = {name: "other" for name in run.loaded.spec.fingerprints}
+    run.loaded.spec = run.loaded.spec.model_copy(update={"fingerprints": prints})
     try:
         with pytest.raises(ns.errors.BackendError, match="made with other weights"):
             run.execute(where=ExecutorChoice.of(devices="cpu"))

@@ -91,7 +91,7 @@ class Contrast:
     """The spread of the pixels; says that it is worth a device of its own."""
 
     name, parts, scale = "contrast", ("contrast",), {"contrast": 0.1}
-    differentiable, batch, fingerprint, heavy = False, None, "1", True
+    differentiable, rows, fingerprint, heavy = False, None, "1", True
 
     def __call__(self, views):
         assert torch.equal((views.images * 255).round() / 255, views.images)

@@ -19,9 +19,8 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from noisesearch.cli import app
 from noisesearch.driver.driver import Watcher
-from noisesearch.executors.choice import ExecutorChoice
 from noisesearch.runs.results import Results
-from noisesearch.runs.run import Run
+from noisesearch.runs.run import Run, Workers
 
 MODEL = "noisesearch.testing.mixture_model:MixtureModel"
 VIVID = "def vivid(images, conditions):\n    return images.std(dim=(1, 2, 3)) * 10\n"
@@ -132,7 +131,7 @@ def refused_or_done(
         run: Run,
         watcher: Watcher | None = None,
         seconds: float | None = None,
-        where: ExecutorChoice = ExecutorChoice(),
+        where: Workers | None = None,
     ) -> Results:
         return whole(run, watcher, min(seconds or 1, 1), where)
 

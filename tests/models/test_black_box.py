@@ -22,7 +22,7 @@ from noisesearch.candidates.noise import Materialiser
 from noisesearch.models.black_box.copy import networks
 from noisesearch.models.choice import as_it_runs, as_model, with_call_arguments
 from noisesearch.models.diffusers.model import from_object
-from noisesearch.runs.run import verify
+from noisesearch.runs.verify import verify
 from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.setup.request import Request
 from noisesearch.store.given_images import InputImages
@@ -81,7 +81,7 @@ def test_a_search(name: str, tmp_path: Path) -> None:
     store = RunStore(tmp_path / "run", write=False)
     noise = store.graph().trajectory(found.winner.trajectory).noise
     request = Request(["a red circle"], model=pipeline, verifier=brightness(), **given)
-    sampler = request.resolve()[0].denoiser
+    sampler = request.resolve().loaded.denoiser
     latents = torch.tensor(Materialiser(sampler.shape)(noise))[None]
     own = by_hand(pipeline, name, latents, seed_of("injected", noise.key))
     assert np.abs(own * 255 - found.winner.pixels).max() <= 0.51

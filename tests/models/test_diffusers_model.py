@@ -21,7 +21,7 @@ from noisesearch.candidates.trajectory import Grid
 from noisesearch.models.choice import model_of
 from noisesearch.models.diffusers.denoiser import PIXELS, DiffusersDenoiser
 from noisesearch.models.diffusers.model import DiffusersModel, from_folder, from_object
-from noisesearch.runs.run import verify
+from noisesearch.runs.verify import verify
 from noisesearch.sampling.denoiser import DENOISE
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness, evenness

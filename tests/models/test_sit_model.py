@@ -23,7 +23,7 @@ from noisesearch.models.sit.config import SiTConfig
 from noisesearch.models.sit.denoiser import SiTDenoiser
 from noisesearch.models.sit.model import SiTModel, sit
 from noisesearch.models.sit.network import SiT
-from noisesearch.runs.run import verify
+from noisesearch.runs.verify import verify
 from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.testing.mixture_model import brightness, evenness
 

@@ -134,7 +134,9 @@ OPEN: dict[str, Any] = {"model": "shapes", "budget": Budget(8, "candidates")}
 def test_noise_is_injected_where_nothing_stands_against_it(
     settings: dict[str, Any], solver: str, drafts: int
 ) -> None:
-    spec = Request(["a red circle"], algorithm="auto", **{**OPEN, **settings}).resolve()[0].spec
+    spec = (
+        Request(["a red circle"], algorithm="auto", **{**OPEN, **settings}).resolve().loaded.spec
+    )
     assert (spec.solver, len(spec.drafts)) == (solver, drafts)
     asked = settings.get("parameters", {}).get("injected")
     assert spec.parameters["injected"] is (asked if solver == "euler" else True)
@@ -144,7 +146,7 @@ class Paid:
     """A verifier that costs money."""
 
     name, parts, scale = "paid", ("paid",), {"paid": 1.0}
-    differentiable, batch, fingerprint, paid = False, None, "1", True
+    differentiable, rows, fingerprint, paid = False, None, "1", True
 
     def __call__(self, views: Any) -> Any:
         return {"paid": views.images.mean((1, 2, 3))}
@@ -162,7 +164,8 @@ def test_whoever_looks_at_samples_alone_keeps_the_models_solver(
     verifier: Any, algorithm: Any
 ) -> None:
     request = Request(["a red circle"], verifier=verifier, algorithm=algorithm, **OPEN)
-    parts, given = request.resolve()
+    resolved = request.resolve()
+    parts, given = resolved.loaded, resolved.given
     assert parts.spec.solver == "euler" and parts.spec.parameters["injected"] is None
     assert set(parts.drafts) == set(parts.spec.drafts) != set()
     if given.algorithm is not None:

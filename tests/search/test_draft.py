@@ -28,8 +28,9 @@ from noisesearch.driver.plan import rehearse
 from noisesearch.errors import ConfigError
 from noisesearch.experiments.pages.report import report
 from noisesearch.objectives.single import Weighted
-from noisesearch.runs.run import verify
+from noisesearch.runs.verify import verify
 from noisesearch.setup.request import Request
+from noisesearch.setup.searches import Searches
 from noisesearch.testing import AlgorithmContract, Bench, MixtureModel
 from noisesearch.testing.plane import drive
 
@@ -256,7 +257,7 @@ def test_a_search_that_is_stopped_returns_no_draft(tmp_path: Path) -> None:
     """
     algorithm = ns.DraftThenCommit(draft="steps:2", poor=-1)
     parts = Bench(tmp_path, algorithm).parts(budget="100s")
-    live = parts.search(Budget.parse("100s"))
+    live = Searches(parts, Budget.parse("100s")).first()
     rehearse(live, parts.algorithm, itertools.count(1.0), most=3)
     assert live.replies[-1].trajectory.draft == "steps:2"
     assert live.winners and all(t.draft == FULL for t in live.winners)
@@ -280,13 +281,13 @@ def test_what_is_loaded_serves_algorithms_with_other_drafts() -> None:
     def request(algorithm: Any) -> Request:
         return Request(["x"], model=MixtureModel(), algorithm=algorithm, budget="9candidates")
 
-    parts, _ = request("random").resolve()
+    parts = request("random").resolve().loaded
     assert not parts.drafts
-    two, _ = request(ns.DraftThenCommit(draft="steps:2")).resolve(like=parts)
-    both, _ = request(ns.DraftThenCommit(draft="steps:2>steps:3")).resolve(like=two)
+    two = request(ns.DraftThenCommit(draft="steps:2")).resolve(like=parts).loaded
+    both = request(ns.DraftThenCommit(draft="steps:2>steps:3")).resolve(like=two).loaded
     assert list(both.space.drafts) == [FULL, "steps:2", "steps:3"]
     assert both.drafts["steps:2"] is two.drafts["steps:2"]
-    last, _ = request("random").resolve(like=both)
+    last = request("random").resolve(like=both).loaded
     assert list(last.space.drafts) == [FULL]
 
 

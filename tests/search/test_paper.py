@@ -32,7 +32,7 @@ def ran(folder: Path, algorithm: Any, **settings: Any) -> Any:
     """One search in which everything is free and later answers are better."""
     bench = Bench(folder, algorithm, MixtureModel(), settings, prompts=["one"])
     parts = bench.parts()
-    executor = MadeUp(lambda t, i: {name: float(i) for name in parts.parts})
+    executor = MadeUp(lambda t, i: {name: float(i) for name in parts.part_names})
     return bench.run("run", parts, wrap=lambda _: executor).searches[0]
 
 

@@ -23,7 +23,6 @@ from noisesearch.algorithms.per_step import (
 )
 from noisesearch.algorithms.problem import Problem
 from noisesearch.candidates.ask import Ask, Reply
-from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
 from noisesearch.candidates.trajectory import Denoise, Trajectory
@@ -383,8 +382,7 @@ def test_only_what_scores_do_not_change_is_planned_exactly(
 ) -> None:
     """Catches a plan that calls itself exact because four made-up searches cost the same."""
     request = Request(["one"], model=MixtureModel(), algorithm=algorithm, budget="6candidates")
-    parts, _ = request.resolve()
-    assert request.plan(parts, Budget.parse("6candidates")).exact == exact
+    assert request.resolve().searches.plan().exact == exact
 
 
 def test_a_budget_too_small_for_the_states() -> None:

@@ -222,7 +222,7 @@ def test_the_plan_is_of_the_whole_run(more: dict[str, Any], tmp_path: Path) -> N
     settings = {"budget": "24candidates", "algorithm": Population(size=16, batch=4), "rows": 4,
                 "objective": "frechet(brightness)", "verifier": "brightness", **more}  # fmt: skip
     request = Request(["one", "two"], model=MixtureModel(), **settings)
-    forecast = planned(request, request.resolve()[0])
+    forecast = planned(request.resolve().searches)
     results = population(tmp_path / "run", verifier="brightness", **more)
     assert forecast["exact"]
     assert forecast["ledger"]["nfe"] == sum(r.ledger["nfe"] for r in results)
@@ -335,7 +335,7 @@ def test_a_set_is_not_ranked_again(tmp_path: Path) -> None:
 def test_features_that_fail_end_the_run_with_a_sentence(tmp_path: Path) -> None:
     class Broken:
         name, parts, scale = "broken", ("broken",), {"broken": 1.0}
-        differentiable, batch, fingerprint = False, None, "1"
+        differentiable, rows, fingerprint = False, None, "1"
 
         def __call__(self, views: Any) -> Any:
             return {"broken": views.images.mean((1, 2, 3))}

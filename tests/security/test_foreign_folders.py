@@ -19,7 +19,8 @@ from noisesearch.files.journal import seal, unseal
 from noisesearch.runs.export_data import export_data
 from noisesearch.runs.export_noises import export
 from noisesearch.runs.rerank import rerank
-from noisesearch.runs.run import Run, verify
+from noisesearch.runs.run import Run
+from noisesearch.runs.verify import verify
 from noisesearch.store.run_store import RunStore
 from noisesearch.store.winners import stored_results
 from noisesearch.testing.synthetic import made_up_run

@@ -133,4 +133,4 @@ def test_batches_have_rows_by_fours(candidates: int) -> None:
     for rows in (None, candidates):
         request = Request(["one"], model=MixtureModel(), algorithm=RandomSearch(),
                           budget=f"{candidates}candidates", rows=rows)  # fmt: skip
-        assert request.resolve()[0].spec.rows == 4 * math.ceil(candidates / 4)
+        assert request.resolve().loaded.spec.rows == 4 * math.ceil(candidates / 4)

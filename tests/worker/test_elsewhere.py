@@ -188,7 +188,7 @@ def test_it_may_be_held_out(tmp_path: Path) -> None:
 
 def test_verifying_a_run_does_not_ask_it_again(tmp_path: Path) -> None:
     searched([Service(), "aesthetic"], tmp_path)
-    from noisesearch.runs.run import verify
+    from noisesearch.runs.verify import verify
     from noisesearch.setup.python_objects import PythonObjects
 
     service = Service()

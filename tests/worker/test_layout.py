@@ -13,7 +13,7 @@ from noisesearch.verifiers.protocol import Views
 
 def test_the_layout_is_that_of_the_decoder() -> None:
     """After a kill between a picture and its reply, what is scored is read from the file."""
-    parts, _ = Request(["a red circle"], algorithm="random", budget="4candidates").resolve()
+    parts = Request(["a red circle"], algorithm="random", budget="4candidates").resolve().loaded
     images = quantise(torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
     again = from_pictures([np.ascontiguousarray(p) for p in pictures(images)])  # as files are
     assert torch.equal(again, images) and again.stride() == images.stride()

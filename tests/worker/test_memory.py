@@ -21,7 +21,9 @@ from noisesearch.errors import BackendError, ConfigError
 from noisesearch.runs.run import Run
 from noisesearch.sampling.denoiser import DENOISE, LOOK, PHASES, READ
 from noisesearch.sampling.solvers import solver
+from noisesearch.setup.prices import Prices
 from noisesearch.setup.request import Request
+from noisesearch.setup.searches import Searches
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.verifiers.protocol import FunctionVerifier
@@ -285,9 +287,9 @@ def test_second_looks_wait_for_the_network_in_lean_memory(tmp_path: Path) -> Non
     run = Request([None], model=MixtureModel(), verifier=[brightness(), evenness()],
                          objective="cascade(brightness:4, evenness)", algorithm="zero-order",
                          budget=200, rows=4)  # fmt: skip
-    parts, _ = run.resolve()
+    parts = run.resolve().loaded
     parts.spec = parts.spec.model_copy(update={"memory": "lean"})
-    opened = Run.create(tmp_path / "run", parts)
+    opened = Run.create(tmp_path / "run", Searches.of(parts))
     try:
         opened.execute()
     finally:
@@ -295,7 +297,7 @@ def test_second_looks_wait_for_the_network_in_lean_memory(tmp_path: Path) -> Non
     assert opened.driver is not None
     executor = opened.driver.executor
     assert isinstance(executor, Worker) and opened.swaps == executor.residence.swaps
-    yields = executor.counted.nfe / (4 * parts.candidate)  # of four candidates
+    yields = executor.counted.nfe / (4 * Prices(parts).candidate)  # of four candidates
     assert 4 < executor.residence.swaps <= 2 * yields
 
 

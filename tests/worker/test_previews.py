@@ -160,12 +160,13 @@ def test_gradients_do_not_look_back(tmp_path: Path) -> None:
 
 
 def test_the_time_that_is_used_is_said(tmp_path: Path) -> None:
+    from noisesearch.setup.notices import notice
     from noisesearch.setup.request import Request
 
     def said(steps: int) -> str:
         request = Request(["a red circle"], verifier=Back(), budget="2candidates", steps=steps,
                           solver="euler")  # fmt: skip
-        return request.resolve()[0].notice
+        return notice(request.resolve().loaded)
 
     assert said(4) == "verifier 'back' looks back at time 0.5, the level nearest to 0.4 of 4 steps"
     assert "time 0.4, " in said(10)

@@ -12,6 +12,7 @@ from noisesearch.candidates.noise import Array, Materialiser, Noise, gaussian
 from noisesearch.candidates.trajectory import FULL, Trajectory
 from noisesearch.names.registry import load
 from noisesearch.sampling.solvers import SOLVERS, solver
+from noisesearch.setup import workers
 from noisesearch.testing import ExecutorContract, MixtureModel, SolverContract, VerifierContract
 from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.worker.draft_workers import DraftWorkers
@@ -27,7 +28,7 @@ class TestSolvers(SolverContract):
 class TestWorker(ExecutorContract):
     @pytest.fixture
     def executor(self, parts: Any) -> Any:
-        return parts.worker(None)
+        return workers.of(parts, None)
 
 
 class TestQualities(ExecutorContract):
@@ -36,7 +37,7 @@ class TestQualities(ExecutorContract):
     @pytest.fixture
     def executor(self, parts: Any) -> Any:
         prices = {FULL: 1.0, "other": 0.5}
-        return DraftWorkers({name: parts.worker(None) for name in prices}, prices)
+        return DraftWorkers({name: workers.of(parts, None) for name in prices}, prices)
 
     def asks(self, count: int, text: str = "any") -> list[Ask]:
         of = Condition(text=text)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import Field
 
+from ..candidates.space import Known
 from ..candidates.trajectory import FULL
 from ..names.drafts import parse
 from .agreement import LEAST
@@ -15,9 +16,6 @@ from .draft import PREFERRED, ROUND, Drafting, DraftThenCommit
 from .initial_noise import RandomSearch, ZeroOrder
 from .per_step import Beam
 from .problem import Algorithm, Problem, Search
-
-if TYPE_CHECKING:
-    from ..setup.loaded import Loaded
 
 # Of candidates' worth, for each kind of draft, by benchmarks/results/efficiency-*.json and
 # algorithms.json: below the first figure a draft has nothing to choose from; above the second a
@@ -85,14 +83,11 @@ class Auto(Drafting):
         names = [first, NEXT] if first == "fast" and NEXT in cheap else [first] if first else []
         return self.at(names, named)
 
-    def fitted(self, parts: Loaded) -> Self:
-        """With what a look of the run's verifiers is worth."""
+    def with_run_facts(self, known: Known) -> Self:
+        """Return the algorithm with the price of a preview that the run's verifiers imply."""
         if self.look is not None:
             return self
-        from ..verifiers.slow import is_slow_or_paid  # built on algorithms itself
-
-        look = math.inf if any(map(is_slow_or_paid, parts.verifiers)) else 0.0
-        return self.model_copy(update={"look": look})
+        return self.model_copy(update={"look": math.inf if known.slow_or_paid else 0.0})
 
     def __call__(self, problem: Problem) -> Search:
         chosen, why = self.pick(problem)

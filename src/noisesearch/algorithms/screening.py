@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import Field, PrivateAttr, field_validator
@@ -13,15 +13,12 @@ from pydantic import Field, PrivateAttr, field_validator
 from ..candidates.ask import Ask, Reply, score
 from ..candidates.keys import digest
 from ..candidates.noise import Materialiser, Noise
+from ..candidates.space import Known
 from ..errors import ConfigError
 from ..objectives.single import ranking
-from ..store.history import RunRecords
 from .noise_features import FOLDS, Examples, features, fit, unseen
 from .problem import Problem, Search
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from ..setup.loaded import Loaded
 
 UNDER_A_CLOCK = 32  # candidates before the first fit, and half as many a round, under a clock
 
@@ -66,20 +63,20 @@ class Screening(Settings):
         known = self._known
         return {} if known is None else {f"screening run {self.run}": digest(list(known.values))}
 
-    def fitted(self, parts: Loaded) -> Self:
-        """With the candidates of its ``run``; ConfigError for one of another model."""
+    def with_run_facts(self, known: Known) -> Self:
+        """Return the algorithm fitted on its ``run``; ConfigError for one of another model."""
         if not self.run or self._known is not None:
             return self
-        model, records = parts.model, RunRecords(Path(self.run))
-        mine = f"model {records.spec.model}"
-        if records.spec.fingerprints.get(mine) != model.fingerprint:
+        past = known.past_run(Path(self.run))
+        if past.fingerprint != known.fingerprint:
             raise ConfigError(
-                f"screening run {self.run} was made by {records.spec.model!r} with other weights "
-                f"than those of {model.name!r}, and what a noise is worth is learned for one "
+                f"screening run {self.run} was made by {past.model!r} with other weights "
+                f"than those of {known.model!r}, and what a noise is worth is learned for one "
                 "model alone; give a run of this model"
             )
-        eyes = Materialiser(model.space().shape)
-        seen = [r for r in records if r.score is not None and _drawn(r.trajectory.noise)]
+        eyes = Materialiser(known.shape)
+        seen = [(t, value) for t, value in past.candidates
+                if value is not None and _drawn(t.noise)]  # fmt: skip
         if len(seen) < 2 * FOLDS:
             raise ConfigError(
                 f"screening run {self.run} has {len(seen)} candidates to be fitted on, and needs "
@@ -87,9 +84,9 @@ class Screening(Settings):
             )
         found = self.model_copy()
         found._known = Examples(
-            np.stack([features(eyes(r.trajectory.noise), self.band) for r in seen]),
-            np.array([r.score for r in seen], float),
-            [r.condition.key for r in seen],
+            np.stack([features(eyes(t.noise), self.band) for t, _ in seen]),
+            np.array([value for _, value in seen], float),
+            [t.condition.key for t, _ in seen],
         ).usable
         return found
 

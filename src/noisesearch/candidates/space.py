@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from .trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -25,3 +28,31 @@ class Space:
 
 
 PIPELINE = "pipeline"  # the solver of a run whose steps are a pipeline's own
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """The complete candidates of a run folder, with their values, and the model that made them.
+
+    ``model``: its name. ``fingerprint``: that of its weights, None where the run recorded none.
+    """
+
+    model: str
+    fingerprint: str | None
+    candidates: Sequence[tuple[Trajectory, float | None]]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an algorithm may learn about the run that it is loaded for.
+
+    ``model`` and ``fingerprint``: name and weights of the run's model. ``shape``: of one noise.
+    ``slow_or_paid``: whether some verifier is waited for or costs money. ``past_run``: reads a
+    run folder.
+    """
+
+    model: str
+    fingerprint: str
+    shape: tuple[int, ...]
+    slow_or_paid: bool
+    past_run: Callable[[Path], PastRun]

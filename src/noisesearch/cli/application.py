@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..executors.choice import ExecutorChoice
     from ..runs.results import Results
     from ..runs.run import Run
-    from ..setup.loaded import Loaded
+    from ..setup.searches import Searches
 
 MOST_PROMPTS = 100_000  # of a model's own; more are a file's
 P = ParamSpec("P")
@@ -146,19 +146,20 @@ def check_seconds(seconds: float | None) -> None:
         raise ConfigError(f"seconds is {seconds:g}, but must be above 0")
 
 
-def created(out: Path | None, parts: Loaded) -> Run:
+def created(out: Path | None, setup: Searches) -> Run:
     """A new run in ``out`` or in a fresh folder, which goes again if nothing comes of it."""
     from ..runs.run import Run
+    from ..setup.notices import notice
 
     folder = fresh_folder() if out is None else out
     try:
-        run = Run.create(folder, parts)
+        run = Run.create(folder, setup)
     except NoisesearchError:
         if out is None and not (folder / "spec.json").exists():
             shutil.rmtree(folder)
         raise
-    if parts.notice:
-        say(parts.notice)
+    if said := notice(setup.loaded):
+        say(said)
     return run
 
 
@@ -185,7 +186,7 @@ def execute(run: Run, seconds: float | None, json_: bool, where: ExecutorChoice)
     try:
         _say_what(run)
         # A bar would be drawn over what a person is asked, and over what is typed.
-        verifiers = (*run.parts.verifiers, *run.parts.watch)
+        verifiers = run.loaded.every_verifier
         with Progress(run, any(getattr(v, "terminal", False) for v in verifiers)) as progress:
             results = run.execute(progress, seconds, where)
     except KeyboardInterrupt:
@@ -206,7 +207,7 @@ def execute(run: Run, seconds: float | None, json_: bool, where: ExecutorChoice)
 
 
 def _say_what(run: Run) -> None:
-    spec, count = run.parts.spec, len(run.parts.conditions)
+    spec, count = run.loaded.spec, len(run.loaded.conditions)
     say(f"searching: {count} prompt{'s' * (count > 1)}, model {spec.model}, algorithm "
         f"{spec.algorithm}, verifiers {', '.join(spec.verifiers)}, budget {spec.budget}; "
         f"run folder {run.folder}")  # fmt: skip
@@ -214,11 +215,11 @@ def _say_what(run: Run) -> None:
 
 def _say_failures(run: Run) -> None:
     """How memory was lived with, and how many scores are missing, and why the first is."""
-    if run.parts.spec.memory == "lean":
+    if run.loaded.spec.memory == "lean":
         say(f"lean memory: networks made room for others {run.swaps} times")
     if run.store.rows is not None:
-        say(f"memory ran out at {run.parts.spec.rows} samples at once, so the run went on with "
-            f"{run.store.rows}; start the next one with --batch {run.store.rows}")  # fmt: skip
+        say(f"memory ran out at {run.loaded.spec.rows} samples at once, so the run went on with "
+            f"{run.store.rows}; start the next one with --rows {run.store.rows}")  # fmt: skip
     failed = run.driver.failed if run.driver else {}
     for part, reasons in failed.items():
         say(f"{len(reasons)} of {len(run.store)} candidates have no score {part!r} (the first "

@@ -68,10 +68,10 @@ def calibrate(
         dtype=dtype,
         rows=rows,
     )
-    parts = prepared(request, candidates)
+    searches = prepared(request, candidates)
     folder = out or fresh_folder()
     say(f"calibrating in {folder}; after an interrupt, go on with --out {folder}")
-    found = calibrated(parts, folder, Progress)
+    found = calibrated(searches, folder, Progress)
     if json_:
         write(found.json(), True)
         return

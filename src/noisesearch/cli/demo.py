@@ -35,11 +35,12 @@ def main(folder: Path) -> None:
         shutil.rmtree(folder)  # the demonstration's own folder of the last time
     started = time.monotonic()
     request = Request(PROMPTS, budget=Budget(CANDIDATES, "candidates"), algorithm="zero-order")
-    parts, _ = request.resolve()
-    print(f"model {parts.spec.model}, verifiers {', '.join(parts.spec.verifiers)}, "
-          f"algorithm {parts.spec.algorithm}, {CANDIDATES} candidates of {parts.spec.steps} NFE "
+    searches = request.resolve().searches
+    spec = searches.loaded.spec
+    print(f"model {spec.model}, verifiers {', '.join(spec.verifiers)}, "
+          f"algorithm {spec.algorithm}, {CANDIDATES} candidates of {spec.steps} NFE "
           "a prompt", file=sys.stderr)  # fmt: skip
-    run = Run.create(folder, parts)
+    run = Run.create(folder, searches)
     try:
         with Progress(run) as progress:
             results = run.execute(progress)

@@ -80,7 +80,7 @@ def run(
     options of `generate`; the same command goes on after an interrupt."""
     from ..experiments.reproduction import smaller
     from ..experiments.spec import STORED, experiment, read
-    from ..setup.consent import NamedCode
+    from ..experiments.trust import of_experiment
 
     where = ExecutorChoice.of(executor, address, devices)
     if prompt_files.named(file):
@@ -96,7 +96,7 @@ def run(
     content = {**read(file), **_sizes(limit, seeds)}
     found = experiment(smaller(content) if trial else content, _assets(asset))
     if file.suffix == STORED:  # a folder of results, which may be from elsewhere
-        NamedCode.of_experiment(file.parent, found).check()
+        of_experiment(file.parent, found).check()
     _do(found, out, plan, json_, where)
 
 

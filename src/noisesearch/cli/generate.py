@@ -163,15 +163,17 @@ def generate(
     if ctx.obj is not None:  # the options of a file of prompts: see `run`
         ctx.obj(request, seconds)
         return
-    parts, _ = request.resolve()
-    if parts.start is not None and parts.start.remark:
-        say(parts.start.remark)
+    resolved = request.resolve()
+    start = resolved.loaded.start
+    if start is not None and start.remark:
+        say(start.remark)
     if plan:
+        from ..setup.notices import notice
         from ..setup.plan_table import planned
 
-        if parts.notice:
-            say(parts.notice)
-        write(planned(request, parts), json_)
+        if said := notice(resolved.loaded):
+            say(said)
+        write(planned(resolved.searches), json_)
         return
-    run = created(out, parts)
+    run = created(out, resolved.searches)
     execute(run, seconds, json_, where)

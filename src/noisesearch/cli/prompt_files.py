@@ -82,6 +82,7 @@ def run(ctx: typer.Context, given: PromptFileOptions) -> None:
 
 def _search(request: Request, given: PromptFileOptions) -> None:
     from ..runs.progress import Progress
+    from ..setup.notices import notice
     from ..shards.prompt_files import PROMPT, PromptFile
     from ..shards.sharded import SIZE, Sharded
 
@@ -92,9 +93,9 @@ def _search(request: Request, given: PromptFileOptions) -> None:
     if given.plan:
         write(whole.plan(), given.json)
         return
-    notice = whole.parts.notice  # all that can be refused is, before there is a folder
+    said = notice(whole.loaded)  # all that can be refused is, before there is a folder
     folder = given.out or fresh_folder()
-    for sentence in filter(None, (notice, f"searching: {whole.count} prompts in {whole.shards} "
+    for sentence in filter(None, (said, f"searching: {whole.count} prompts in {whole.shards} "
                                   f"shards, folder {folder}; after an interrupt, the same command "
                                   f"with --out {folder} goes on")):  # fmt: skip
         say(sentence)

@@ -44,7 +44,7 @@ def show(
 
 
 def _run(folder: Path, verify: bool, json_: bool) -> None:
-    from ..runs.run import verify as verified
+    from ..runs.verify import verify as verified
     from ..store.winners import stored_results
     from .summary import summary
 

@@ -6,16 +6,11 @@ import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ..candidates.budget import GAIN, Budget
 from .live_search import LiveSearch
-
-if TYPE_CHECKING:
-    from ..setup.loaded import Loaded
 
 FIRST = 0.25  # of an even share: what every search has before any is compared
 ROUNDS = 6  # in which the rest is given out
@@ -101,13 +96,6 @@ class Allocation:
             given[i] += 1
             heapq.heapreplace(heap, next_(i))
         return given
-
-
-def of(parts: Loaded, budget: Budget) -> Allocation | None:
-    """For a run whose budget is given out as it goes; None where every search has its own."""
-    if parts.spec.allocate != GAIN:
-        return None
-    return Allocation(budget.amount * parts.worth[budget.unit], parts.candidate, parts.count)
 
 
 def _values(live: LiveSearch) -> Values:

@@ -4,19 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ConfigError, unknown
 
 if TYPE_CHECKING:
     from ..candidates.trajectory import Trajectory
-    from ..runs.run import Run
+    from ..setup.loaded import Loaded
+    from ..store.run_store import RunStore
     from ..verifiers.slow import SlowVerifier
     from .pool import Pool
     from .shipped_run import ShippedRun
     from .worker_group import WorkerGroup
 
 LOCAL, RAY = "local", "ray"
+
+
+class StoredPictures(Protocol):
+    """The pictures of a run's folder."""
+
+    def keep(self, key: str, file: bytes) -> None:
+        """Write the file of a finished sample."""
+
+    def path(self, trajectory: Trajectory) -> Path | None:
+        """Return the file of a candidate that was answered; None where there is none."""
+
+
+class Running(Protocol):
+    """What workers need of an open run."""
+
+    @property
+    def loaded(self) -> Loaded: ...
+    @property
+    def store(self) -> RunStore: ...
+    @property
+    def pictures(self) -> StoredPictures: ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +89,7 @@ class ExecutorChoice:
             )
         return self.devices[0]
 
-    def open(self, run: Run) -> Pool:
+    def open(self, run: Running) -> Pool:
         """The pool of workers that answers a run's asks; ConfigError where what it is made of
         cannot be had there."""
         from ..setup import residence
@@ -76,36 +99,36 @@ class ExecutorChoice:
         from .shipped_run import ShippedRun, named
         from .wire import ReportReader
 
-        parts, store = run.parts, run.store
+        loaded, store = run.loaded, run.store
         away: dict[str, SlowVerifier] = {
-            v.name: v for _, v in named(parts) if isinstance(v, SlowVerifier)
+            v.name: v for _, v in named(loaded) if isinstance(v, SlowVerifier)
         }
-        residence.put_away(parts)  # what only the workers need
-        crew = self._crew(run, ShippedRun.of(parts, store.rows))
+        residence.put_away(loaded)  # what only the workers need
+        crew = self._crew(run, ShippedRun.of(loaded, store.rows))
 
         def stored(trajectory: Trajectory) -> bytes | None:
-            path = run.sample(trajectory) if trajectory.finished else None
+            path = run.pictures.path(trajectory) if trajectory.finished else None
             return None if path is None else path.read_bytes()
 
         said = frozenset(part for v in away.values() for part in v.parts)
         return Pool(
-            crew, ReportReader(parts.parts, said),
-            desk=IncomingPictures(parts.parts, run.keep, away),
-            fetch=store.get, stored=stored, narrowed=run.narrowed,
+            crew, ReportReader(loaded.part_names, said),
+            desk=IncomingPictures(loaded.part_names, run.pictures.keep, away),
+            fetch=store.get, stored=stored, narrowed=store.narrowed,
         )  # fmt: skip
 
-    def _crew(self, run: Run, setup: ShippedRun) -> WorkerGroup:
+    def _crew(self, run: Running, setup: ShippedRun) -> WorkerGroup:
         if self.executor == RAY:
             from .on_ray import crew_of
 
-            return crew_of(run.parts, setup, self.address)
+            return crew_of(run.loaded, setup, self.address)
         from ..setup.hardware import place
         from .devices import Devices
         from .shipped_run import objects
 
         for device in self.devices:
             place(device)
-        given = objects(run.parts)
+        given = objects(run.loaded)
         for name in (*([given.model.name] if given.model else []), *given.verifiers):
             raise ConfigError(
                 f"{name!r} is a Python object of this process and cannot go to those of "

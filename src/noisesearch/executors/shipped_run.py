@@ -72,6 +72,7 @@ class ShippedRun:
     def station(self, given: PythonObjects = PythonObjects()) -> WorkerLoop:
         """Load all that makes and scores candidates; StoreError where its weights are not those
         of the run. ``given``: Python objects that came along."""
+        from ..setup import fingerprints
         from ..setup.loaded import Loaded
         from ..store.picture_recipe import fields_of
 
@@ -90,7 +91,7 @@ class ShippedRun:
             images=self.images,
         )
         parts = Loaded.load(self.spec.model_copy(update=changed), objects)
-        parts.check_fingerprints("the run")
+        fingerprints.check(parts, "the run")
 
         def file(trajectory: Any, picture: Picture) -> bytes:
             return png(picture, **fields_of(trajectory, self.spec))
@@ -117,10 +118,11 @@ class Work:
     def __init__(
         self, parts: Loaded, rows: int | None, sink: Sink, fetch: Fetch, source: Source
     ) -> None:
+        from ..setup import workers
         from ..worker.draft_workers import DraftWorkers
 
         self._rows = rows or parts.spec.rows
-        self._worker = worker = parts.worker(sink, fetch, source, rows, self._narrowed)
+        self._worker = worker = workers.of(parts, sink, fetch, source, rows, self._narrowed)
         self.scorers = worker.scorers
         several = worker.workers.values() if isinstance(worker, DraftWorkers) else (worker,)
         self._usages = [one.usage for one in several]

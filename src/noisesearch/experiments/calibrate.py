@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from pydantic import Field
 from ..algorithms.problem import Problem, Search
 from ..algorithms.settings import Settings
 from ..candidates.ask import score
+from ..candidates.budget import Budget
 from ..candidates.trajectory import FULL
 from ..driver.driver import Watcher
 from ..driver.live_search import LiveSearch
@@ -26,9 +27,7 @@ from ..objectives.single import ranking
 from ..objectives.statistics import Interval, mean, rank_correlation
 from ..runs.run import Run
 from ..setup.request import Request
-
-if TYPE_CHECKING:
-    from ..setup.loaded import Loaded
+from ..setup.searches import Searches
 
 Numbers = npt.NDArray[np.float64]
 REPORT = "calibration.json"
@@ -116,7 +115,7 @@ def drafts_of(model: Any, drafts: Sequence[str]) -> list[str]:
 Watching = Callable[[Run], AbstractContextManager[Watcher | None]]
 
 
-def prepared(request: Request, candidates: int) -> Loaded:
+def prepared(request: Request, candidates: int) -> Searches:
     """What makes and scores ``candidates`` noises a prompt in full and as each of the request's
     drafts, loaded; ConfigError where that cannot be, before there is a folder."""
     drafts = drafts_of(request.model, request.drafts)
@@ -126,20 +125,22 @@ def prepared(request: Request, candidates: int) -> Loaded:
         request, drafts=drafts, budget=budget, algorithm=f"{__name__}:{Pairs.__name__}",
         parameters={"candidates": candidates},
     )  # fmt: skip
-    parts, _ = request.resolve()
-    each = parts.candidate + sum(map(parts.price_of, parts.drafts))
-    exact = f"{math.ceil(candidates * each)}nfe/condition"
-    parts.spec = parts.spec.model_copy(update={"budget": exact})
-    return parts
+    resolved = request.resolve()
+    loaded, prices = resolved.loaded, resolved.searches.prices
+    each = prices.candidate + sum(map(prices.draft, loaded.drafts))
+    exact = Budget(math.ceil(candidates * each))
+    spec = loaded.spec.model_copy(update={"budget": exact})
+    return Searches.of(replace(loaded, spec=spec))
 
 
-def calibrate(parts: Loaded, out: Path, watching: Watching | None = None) -> Calibration:
+def calibrate(setup: Searches, out: Path, watching: Watching | None = None) -> Calibration:
     """Run what was :func:`prepared`.
 
     A calibration that is in ``out`` already is gone on with; what came out is written there as
     ``calibration.json``. ConfigError where ``out`` holds another one.
     """
-    run = Run.begun(out, parts, ConfigError(
+    parts = setup.loaded
+    run = Run.begun(out, setup, ConfigError(
         f"{out} holds a run with other settings; choose another folder with --out"
     ))  # fmt: skip
     try:
@@ -187,7 +188,7 @@ def _measured(run: Run) -> dict[str, dict[str, float]]:
 
 
 def _row(run: Run, draft: str, measured: Mapping[str, float]) -> DraftRow:
-    parts = run.parts
+    parts, prices = run.loaded, run.setup.prices
     cheaper = parts.drafts[draft]
     pairs = [_values(live, draft) for live in run.searches]
     known = [0.0 if np.ptp(drafted) == 0 else rank_correlation(drafted, full)
@@ -199,7 +200,7 @@ def _row(run: Run, draft: str, measured: Mapping[str, float]) -> DraftRow:
         )
     regret = np.array([full.max() - full[drafted.argmax()] for drafted, full in pairs])
     gain = np.array([full.max() - full.mean() for _, full in pairs])
-    nfe = parts.price_of(draft) / parts.candidate
+    nfe = prices.draft(draft) / prices.candidate
     reused = measured["reused"] / measured["nfe"] if "nfe" in measured else None
     return DraftRow(
         draft, cheaper.steps, nfe, mean(known), mean(regret),

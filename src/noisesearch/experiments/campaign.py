@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from ..candidates.budget import Budget
-from ..driver.plan import plan
 from ..errors import ConfigError, StoreError, unknown
 from ..executors.choice import ExecutorChoice
 from ..files import arrays as array_files
@@ -25,16 +23,18 @@ from ..files.writing import disk_error
 from ..files.writing import replace as written
 from ..models import choice
 from ..runs.run import Run
+from ..setup import fingerprints
 from ..setup import selection as build
-from ..setup.consent import NamedCode
 from ..setup.loaded import Loaded
+from ..setup.searches import Searches
 from ..store.spec import EXPERIMENT
 from ..version import __version__
 from .arms import ArmGroup, Setting, groups, settings
 from .prompts import GroupedPrompt, prompts
-from .replay import parts_of, replayed, searches
+from .replay import parts_of, replayed
 from .set_metrics import METRICS, NEEDS
 from .spec import Experiment, checked
+from .trust import of_experiment
 
 if TYPE_CHECKING:
     from .measures import WinnerMeasures
@@ -105,7 +105,7 @@ class Campaign:
         except (TypeError, ValueError) as error:
             raise StoreError(f"{folder / SPEC} is not complete; restore it from a copy") from error
         # Whether an arm is searched as a whole is asked of its algorithm itself.
-        NamedCode.of_experiment(folder, found).check("algorithm", "model")
+        of_experiment(folder, found).check("algorithm", "model")
         return cls(found, known)
 
     @cached_property
@@ -148,36 +148,35 @@ class Campaign:
                     found.append(Unit(group, seed, joint))
         return found
 
-    def resolved(self) -> Iterator[tuple[ArmGroup, Loaded]]:
-        """Every group's parts, checked as a run would: ConfigError before anything runs."""
+    def resolved(self) -> Iterator[tuple[ArmGroup, Searches]]:
+        """Every group's searches, checked as a run would: ConfigError before anything runs."""
         for group in self.groups:
             try:
-                parts, _ = group.request(self.texts, self.experiment.seed).resolve()
+                setup = group.request(self.texts, self.experiment.seed).resolve().searches
                 for arm in group.arms:
-                    searches(parts_of(parts, arm))
+                    Searches.of(parts_of(setup.loaded, arm)).all()
             except ConfigError as error:
                 names = ", ".join(repr(arm.name) for arm in group.arms[:3])
                 raise ConfigError(f"arm {names}: {error}") from error
-            yield group, parts
+            yield group, setup
 
     def plan(self) -> dict[str, Any]:
         """What all would cost, arm by arm, and what the runs need that arms share."""
         arms: list[dict[str, Any]] = []
         total, seconds = 0.0, 0.0
-        for group, parts in self.resolved():
+        for group, setup in self.resolved():
             per_image, finals = [], 0.0
             for arm in group.arms:
-                own = parts_of(parts, arm)
-                budget = Budget.parse(own.spec.budget)
-                most = plan(lambda o=own, b=budget: o.search(b), own.algorithm).most  # type: ignore[misc]
-                share = own.finalists if own.joint else 1
-                per_image.append(most.counted / share)
-                finals += own.price(own.spec.final_steps) if own.drafted else 0.0
+                own = parts_of(setup.loaded, arm)
+                mine = Searches.of(own)
+                share = mine.prices.finalists if own.joint else 1
+                per_image.append(mine.plan().most.counted / share)
+                finals += mine.prices.sample(own.spec.final_steps) if own.drafted else 0.0
                 arms.append({"arm": arm.name, "nfe": per_image[-1], "run": group.name})
-            shared = getattr(parts.algorithm, "extendable", False)
+            shared = setup.loaded.algorithm.extendable
             nfe = (max(per_image) + finals if shared else sum(per_image)) * self.images
             total += nfe
-            seconds += nfe * parts.seconds_per_nfe()
+            seconds += nfe * setup.prices.seconds_per_nfe()
         return {"images": self.images, "prompts": len(self.prompts),
                 "seeds": self.experiment.seeds, "runs": len(self.units), "nfe": total,
                 "seconds_estimated": round(seconds, 1), "arms": arms}  # fmt: skip
@@ -190,9 +189,9 @@ class Campaign:
                 f"the experiment needs about {needed:.0f} NFE, but most_nfe allows {limit}; "
                 "give fewer prompts, seeds or candidates, or raise most_nfe"
             )
-        for group, parts in self.resolved():
+        for group, setup in self.resolved():
             if group is self.groups[0]:
-                self._check_columns(self._eyes(parts))
+                self._check_columns(self._eyes(setup.loaded))
 
     def _eyes(self, parts: Loaded) -> WinnerMeasures:
         """What measures, of all prompts; parts are of all of them."""
@@ -228,7 +227,7 @@ class Campaign:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise disk_error(error, folder) from error
-        NamedCode.of_experiment(folder, self.experiment).made_here()
+        of_experiment(folder, self.experiment).made_here()
         written(path, json.dumps(self._content(), indent=1).encode())
 
     def _changed(self, there: dict[str, Any]) -> list[str]:
@@ -283,7 +282,7 @@ class Campaign:
         self._refer(folder)
         if few := self._few(folder):
             say(few)
-        parts: Loaded | None = None
+        loaded: Loaded | None = None
         eyes: WinnerMeasures | None = None
         last: ArmGroup | None = None
         units = self.units
@@ -293,10 +292,10 @@ class Campaign:
                     continue
                 say(f"{unit.name}: run {number} of {len(units)}")
                 request = unit.group.request(self.texts, unit.seed)
-                parts, _ = request.resolve(like=parts if unit.group is last else None)
-                last = unit.group
-                eyes = eyes or self._eyes(parts)
-                _done(folder / "runs" / unit.name, unit.group, parts, eyes, watching, where)
+                setup = request.resolve(like=loaded if unit.group is last else None).searches
+                loaded, last = setup.loaded, unit.group
+                eyes = eyes or self._eyes(loaded)
+                _done(folder / "runs" / unit.name, unit.group, setup, eyes, watching, where)
         finally:
             if eyes is not None:
                 eyes.close()
@@ -309,13 +308,14 @@ def _joint(arm: Setting) -> bool:
 def _done(
     folder: Path,
     group: ArmGroup,
-    parts: Loaded,
+    setup: Searches,
     eyes: WinnerMeasures,
     watching: Watching,
     where: ExecutorChoice,
 ) -> None:
     """One run, its arms, and what is seen in their winners; the last file says it is done."""
-    run = _opened(folder, parts)
+    parts = setup.loaded
+    run = _opened(folder, setup)
     try:
         with watching(run) as watcher:
             run.execute(watcher, where=where)
@@ -326,7 +326,8 @@ def _done(
         seen = eyes.columns(paths, conditions)
         replies = [r for live in run.searches for r in live.replies if r.trajectory.finished]
         _save(folder / CANDIDATES, {
-            part: np.array([r.parts.get(part, np.nan) for r in replies]) for part in parts.parts
+            part: np.array([r.parts.get(part, np.nan) for r in replies])
+            for part in parts.part_names
         })  # fmt: skip
         _save(folder / SEEN, eyes.arrays(paths, conditions))
     finally:
@@ -336,21 +337,22 @@ def _done(
         "keys": list(found),
         "columns": {part: [float(v) if np.isfinite(v) else None for v in values]
                     for part, values in seen.items()},
-        "fingerprints": {**parts.fingerprints, **eyes.prints},
+        "fingerprints": {**fingerprints.of(parts), **eyes.prints},
     }  # fmt: skip
     written(folder / ARMS, json.dumps(content).encode())
 
 
-def _opened(folder: Path, parts: Loaded) -> Run:
+def _opened(folder: Path, setup: Searches) -> Run:
     """A new run, or the one that is there, checked to be the same. Its arms choose differently, so
     that what one leaves behind another may need."""
     there = (folder / "spec.json").exists()
-    run = Run.open(folder) if there else Run.create(folder, parts)
+    run = Run.open(folder) if there else Run.create(folder, setup)
     run.store.keep_arrays = True
     if not there:
         return run
-    changed = [name for name, value in parts.spec.model_dump().items()
-               if run.parts.spec.model_dump()[name] != value]  # fmt: skip
+    found = run.loaded.spec.model_dump()
+    changed = [name for name, value in setup.loaded.spec.model_dump().items()
+               if found[name] != value]  # fmt: skip
     if changed:
         run.close()
         raise ConfigError(

@@ -21,7 +21,9 @@ from ..runs.results import Candidate, Results
 from ..runs.run import Run
 from ..setup import selection as build
 from ..setup.loaded import Loaded
+from ..setup.notices import notice
 from ..setup.request import Request
+from ..setup.searches import Searches
 
 Numbers = npt.NDArray[np.float64]
 NONE = "no search"
@@ -89,11 +91,11 @@ def compare(
         for algorithm in algorithms
     }
     arms: list[Arm] = []
-    for (algorithm, budget), parts in _possible(requests, say).items():
+    for (algorithm, budget), searches in _possible(requests, say).items():
         say(f"{algorithm}, {budget}: {len(prompts)} prompts")
-        if parts.notice:
-            say(parts.notice)
-        results = ran(out / _name(algorithm, budget), parts)
+        if said := notice(searches.loaded):
+            say(said)
+        results = ran(out / _name(algorithm, budget), searches)
         if not arms:
             arms.append(_arm(NONE, "", results, [r.baseline for r in results], model))
         winners = [r.winner for r in results]
@@ -104,17 +106,18 @@ def compare(
 Pair = tuple[str, str]
 
 
-def _possible(requests: dict[Pair, Request], say: Callable[[str], None]) -> dict[Pair, Loaded]:
-    """The parts of the requests that can be met, before any of them runs, with one and the same
+def _possible(requests: dict[Pair, Request], say: Callable[[str], None]) -> dict[Pair, Searches]:
+    """The searches of the requests that can be met, before any of them runs, with one and the same
     model; ConfigError where none can."""
-    kept: dict[Pair, Loaded] = {}
-    parts: Loaded | None = None
+    kept: dict[Pair, Searches] = {}
+    loaded: Loaded | None = None
     refusal: ConfigError | None = None
     for (algorithm, budget), request in requests.items():
         try:
-            parts, _ = request.resolve(like=parts)
-            parts.searches(Budget.parse(budget))
-            kept[algorithm, budget] = parts
+            resolved = request.resolve(like=loaded)
+            loaded = resolved.loaded
+            resolved.searches.all()
+            kept[algorithm, budget] = resolved.searches
         except ConfigError as error:
             say(f"{_short(algorithm)}, {budget}: left out; {error}")
             refusal = error
@@ -152,7 +155,7 @@ def _short(algorithm: str) -> str:
 
 
 def ran(
-    folder: Path, parts: Loaded, watching: Callable[[Run], AbstractContextManager[Any]] = _unseen
+    folder: Path, setup: Searches, watching: Callable[[Run], AbstractContextManager[Any]] = _unseen
 ) -> Results:
     """The finished run of a folder, started or gone on with as needed.
 
@@ -161,15 +164,15 @@ def ran(
     """
     if (folder / "spec.json").exists():
         run = Run.open(folder)
-        there = run.parts.spec
-        if (there.conditions, there.seed) != (parts.spec.conditions, parts.spec.seed):
+        there, spec = run.loaded.spec, setup.loaded.spec
+        if (there.conditions, there.seed) != (spec.conditions, spec.seed):
             run.close()
             raise ConfigError(
                 f"{folder} holds a run of other prompts or another seed; "
                 "choose another folder with --out"
             )
     else:
-        run = Run.create(folder, parts)
+        run = Run.create(folder, setup)
     try:
         with watching(run) as watcher:
             return run.execute(watcher)

@@ -15,6 +15,7 @@ from ..objectives.single import ranking
 from ..runs.run import Run
 from ..setup import selection as build
 from ..setup.loaded import Loaded
+from ..setup.searches import Searches
 from .arms import Setting
 
 
@@ -53,14 +54,9 @@ def parts_of(parts: Loaded, arm: Setting) -> Loaded:
         plain, parts.model, parts.spec.steps, parts.solver.stochastic
     )
     found = replace(parts, spec=spec, verifiers=own, algorithm=algorithm)
-    budget = found.with_final(Budget.parse(arm.search_budget))
-    found.spec = spec.model_copy(update={"budget": str(budget)})
+    budget = Searches(found, Budget.parse(arm.search_budget)).with_final()
+    found.spec = spec.model_copy(update={"budget": budget})
     return found
-
-
-def searches(parts: Loaded) -> list[LiveSearch]:
-    """The searches of an arm's parts; ConfigError for what cannot be."""
-    return parts.searches(Budget.parse(parts.spec.budget))
 
 
 def replayed(run: Run, arm: Setting) -> list[ArmWinner]:
@@ -69,16 +65,17 @@ def replayed(run: Run, arm: Setting) -> list[ArmWinner]:
     Unlike in a run of a user's, a baseline that is better than the winner does not replace it:
     what an algorithm returns is what is measured.
     """
-    parts = parts_of(run.parts, arm)
-    lives = searches(parts)
+    parts = parts_of(run.loaded, arm)
+    setup = Searches.of(parts)
+    lives = setup.all()
     for live in lives:
-        live.select = run.select
+        live.select = run.pictures.select
     # Another worker counts from nothing: what the last one spent is summed up at this mark.
     run.store.event("open")
-    own = Run(run.folder, parts, run.store, lives, Budget.parse(parts.spec.budget))
+    own = Run(run.folder, setup, run.store, lives)
     worker = own.executor()
     try:
-        Driver(lives, parts.algorithm, worker, run.store, own.budget,
+        Driver(lives, parts.algorithm, worker, run.store, setup.budget,
                max_missing=parts.spec.max_missing).run()  # fmt: skip
     finally:
         worker.close()

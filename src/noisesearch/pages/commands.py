@@ -54,7 +54,7 @@ def _options(spec: RunSpec) -> Iterator[str]:
     for name, value in spec.parameters.items():
         if value is not None:
             yield from ("--set", f"{name}={_written(value)}")
-    yield from ("--budget", spec.budget, "--seed", str(spec.seed))
+    yield from ("--budget", str(spec.budget), "--seed", str(spec.seed))
     drafted = spec.draft != FULL
     steps = spec.final_steps if drafted else spec.steps
     yield from ("--steps", str(steps), "--guidance", f"{spec.guidance!r}", "--solver", spec.solver)

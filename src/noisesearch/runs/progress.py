@@ -29,7 +29,7 @@ class Progress:
         self.quiet = quiet
         limits = [s.problem.limit for s in run.searches]
         self.clock = any(limit == float("inf") for limit in limits)
-        self.total = run.budget.amount if self.clock else sum(limits)
+        self.total = run.setup.budget.amount if self.clock else sum(limits)
         self._bar: Any = None
         self._printed = time.monotonic()
         self._draw_at = 0.0

@@ -16,6 +16,7 @@ from ..files import pictures
 from ..files.writing import replace
 from ..models.choice import as_model
 from ..names import drafts
+from ..setup import fingerprints, workers
 from ..setup.consent import is_code
 from ..setup.loaded import Loaded
 from ..setup.python_objects import PythonObjects
@@ -52,9 +53,9 @@ def remake(image: str | Path, out: str | Path, model: Any = None) -> Remade:
     images.check(known.trajectory.condition.json(), known.folder or known.path.parent)
     given = None if model is None or isinstance(model, str) else as_model(model)
     parts = Loaded.load(spec, PythonObjects(given, images=images))
-    parts.check_fingerprints(known.path)
+    fingerprints.check(parts, known.path)
     made: list[pictures.Picture] = []
-    worker = parts.worker(lambda t, picture: made.append(picture), _arrays(known))
+    worker = workers.of(parts, lambda t, picture: made.append(picture), _arrays(known))
     worker.submit(Ask((known.trajectory,), Score(())))
     while worker.wait():
         pass

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..candidates.ask import Ask, Reply, Score, score
-from ..candidates.budget import Budget
 from ..candidates.trajectory import FULL
 from ..driver.live_search import LiveSearch
 from ..errors import ConfigError
@@ -15,9 +14,11 @@ from ..objectives import text as objective_text
 from ..objectives.single import Objective
 from ..setup import selection as build
 from ..setup.python_objects import PythonObjects
+from ..setup.searches import Searches
 from ..store.run_store import RunStore
+from .opening import load_run
 from .results import Results
-from .run import Run, loaded
+from .run import Run
 
 if TYPE_CHECKING:
     from ..verifiers.protocol import Verifier
@@ -46,7 +47,7 @@ def rerank(
     steps only is a draft: with ``finish`` it is finished at the final steps. The spec stays, so a
     resume goes on with the run's own objective.
     """
-    parts = loaded(folder, given)
+    parts = load_run(folder, given)
     if parts.joint:
         raise ConfigError(
             f"{folder} holds a set that algorithm {parts.algorithm.name!r} chose as a whole, so "
@@ -60,12 +61,12 @@ def rerank(
     scales = {**parts.scales, **{p: s for v in added for p, s in v.scale.items()}}
     chosen = objective_text.parse(objective, scales)
     parts.watch = [v for v in added if set(v.parts) & set(chosen.parts)]
-    budget = Budget.parse(parts.spec.budget)
-    searches = parts.searches(budget)
+    setup = Searches.of(parts)
+    searches = setup.all()
     store = RunStore(folder)
     try:
         ranked = {"objective": objective, "scales": scales}
-        run = Run(folder, parts, store, searches, budget, ranked_by=ranked)
+        run = Run(folder, setup, store, searches, ranked_by=ranked)
         replies = _scored(run, _stored(store, parts.spec.draft))
         drafts = []
         for live in searches:
@@ -95,7 +96,7 @@ def _stored(store: RunStore, draft: str) -> list[Reply]:
 def _scored(run: Run, replies: list[Reply]) -> list[Reply]:
     """The replies with the parts of the added verifiers, from the stored pictures."""
     store = run.store
-    wanted = tuple(part for v in run.parts.watch for part in v.parts)
+    wanted = tuple(part for v in run.loaded.watch for part in v.parts)
     lacking = [r.trajectory for r in replies
                if not set(wanted) <= r.parts.keys() | r.missing.keys()]  # fmt: skip
     gone = [t for t in lacking if not store.sample_path(t.key).exists()]
@@ -115,7 +116,7 @@ def _rank(
 ) -> list[str]:
     """Make a finished search of the replies; returns what is to be said of drafts."""
     live.problem.objective = objective
-    live.finalists, live.watch, live.select = live.top, (), run.select
+    live.finalists, live.watch, live.select = live.top, (), run.pictures.select
     live.replies = list(replies)
     for reply in replies:
         live.answer(reply)

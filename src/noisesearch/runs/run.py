@@ -1,94 +1,104 @@
-"""A run from its folder: start, go on, extend, show, verify."""
+"""A run from its folder: begin, go on, extend."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from ..candidates.ask import Ask, Score
 from ..candidates.budget import Budget
 from ..candidates.condition import Condition
 from ..candidates.executor import Executor
-from ..candidates.keys import digest
 from ..candidates.ledger import UNITS
-from ..candidates.trajectory import Trajectory
-from ..driver import allocation
 from ..driver.driver import Driver, Watcher
 from ..driver.joint_search import JointSearch
 from ..driver.live_search import LiveSearch
-from ..driver.plan import plan, predicted, reused
-from ..driver.winners import unlike
-from ..errors import ConfigError, NoisesearchError, StoreError
-from ..executors.choice import ExecutorChoice
-from ..files import pictures
-from ..files.writing import replace
+from ..driver.plan import predicted, reused
+from ..errors import ConfigError, NoisesearchError
+from ..setup import workers
 from ..setup.consent import NamedCode
 from ..setup.loaded import Loaded
-from ..setup.python_objects import PythonObjects, check_objects
+from ..setup.python_objects import PythonObjects
+from ..setup.searches import Searches
 from ..store.creation import as_json
-from ..store.given_images import InputImages
-from ..store.picture_recipe import fields_of
 from ..store.run_store import RunStore, read_spec
 from ..store.spec import RunSpec
-from ..store.winners import stored_results
+from .opening import load_run
 from .results import Results, results_of
+from .run_pictures import RunPictures
 from .sheets import draw
 
 if TYPE_CHECKING:
     from ..verifiers.slow import CandidatePicture, SlowVerifier
-
+    from ..worker.slow_verifiers import Scoring
 
 PREDICTED = 4096  # candidates of a search at most, for a plan to be kept with the run
 
 
+class Workers(Protocol):
+    """Where a run's candidates are made; no part of the run, which may go on elsewhere."""
+
+    @property
+    def here(self) -> bool:
+        """Return whether one worker in this process makes them."""
+        ...
+
+    def open(self, run: Run) -> Scoring:
+        """Return what answers the asks of a run."""
+        ...
+
+
 @dataclass
 class Run:
-    """An open run folder and its loaded parts; close it when done."""
+    """An open run folder and its searches; close it when done."""
 
     folder: Path
-    parts: Loaded
+    setup: Searches
     store: RunStore
     searches: list[LiveSearch]
-    budget: Budget
     driver: Driver | None = None
     owner: object = None
     swaps: int = 0  # of networks, in lean memory
     ranked_by: dict[str, Any] | None = None  # objective and scales, where not the spec's
     sheets: bool = True  # whether best.png and grid.png are drawn
+    pictures: RunPictures = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.pictures = RunPictures(self.store, self.loaded.spec)
+
+    @property
+    def loaded(self) -> Loaded:
+        """Return the spec of the run and what it names, loaded."""
+        return self.setup.loaded
 
     @classmethod
-    def create(cls, folder: Path, parts: Loaded, owner: object = None) -> Run:
-        """A new run; the searches are made first, since a budget may turn out too small."""
-        budget = Budget.parse(parts.spec.budget)
-        searches = parts.searches(budget)
-        cost = prediction(parts, budget, len(searches))
+    def create(cls, folder: Path, setup: Searches, owner: object = None) -> Run:
+        """Begin a run; its searches are built first, since a budget may turn out too small."""
+        searches, loaded = setup.all(), setup.loaded
+        cost = prediction(setup)
         files = {} if cost is None else {"plan.json": as_json(cost)}
         store = RunStore.create(
             folder,
-            parts.spec.model_dump(),
-            arrays=parts.start.noises if parts.start else (),
-            files={**parts.images.files(), **files},
-            owned=NamedCode.of_run(folder, parts.spec).made_here,
+            loaded.spec.model_dump(),
+            arrays=loaded.start.noises if loaded.start else (),
+            files={**loaded.images.files(), **files},
+            owned=NamedCode.of_run(folder, loaded.spec).made_here,
         )
-        return cls(folder, parts, store, searches, budget, owner=owner)
+        return cls(folder, setup, store, searches, owner=owner)
 
     @classmethod
-    def begun(cls, folder: Path, parts: Loaded, other: NoisesearchError) -> Run:
-        """A new run, or on with that of the same spec which is in the folder, with parts that are
-        loaded already. Raises ``other`` where the folder holds another."""
+    def begun(cls, folder: Path, setup: Searches, other: NoisesearchError) -> Run:
+        """Begin a run, or go on with that of the same spec which is in the folder.
+
+        Raises ``other`` where the folder holds another run.
+        """
         if not (folder / "spec.json").exists():
-            return cls.create(folder, parts)
-        if RunSpec.read(read_spec(folder), folder) != parts.spec:
+            return cls.create(folder, setup)
+        if RunSpec.read(read_spec(folder), folder) != setup.loaded.spec:
             raise other
-        budget = Budget.parse(parts.spec.budget)
-        return cls(folder, parts, RunStore(folder), parts.searches(budget), budget)
+        return cls(folder, setup, RunStore(folder), setup.all())
 
     @classmethod
     def open(
@@ -102,46 +112,45 @@ class Run:
         retry_failed: bool = False,
     ) -> Run:
         """Go on with a run, extended to ``budget`` where one is given."""
-        parts = loaded(folder, given)
-        spec = parts.spec
-        wanted = Budget.parse(budget) if budget else Budget.parse(spec.budget)
-        searches = parts.searches(wanted)
+        loaded = load_run(folder, given)
+        setup = Searches(loaded, Budget.parse(budget) if budget else loaded.spec.budget)
+        searches = setup.all()
         store = RunStore(folder, repair=repair)
-        run = cls(folder, parts, store, searches, wanted)
+        run = cls(folder, setup, store, searches)
         try:
             if retry_failed:
                 store.forget_failed()
             if budget:
-                run._extend(budget, yes)
+                run._extend(yes)
         except BaseException:
             store.close()
             raise
         return run
 
-    def _extend(self, budget: str, yes: bool) -> None:
-        old = Budget.parse(self.parts.spec.budget)
-        if (old.unit, old.per) == (self.budget.unit, self.budget.per) and (
-            self.budget.amount < old.amount
-        ):
+    def _extend(self, yes: bool) -> None:
+        old, new = self.loaded.spec.budget, self.setup.budget
+        if (old.unit, old.per) == (new.unit, new.per) and new.amount < old.amount:
             raise ConfigError(
-                f"budget {self.budget} is below the {old} that this run has already; "
+                f"budget {new} is below the {old} that this run has already; "
                 "give a larger one, or start a new run"
             )
-        if not self.parts.algorithm.extendable and not yes:
+        algorithm = self.loaded.algorithm
+        if not algorithm.extendable and not yes:
             known = made = 0
-            for live in self.parts.searches(self.budget):
-                found = reused(live, self.parts.algorithm, self.store)
+            for live in self.setup.all():
+                found = reused(live, algorithm, self.store)
                 known, made = known + found[0], made + found[1]
             raise ConfigError(
-                f"algorithm {self.parts.algorithm.name!r} asks differently under another budget: "
+                f"algorithm {algorithm.name!r} asks differently under another budget: "
                 f"{known} of its first {made} asks are answered by the {len(self.store)} "
                 "candidates of this run; add --yes to go on"
             )
-        if not self.parts.algorithm.extendable:
+        if not algorithm.extendable:
             self.store.want_again()
-        self.parts.spec = self.parts.spec.model_copy(update={"budget": str(self.budget)})
-        self.store.write_json("spec.json", self.parts.spec.model_dump())
-        cost = prediction(self.parts, self.budget, len(self.searches))
+        self.loaded.spec = self.loaded.spec.model_copy(update={"budget": new})
+        self.pictures = RunPictures(self.store, self.loaded.spec)
+        self.store.write_json("spec.json", self.loaded.spec.model_dump())
+        cost = prediction(self.setup)
         if cost is None:
             (self.folder / "plan.json").unlink(missing_ok=True)  # of a smaller budget
         else:
@@ -151,30 +160,27 @@ class Run:
         self,
         watcher: Watcher | None = None,
         seconds: float | None = None,
-        where: ExecutorChoice = ExecutorChoice(),
+        where: Workers | None = None,
     ) -> Results:
-        """Run to the end and write winners and pictures; on an interrupt, what there is.
-
-        ``where`` candidates are made is no part of the run: the next time it may be elsewhere.
-        """
+        """Run to the end and write winners and pictures; on an interrupt, what there is."""
         worker = self.executor(where)
         self._selecting()
         self.driver = Driver(
             self.searches,
-            self.parts.algorithm,
+            self.loaded.algorithm,
             worker,
             self.store,
-            self.budget,
+            self.setup.budget,
             seconds=seconds,
-            max_missing=self.parts.spec.max_missing,
+            max_missing=self.loaded.spec.max_missing,
             watcher=watcher,
         )
         try:
             self.driver.run()
-            shared = allocation.of(self.parts, self.budget)
+            shared = self.setup.allocation()
             while shared and not self.driver.expired and shared.more(self.searches):
                 # The same searches with more to spend: what they asked before is answered.
-                self.searches = self.driver.searches = self.parts.allotted(shared.amounts)
+                self.searches = self.driver.searches = self.setup.allotted(shared.amounts)
                 self._selecting()
                 self.driver.run()
         finally:
@@ -186,69 +192,27 @@ class Run:
 
     def _selecting(self) -> None:
         for live in self.searches:
-            live.select = self.select
+            live.select = self.pictures.select
 
-    def executor(self, where: ExecutorChoice = ExecutorChoice()) -> Executor:
-        """What answers this run's asks; also of verifiers that take their time."""
+    def executor(self, where: Workers | None = None) -> Executor:
+        """Return what answers this run's asks, those to slow verifiers too."""
         from ..verifiers.slow import SlowVerifier
-        from ..worker.slow_verifiers import Scoring, SlowVerifierExecutor
+        from ..worker.slow_verifiers import SlowVerifierExecutor
 
-        worker: Scoring = where.open(self) if not where.here else self.parts.worker(
-            self.save, self.store.get, self.picture, self.store.rows, self.narrowed
+        worker: Scoring = where.open(self) if where and not where.here else workers.of(
+            self.loaded, self.pictures.save, self.store.get, self.pictures.read, self.store.rows,
+            self.store.narrowed,
         )  # fmt: skip
-        away = [
-            v for v in (*self.parts.verifiers, *self.parts.watch) if isinstance(v, SlowVerifier)
-        ]
-        if not away:
+        slow = [v for v in self.loaded.every_verifier if isinstance(v, SlowVerifier)]
+        if not slow:
             return worker
-        for verifier in away:
+        for verifier in slow:
             verifier.begin(self.folder, self.store.spent_on(verifier.name))
-        return SlowVerifierExecutor(worker, away, self._asking)
+        return SlowVerifierExecutor(worker, slow, self._asking)
 
     def _asking(self, verifier: SlowVerifier, looks: Sequence[CandidatePicture]) -> None:
         if verifier.paid:
             self.store.asks(verifier.name, [look.key for look in looks])
-
-    def narrowed(self, rows: int) -> None:
-        """Memory ran out: journalled, so that a resume does not try the old width again."""
-        self.store.event("rows", rows=rows)
-        self.store.rows = rows
-
-    def save(self, trajectory: Trajectory, picture: pictures.Picture) -> None:
-        file = pictures.png(picture, **fields_of(trajectory, self.parts.spec))
-        self.keep(trajectory.key, file)
-
-    def keep(self, key: str, file: bytes) -> None:
-        """The file of a finished sample."""
-        replace(self.store.sample_path(key), file)
-
-    def sample(self, trajectory: Trajectory) -> Path | None:
-        """The stored picture of a complete candidate that was answered; None where there is none.
-
-        One that a killed process left behind unanswered is made again, and so is counted.
-        """
-        path = self.store.sample_path(trajectory.key)
-        return path if trajectory.key in self.store.known and path.exists() else None
-
-    def picture(self, trajectory: Trajectory) -> pictures.Picture | None:
-        """What :meth:`sample` holds."""
-        path = self.sample(trajectory)
-        return None if path is None else pictures.read(path)
-
-    def _still(self, trajectory: Trajectory) -> pictures.Picture | None:
-        picture = self.picture(trajectory)
-        return None if picture is None else pictures.still(picture)
-
-    def select(self, ranked: list[Trajectory], count: int) -> list[Trajectory]:
-        """Winners unlike each other; journalled, since their rivals' pictures may be swept."""
-        choice = digest("winners", count, [t.key for t in ranked])
-        taken = self.store.chosen(choice, lambda: unlike(ranked, count, self._still))
-        if max(taken, default=0) >= len(ranked):
-            raise StoreError(
-                f"{self.store.journal.path} has a choice of winners that are not there; restore "
-                "it from a copy"
-            )
-        return [ranked[i] for i in taken]
 
     def results(self) -> Results:
         """As far as the searches have come; complete when all are done."""
@@ -286,77 +250,25 @@ class Run:
         return results
 
     def _sweep(self, results: Results) -> None:
-        if self.parts.spec.keep != "winners":
+        if self.loaded.spec.keep != "winners":
             return
         kept = {c.path for r in results for c in (*r.winners, r.baseline)}
         if results.population is not None:
             kept |= {self.store.sample_path(k) for k in results.population["without_search"]}
-        for path in (self.folder / "samples").glob("*.png"):
-            if path not in kept:
-                path.unlink()
+        self.pictures.sweep(kept)
 
     def close(self) -> None:
+        """Give up the folder."""
         self.store.close()
 
 
-def prediction(parts: Loaded, budget: Budget, count: int) -> dict[str, Any] | None:
-    """What a run of so many searches is to cost, so that it can be compared with what it did.
+def prediction(setup: Searches) -> dict[str, Any] | None:
+    """Return what a run is to cost, so that it can be compared with what it did.
 
     Only where to rehearse it takes about a second: a clock may end a search of a million NFE
     after a minute.
     """
-    limit = parts.limit(budget)
-    if math.isfinite(limit) and limit > PREDICTED * parts.candidate:
+    limit = setup.limit
+    if math.isfinite(limit) and limit > PREDICTED * setup.prices.candidate:
         return None
-    found = plan(lambda: parts.search(budget), parts.algorithm)
-    return predicted(found, count)
-
-
-def loaded(folder: Path, given: PythonObjects | None) -> Loaded:
-    """The parts of a run folder, checked to be the ones that it was made with."""
-    spec = RunSpec.read(read_spec(folder), folder)
-    NamedCode.of_run(folder, spec).check()
-    given = dataclasses.replace(given or PythonObjects(), images=InputImages.read(folder))
-    check_objects(spec, given, folder)
-    given.images.check(spec.conditions[0], folder)
-    parts = Loaded.load(spec, given)
-    parts.check_fingerprints(folder)
-    return parts
-
-
-def verify(folder: Path, given: PythonObjects | None = None) -> dict[str, Any]:
-    """Re-create every winner from its recipe alone; the largest differences.
-
-    ``pixels`` in 8-bit levels, ``parts`` in the verifiers' own units.
-    """
-    from ..verifiers.slow import SlowVerifier
-
-    content = stored_results(folder)
-    parts = loaded(folder, given)
-    store = RunStore(folder, write=False)
-    graph = store.graph()
-    made: dict[str, pictures.Picture] = {}
-    worker = parts.worker(lambda t, picture: made.update({t.key: picture}), store.get)
-    # Neither a person nor a paid service is asked again about what it has said.
-    here = tuple(p for v in parts.verifiers if not isinstance(v, SlowVerifier) for p in v.parts)
-    winners = {w["trajectory"]: w for s in content["searches"] for w in s["winners"]}
-    for key in winners:
-        worker.submit(Ask((graph.trajectory(key),), Score(here)))
-    pixels = numbers = 0.0
-    started = time.monotonic()
-    while answers := worker.wait():
-        for _, reply in answers:
-            winner = winners[reply.trajectory.key]
-            path = store.sample_path(reply.trajectory.key)
-            old = pictures.read(path).astype(int)
-            if old.shape != made[reply.trajectory.key].shape:
-                raise StoreError(
-                    f"{path} has another size than the run's pictures; restore it from a copy"
-                )
-            pixels = max(pixels, float(np.abs(old - made[reply.trajectory.key]).max()))
-            # Parts that a rerank added are those of verifiers that the run does not have.
-            for part in winner["parts"].keys() & set(here):
-                new = reply.parts.get(part, float("inf"))
-                numbers = max(numbers, abs(winner["parts"][part] - new))
-    return {"winners": len(winners), "pixels": pixels, "parts": numbers,
-            "seconds": round(time.monotonic() - started, 2)}  # fmt: skip
+    return predicted(setup.plan(), setup.prices.count)

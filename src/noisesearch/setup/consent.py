@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..candidates.keys import digest
 from ..candidates.trajectory import FULL
@@ -22,9 +21,6 @@ from ..files.writing import disk_error
 from ..names import drafts, forms, registry
 from ..objectives import sets_text
 from ..store.spec import RunSpec
-
-if TYPE_CHECKING:
-    from ..experiments.spec import Experiment
 
 SERVICES = ("process", "llm-grader")  # verifiers that are commands, or calls to somewhere
 STATE = "noisesearch/trusted"
@@ -41,31 +37,12 @@ class NamedCode:
     def of_run(cls, folder: Path, spec: RunSpec) -> NamedCode:
         objects = {name for names in spec.objects.values() for name in names}  # never by name
         return cls(folder, tuple(dict.fromkeys(found for found in (
-            *_code("model", [spec.model]),
-            *_code("algorithm", [spec.algorithm]),
-            *_verifiers([*spec.verifiers, *spec.watch]),
-            *_objectives([spec.objective]),
+            *code("model", [spec.model]),
+            *code("algorithm", [spec.algorithm]),
+            *of_verifiers([*spec.verifiers, *spec.watch]),
+            *of_objectives([spec.objective]),
             *_drafts([spec.draft, *spec.drafts]),
         ) if found[1] not in objects)))  # fmt: skip
-
-    @classmethod
-    def of_experiment(cls, folder: Path, experiment: Experiment) -> NamedCode:
-        from ..experiments.arms import settings
-
-        arms, measure = settings(experiment), experiment.measure
-        seen = [
-            *measure.columns,
-            measure.eye,
-            measure.classes,
-            *(name for metrics in measure.by_group.values() for name in metrics.values()),
-        ]
-        searched = (name for arm in arms for name in forms.separated(arm.verifier))
-        return cls(folder, tuple(dict.fromkeys((
-            *_code("model", [arm.model for arm in arms]),
-            *_code("algorithm", [arm.algorithm for arm in arms]),
-            *_verifiers([*searched, *seen]),
-            *_objectives([arm.objective for arm in arms]),
-        ))))  # fmt: skip
 
     def agree(self) -> None:
         """Remember that these may run; StoreError where that cannot be kept."""
@@ -108,20 +85,20 @@ def is_code(kind: str, name: str) -> bool:
     return ":" in name or (name not in registry.TABLES[kind] and name in registry.names(kind))
 
 
-def _code(kind: str, names: Iterable[str]) -> Found:
+def code(kind: str, names: Iterable[str]) -> Found:
     return ((kind, name) for name in names if is_code(kind, name))
 
 
-def _verifiers(names: Iterable[str]) -> Found:
+def of_verifiers(names: Iterable[str]) -> Found:
     for name in names:
         kind = forms.written(name)[0]
         if kind in SERVICES or is_code("verifier", kind):
             yield "verifier", name
 
 
-def _objectives(texts: Iterable[str]) -> Found:
+def of_objectives(texts: Iterable[str]) -> Found:
     return (("objective", text) for text in texts if ":" in sets_text.kind_of(text))
 
 
 def _drafts(texts: Iterable[str]) -> Found:
-    return _code("model", [drafts.parse(text).model for text in texts if text != FULL])
+    return code("model", [drafts.parse(text).model for text in texts if text != FULL])

@@ -12,6 +12,7 @@ from ..errors import ConfigError
 
 if TYPE_CHECKING:
     from .loaded import Loaded
+    from .prices import Prices
 
 MOST = 1_000_000  # candidates' worth of a search: a plan rehearses them, a run remembers them
 
@@ -46,12 +47,14 @@ def check_verifiers(parts: Loaded) -> None:
         )
 
 
-def check_limit(parts: Loaded, budget: Budget, limit: float, reserve: float) -> None:
+def check_limit(
+    parts: Loaded, prices: Prices, budget: Budget, limit: float, reserve: float
+) -> None:
     """Of a count that is no image, or more than a search can be planned with and held."""
-    spec, candidate, conditions = parts.spec, parts.candidate, len(parts.conditions)
+    spec, candidate, conditions = parts.spec, prices.candidate, len(parts.conditions)
     if limit < candidate:
-        smallest = (candidate + reserve) / parts.worth[budget.unit]
-        smallest *= parts.count if budget.per == "run" else parts.count / conditions
+        smallest = (candidate + reserve) / prices.units[budget.unit]
+        smallest *= prices.count if budget.per == "run" else prices.count / conditions
         raise ConfigError(
             f"budget {budget.amount:g}{budget.unit} is too small for one image: the smallest is "
             f"{smallest:g}{budget.unit}{'/run' if budget.per == 'run' else ''} "
@@ -59,7 +62,7 @@ def check_limit(parts: Loaded, budget: Budget, limit: float, reserve: float) -> 
             + (f", and {spec.final_steps} for the final one)" if reserve else ")")
         )
     # A search for a whole set has all of its conditions.
-    each = limit / candidate * parts.count / conditions
+    each = limit / candidate * prices.count / conditions
     if each > MOST:
         raise ConfigError(
             f"budget {budget} is {each:.7g} candidates for a prompt, and {MOST:,} can be held at "

@@ -1,18 +1,16 @@
-"""A request: what a user asks for, and the loaded parts that it comes to."""
+"""A request: what a user asks for, checked, specified and loaded."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..algorithms.problem import Algorithm
 from ..candidates.budget import EVEN, GAIN, MAX_MISSING, Budget
 from ..candidates.condition import Condition
 from ..candidates.trajectory import FULL
-from ..driver.plan import Plan, Width, plan, usual_widths
 from ..errors import ConfigError
 from ..models import choice
 from ..models.black_box.call import plain
@@ -23,20 +21,16 @@ from ..names.drafts import parse
 from ..objectives import sets_text
 from ..store.given_images import InputImages
 from ..store.spec import RunSpec
-from ..verifiers import slow as away
-from . import hardware, memory, python_objects
-from . import selection as build
+from ..verifiers import slow
+from . import fingerprints, hardware, memory, python_objects, rows, selection
 from .loaded import Loaded
 from .python_objects import PythonObjects
-from .start import start_of
+from .searches import Searches
+from .start import StartNoises, start_of
 
 if TYPE_CHECKING:
+    from ..sampling.sampler import Sampler
     from ..verifiers.protocol import Verifier
-
-ROWS = (4, 32)  # a batch is at least and at most this wide unless asked otherwise
-# Matrix products take rows by fours, and those left over otherwise: at 5 or 6 rows a row's last
-# bits depend on its slot, at multiples of four they do not.
-ROWS_STEP = 4
 
 
 @dataclass
@@ -80,72 +74,60 @@ class Request:
     keep: str = "all"
     max_missing: float = MAX_MISSING  # share of replies without a part that ends the run
 
-    def resolve(self, like: Loaded | None = None) -> tuple[Loaded, PythonObjects]:
-        """Everything checked and loaded; ConfigError before a folder is made.
+    def resolve(self, like: Loaded | None = None) -> Resolved:
+        """Check everything, load it, and return it; ConfigError before a folder is made.
 
         ``like``: of a request that differs in algorithm, drafts and budget alone; what it has
         loaded serves again.
         """
         budget = Budget.parse(self.budget)
         images = InputImages.of(self.image, self.mask)
-        given_model, plain = self._model(), self._algorithm()
-        model = self._running(given_model, images)
-        unbound = self._unbound(model)
-        verifiers: dict[str, Verifier] = {}
-        names = build.verifier_names(self.verifier, model, verifiers)
-        if not names:
-            raise ConfigError("no verifier was given; name one, for example --verifier ensemble")
-        guard = build.verifier_names(self.guard, model, verifiers)
-        names = list(dict.fromkeys([*names, *guard]))
-        watch = build.verifier_names(self.watch, model, verifiers)
-        searched = [name for name in watch if name in names]
-        if searched:
-            raise ConfigError(
-                f"verifier {searched[0]!r} is searched, so it is not held out; watch another one"
-            )
-
-        def specified(unbound: bool) -> tuple[RunSpec, Algorithm]:
-            algorithm = build.with_model_names(plain, model, self.steps or model.steps, unbound)
-            spec = self._spec(model, algorithm, names, budget)
-            return spec.model_copy(update={"watch": watch, "guard": guard}), algorithm
-
-        spec, algorithm = specified(unbound)
-        given_objects = PythonObjects(
-            None if isinstance(self.model, str) else given_model,
+        named, plain_algorithm = self._model(), self._algorithm()
+        model = with_call_arguments(as_it_runs(named, self.solver), self._call, images)
+        chosen = self._verifiers(model)
+        asked = _Asked(plain_algorithm, model, chosen, budget)
+        injected = self._may_inject_noise(model)
+        spec, algorithm = self._specified(asked, injected)
+        # What is wrong with a start is said before weights load; a black box shows it after that.
+        start = None if model.space().black_box else self._start(model, spec)
+        given = PythonObjects(
+            None if isinstance(self.model, str) else named,
             None if isinstance(self.algorithm, str) else algorithm,
-            verifiers,
+            chosen.objects,
             images,
         )
-        first = partial(
-            start_of, model, [Condition(**c) for c in spec.conditions], spec.device, spec.dtype,
-            self.start_seed, self.start_latents,
-        )  # fmt: skip
-        whole = model.space().black_box
-        start = None if whole else first()  # what is wrong with it is said before weights load
-        parts = like.serving(spec, algorithm) if like else Loaded.load(spec, given_objects)
-        if unbound and not all(map(away.can_score_previews, parts.verifiers)):
-            spec, algorithm = specified(False)
-            parts = parts.serving(spec, algorithm)
-            if given_objects.algorithm is not None:
-                given_objects = replace(given_objects, algorithm=algorithm)
-        if whole:
-            start = first(sampler=parts.sampler)
-        spec = parts.spec = spec.model_copy(update={"start": start and start.spec})
-        parts.start = start
-        clash = [p for i, p in enumerate(parts.parts) if p in parts.parts[:i]]
+        loaded = like.serving(spec, algorithm) if like else Loaded.load(spec, given, model)
+        if injected and not all(map(slow.can_score_previews, loaded.verifiers)):
+            spec, algorithm = self._specified(asked, injected=False)
+            loaded = loaded.serving(spec, algorithm)
+            if given.algorithm is not None:
+                given = replace(given, algorithm=algorithm)
+        if loaded.sampler is not None:
+            start = self._start(model, spec, loaded.sampler)
+        return self._completed(loaded, given, start, budget)
+
+    def _completed(
+        self, loaded: Loaded, given: PythonObjects, start: StartNoises | None, budget: Budget
+    ) -> Resolved:
+        """Enter into the spec what only loaded objects tell: scales, fingerprints, rows."""
+        spec = loaded.spec.model_copy(update={"start": start and start.spec})
+        loaded = replace(loaded, spec=spec, start=start)
+        names = loaded.part_names
+        clash = [part for i, part in enumerate(names) if part in names[:i]]
         if clash:
             raise ConfigError(f"two verifiers have a part named {clash[0]!r}; rename one of them")
-        parts.spec = spec.model_copy(update={
-            "scales": parts.scales,
-            "fingerprints": parts.fingerprints,
-            "steps": drafted.steps if (drafted := parts.drafts.get(spec.draft)) else spec.steps,
-            **self._rows(parts, budget),
-            "objects": _objects(spec, given_objects),
-        })  # fmt: skip
-        return parts, given_objects
+        drafted = loaded.drafts.get(spec.draft)
+        loaded = replace(loaded, spec=spec.model_copy(update={
+            "scales": loaded.scales,
+            "fingerprints": fingerprints.of(loaded),
+            "steps": drafted.steps if drafted else spec.steps,
+            **rows.of(Searches(loaded, budget), self.rows),
+            "objects": _objects(spec, given),
+        }))  # fmt: skip
+        return Resolved(loaded, given, Searches(loaded, budget))
 
     def _model(self) -> Model:
-        """At the size that is asked for."""
+        """The model at the size that is asked for."""
         named = isinstance(self.model, str)
         model = choice.model_of(self.model) if named else as_model(self.model)
         return at_size(model, self.size)
@@ -162,15 +144,40 @@ class Request:
                 )
         return call
 
-    def _running(self, model: Model, images: InputImages) -> Model:
-        """In our loop or as a black box, with what is given to it."""
-        return with_call_arguments(as_it_runs(model, self.solver), self._call, images)
+    def _verifiers(self, model: Model) -> _Verifiers:
+        """The names of the verifiers, and those that are objects."""
+        objects: dict[str, Verifier] = {}
+        searched = selection.verifier_names(self.verifier, model, objects)
+        if not searched:
+            raise ConfigError("no verifier was given; name one, for example --verifier ensemble")
+        guard = selection.verifier_names(self.guard, model, objects)
+        searched = list(dict.fromkeys([*searched, *guard]))
+        watch = selection.verifier_names(self.watch, model, objects)
+        both = [name for name in watch if name in searched]
+        if both:
+            raise ConfigError(
+                f"verifier {both[0]!r} is searched, so it is not held out; watch another one"
+            )
+        return _Verifiers(searched, watch, guard, objects)
 
-    def _unbound(self, model: Model) -> bool:
-        """True where noise may be injected on the way: no other solver was asked for, a picture is
-        not to come out as the pipeline makes it, winners are finished as they were seen and one is
-        wanted, since those that have their beginning in common are alike, and a look at a preview
-        moves no networks."""
+    def _algorithm(self) -> Algorithm:
+        if isinstance(self.algorithm, str):
+            return selection.algorithm_of(self.algorithm, self.parameters)
+        if self.parameters:
+            raise ConfigError("parameters are given twice: in the algorithm object and beside it")
+        if hasattr(self.algorithm, "extendable"):
+            return self.algorithm
+        return python_objects.FunctionAlgorithm(
+            python_objects.name_of(self.algorithm), self.algorithm
+        )
+
+    def _may_inject_noise(self, model: Model) -> bool:
+        """Whether a solver that injects noise may sample this run.
+
+        It may where no other solver was asked for; where a picture need not come out as the
+        pipeline makes it; where one winner is wanted, finished as the search sees it, since
+        winners with a common beginning are alike; and where scoring a preview moves no networks.
+        """
         from ..sampling.solvers import solver
 
         if model.space().black_box or self.top > 1:
@@ -191,71 +198,92 @@ class Request:
         dtype = (at.dtype if self.dtype == "auto" else None) or self.dtype
         return device, hardware.precision(dtype, device)
 
-    def _algorithm(self) -> Algorithm:
-        if isinstance(self.algorithm, str):
-            return build.algorithm_of(self.algorithm, self.parameters)
-        if self.parameters:
-            raise ConfigError("parameters are given twice: in the algorithm object and beside it")
-        if hasattr(self.algorithm, "extendable"):
-            return self.algorithm
-        return python_objects.FunctionAlgorithm(
-            python_objects.name_of(self.algorithm), self.algorithm
-        )
+    def _start(
+        self, model: Model, spec: RunSpec, sampler: Sampler | None = None
+    ) -> StartNoises | None:
+        """The user's own first noises."""
+        conditions = [Condition(**c) for c in spec.conditions]
+        return start_of(model, conditions, spec.device, spec.dtype, self.start_seed,
+                        self.start_latents, sampler=sampler)  # fmt: skip
 
-    def _spec(
-        self, model: Model, algorithm: Algorithm, verifiers: list[str], budget: Budget
-    ) -> RunSpec:
-        name = build.solver_of(self.solver, model, algorithm)
+    def _specified(self, asked: _Asked, injected: bool) -> tuple[RunSpec, Algorithm]:
+        """The spec as far as it is known before anything is loaded, and its algorithm."""
+        model = asked.model
+        steps = self.steps or model.steps
+        algorithm = selection.with_model_names(asked.algorithm, model, steps, injected)
+        solver = selection.solver_of(self.solver, model, algorithm)
         if not self.prompts:
             raise ConfigError('no prompt was given; write one, for example "a red circle"')
         self._check_numbers()
-        steps = self.steps or model.steps
-        conditions = [model.condition(p, self.negative).json() for p in self.prompts]
-        device, precision = self._placed(model)
-        dump = getattr(algorithm, "model_dump", dict)
+        return RunSpec.of(
+            conditions=[model.condition(p, self.negative).json() for p in self.prompts],
+            verifiers=asked.verifiers.searched,
+            watch=asked.verifiers.watch,
+            guard=asked.verifiers.guard,
+            objective=str(sets_text.parse(self.objective) or self.objective),
+            budget=asked.budget,
+            solver=solver,
+            seed=self.seed,
+            **self._named(model, algorithm),
+            **self._drafts(model, algorithm),
+            **self._sampled(model),
+            **self._limits(),
+        ), algorithm
+
+    def _named(self, model: Model, algorithm: Algorithm) -> dict[str, Any]:
+        """Model and algorithm by name."""
+        whole = registry.with_absolute_path
+        return {
+            "model": whole(self.model) if isinstance(self.model, str) else model.name,
+            "algorithm": whole(self.algorithm)
+            if isinstance(self.algorithm, str)
+            else algorithm.name,
+            "parameters": getattr(algorithm, "model_dump", dict)(),
+        }
+
+    def _drafts(self, model: Model, algorithm: Algorithm) -> dict[str, Any]:
+        """The draft that is searched, and every draft that can be asked for."""
         if isinstance(self.drafts, str):
             raise ConfigError(f"drafts is {self.drafts!r}, but must be a list of such")
         named = getattr(model, "drafts", {})
         draft = FULL if self.draft is None else str(parse(self.draft, named))
         wanted = (*self.drafts, *getattr(algorithm, "drafts", ()))
         others = [str(parse(text, named)) for text in wanted]
-        return RunSpec.of(
-            model=registry.with_absolute_path(self.model)
-            if isinstance(self.model, str)
-            else model.name,
-            conditions=conditions,
-            verifiers=verifiers,
-            objective=str(sets_text.parse(self.objective) or self.objective),
-            algorithm=registry.with_absolute_path(self.algorithm)
-            if isinstance(self.algorithm, str)
-            else algorithm.name,
-            parameters=dump(),
-            budget=str(budget),
-            allocate=self.allocate,
-            target=str(self.target),
-            patience=self.patience,
-            seed=self.seed,
-            steps=steps,
-            final_steps=self.final_steps or steps,
-            draft=draft,
-            drafts=[q for q in dict.fromkeys([draft, *others]) if q != FULL],
-            guidance=model.guidance if self.guidance is None else self.guidance,
-            solver=name,
-            size="x".join(map(str, model.size))
-            if hasattr(model, "sized") and all(model.size)
-            else "",
-            call=self._call,
-            rows=self.rows or ROWS[0],  # none asked for: until the yields are known
-            dtype=precision,
-            device=device,
-            threads=hardware.threads(),
-            memory=memory.mode(self.memory, model, device, precision),
-            compile=self.compile,
-            tiling=self.tiling,
-            top=self.top,
-            keep=self.keep,
-            max_missing=self.max_missing,
-        )
+        return {
+            "draft": draft,
+            "drafts": [q for q in dict.fromkeys([draft, *others]) if q != FULL],
+        }
+
+    def _sampled(self, model: Model) -> dict[str, Any]:
+        """How samples are made, and on what."""
+        steps = self.steps or model.steps
+        device, precision = self._placed(model)
+        several = hasattr(model, "sized") and all(model.size)
+        return {
+            "steps": steps,
+            "final_steps": self.final_steps or steps,
+            "guidance": model.guidance if self.guidance is None else self.guidance,
+            "size": "x".join(map(str, model.size)) if several else "",
+            "call": self._call,
+            "rows": self.rows or rows.LIMITS[0],  # until it is known how many are asked at once
+            "dtype": precision,
+            "device": device,
+            "threads": hardware.threads(),
+            "memory": memory.mode(self.memory, model, device, precision),
+            "compile": self.compile,
+            "tiling": self.tiling,
+        }
+
+    def _limits(self) -> dict[str, Any]:
+        """What ends a search, and what is kept of it."""
+        return {
+            "allocate": self.allocate,
+            "target": str(self.target),
+            "patience": self.patience,
+            "top": self.top,
+            "keep": self.keep,
+            "max_missing": self.max_missing,
+        }
 
     def _check_numbers(self) -> None:
         for name, number, least in (("steps", self.steps, 1), ("final-steps", self.final_steps, 1),
@@ -273,30 +301,34 @@ class Request:
         if self.keep not in ("all", "winners"):
             raise ConfigError(f"keep is {self.keep!r}, but must be all or winners")
 
-    def _rows(self, parts: Loaded, budget: Budget) -> dict[str, Any]:
-        """As wide as the algorithm's usual yield over all conditions, within reason, and for the
-        drafts that it looks at beside as those are; equal parts where one yield has all that there
-        is. A black box promises no bits, and says what is usual for it."""
-        if parts.sampler is not None:
-            return {"rows": self.rows or parts.sampler.rows}
-        searches = 1 if parts.joint else len(parts.conditions)
-        widths = {} if self.rows else usual_widths(parts.search(budget), parts.algorithm)
 
-        def of(draft: str) -> int:
-            width = widths.get(draft, Width(1))
-            wide = (width.whole or width.usual) * searches
-            if width.whole:
-                wide = math.ceil(wide / math.ceil(wide / ROWS[1]))
-            wide = self.rows or min(ROWS[1], max(ROWS[0], wide))
-            return -(-wide // ROWS_STEP) * ROWS_STEP
+@dataclass(frozen=True)
+class Resolved:
+    """A request with everything loaded: ``given`` are its Python objects."""
 
-        own = parts.spec.draft
-        beside = {draft: of(draft) for draft in parts.spec.drafts if draft != own}
-        return {"rows": of(own), "draft_rows": beside}
+    loaded: Loaded
+    given: PythonObjects
+    searches: Searches
 
-    def plan(self, parts: Loaded, budget: Budget) -> Plan:
-        """What one search would cost."""
-        return plan(lambda: parts.search(budget), parts.algorithm)
+
+@dataclass(frozen=True)
+class _Verifiers:
+    """Verifiers by name, and the Python objects among them."""
+
+    searched: list[str]
+    watch: list[str]
+    guard: list[str]
+    objects: dict[str, Verifier]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a spec is made of, beside the numbers of the request."""
+
+    algorithm: Algorithm
+    model: Model
+    verifiers: _Verifiers
+    budget: Budget
 
 
 def _objects(spec: RunSpec, given: PythonObjects) -> dict[str, list[str]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..algorithms.problem import Algorithm
-from ..candidates.space import PIPELINE
+from ..candidates.space import PIPELINE, Known, PastRun
 from ..errors import ConfigError
 from ..models.protocol import Model
 from ..names import forms, registry
@@ -16,7 +17,6 @@ from .python_objects import FunctionAlgorithm, as_list, name_of
 
 if TYPE_CHECKING:
     from ..verifiers.protocol import Verifier
-    from .loaded import Loaded
 
 
 def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
@@ -41,11 +41,27 @@ def with_model_names(algorithm: Algorithm, model: Model, steps: int, unbound: bo
     return found
 
 
-def with_run_facts(algorithm: Algorithm, parts: Loaded) -> Algorithm:
-    """The algorithm with what it takes from the run's model and verifiers, where it does."""
-    learn = getattr(algorithm, "fitted", None)
-    found: Algorithm = algorithm if learn is None else learn(parts)
+def with_run_facts(algorithm: Algorithm, model: Model, verifiers: Sequence[Verifier]) -> Algorithm:
+    """Return the algorithm with what it takes from the run's model and verifiers, if anything."""
+    from ..verifiers.slow import is_slow_or_paid
+
+    learn = getattr(algorithm, "with_run_facts", None)
+    if learn is None:
+        return algorithm
+    slow = any(map(is_slow_or_paid, verifiers))
+    known = Known(model.name, model.fingerprint, model.space().shape, slow, _past_run)
+    found: Algorithm = learn(known)
     return found
+
+
+def _past_run(folder: Path) -> PastRun:
+    """The candidates of a run folder, as an algorithm may learn from them."""
+    from ..store.history import RunRecords
+
+    records = RunRecords(folder)
+    spec = records.spec
+    candidates = [(r.trajectory, r.score) for r in records]
+    return PastRun(spec.model, spec.fingerprints.get(f"model {spec.model}"), candidates)
 
 
 def solver_of(named: str | None, model: Model, algorithm: Algorithm) -> str:

@@ -11,6 +11,7 @@ from ..worker.black_box import BlackBoxWorker
 from ..worker.draft_workers import DraftWorkers
 from ..worker.engine import Worker
 from . import residence
+from .prices import Prices
 
 if TYPE_CHECKING:
     from ..candidates.space import Space
@@ -61,5 +62,6 @@ def of(
                    kept=name == spec.draft)
         for name, of in parts.drafts.items()
     }  # fmt: skip
-    prices = {FULL: parts.price(spec.final_steps), **{n: parts.price_of(n) for n in parts.drafts}}
+    price = Prices(parts)
+    prices = {FULL: price.sample(spec.final_steps), **{n: price.draft(n) for n in parts.drafts}}
     return DraftWorkers({FULL: whole, **drafted}, prices)

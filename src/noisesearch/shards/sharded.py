@@ -30,6 +30,7 @@ from ..setup import refusals
 from ..setup.loaded import Loaded
 from ..setup.plan_table import planned
 from ..setup.request import Request
+from ..setup.searches import Searches
 from ..store.run_store import acquire
 from .prompt_files import PromptFile, PromptRow
 from .rows import FORMATS, columns, rows
@@ -104,13 +105,13 @@ class Sharded:
         return math.ceil(self.count / self.size)
 
     @cached_property
-    def parts(self) -> Loaded:
+    def loaded(self) -> Loaded:
         """What all shards are made with, loaded for the first, when everything is checked that can
         be known of all prompts before any is searched."""
         assert self.count
         first = next(self.file.shards(self.size, self.limit))
         request = replace(self.request, prompts=[row.prompt for row in first])
-        parts, _ = request.resolve()
+        parts = request.resolve().loaded
         if parts.joint:
             raise ConfigError(
                 f"algorithm {parts.algorithm.name!r} makes one search of all prompts, and a file "
@@ -127,7 +128,7 @@ class Sharded:
     def plan(self) -> dict[str, Any]:
         """What the whole would cost."""
         return {"prompts": self.count, "shards": self.shards,
-                **planned(self.request, self.parts, self.count)}  # fmt: skip
+                **planned(Searches.of(self.loaded), self.count)}  # fmt: skip
 
     def _of(self, parts: Loaded, shard: Sequence[PromptRow]) -> Loaded:
         """The parts for the prompts of one shard."""
@@ -157,7 +158,7 @@ class Sharded:
         run folder shards/NNNNN and, when it is done, the rows results/NNNNN; an interrupt leaves
         the shard in work as a run that the next call goes on with.
         """
-        assert self.parts
+        assert self.loaded
         with self._held(folder):
             self._settle(folder)
             (folder / "results").mkdir(exist_ok=True)
@@ -188,7 +189,7 @@ class Sharded:
     ) -> dict[str, Any]:
         """One shard from its journal or from nothing to its rows, and what is kept of it."""
         place = self.shard(folder, number)
-        run = Run.begun(place, self._of(self.parts, shard), StoreError(
+        run = Run.begun(place, Searches.of(self._of(self.loaded, shard)), StoreError(
             f"{place} holds a run with other settings; move it away and it is made anew"
         ))  # fmt: skip
         run.sheets = False
@@ -197,7 +198,7 @@ class Sharded:
                 results = run.execute(watcher, where=where)
         finally:
             run.close()
-        file, wanted = folder / "results" / f"{number:05d}.{self.form}", columns(run.parts)
+        file, wanted = folder / "results" / f"{number:05d}.{self.form}", columns(run.loaded)
         write_rows(file, wanted, rows(shard, results, wanted, file.parent))
         done = _sums(results)
         written(place / DONE, json.dumps(done, indent=1).encode())
@@ -244,7 +245,7 @@ class Sharded:
         first machine's, since another gives other last bits."""
         import torch
 
-        path, spec = folder / SETTINGS, self.parts.spec
+        path, spec = folder / SETTINGS, self.loaded.spec
         mine = {
             "format": FORMAT, "prompts": of_content(self.file.path), "count": self.count,
             "column": self.file.column, "shard": self.size, "results": self.form,
@@ -255,12 +256,12 @@ class Sharded:
             return
         try:
             known = json.loads(path.read_text())
-            self.parts.spec = spec.model_copy(update={"threads": int(known["threads"])})
+            self.loaded.spec = spec.model_copy(update={"threads": int(known["threads"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"{path} cannot be read ({error!r}); restore it from a copy"
             ) from error
-        torch.set_num_threads(self.parts.spec.threads)
+        torch.set_num_threads(self.loaded.spec.threads)
         for name, value in mine.items():
             if name != "threads" and known.get(name) != value:
                 raise ConfigError(

@@ -243,6 +243,11 @@ class RunStore:
         self._remember(reply.trajectory.key, known)
         self._pay(record)
 
+    def narrowed(self, rows: int) -> None:
+        """Journal that memory ran out, so that a resume does not try more rows again."""
+        self.event("rows", rows=rows)
+        self.rows = rows
+
     def event(self, name: str, **what: Any) -> None:
         self.journal.append({"event": name, **what})
 

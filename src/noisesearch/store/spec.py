@@ -11,11 +11,13 @@ from pydantic import (
     Field,
     FiniteFloat,
     NonNegativeInt,
+    PlainSerializer,
+    PlainValidator,
     PositiveInt,
     ValidationError,
 )
 
-from ..candidates.budget import EVEN, MAX_MISSING
+from ..candidates.budget import EVEN, MAX_MISSING, Budget
 from ..candidates.trajectory import FULL
 from ..errors import ConfigError, StoreError
 from ..names.options import sentence
@@ -43,6 +45,14 @@ def usable(content: dict[str, Any]) -> dict[str, Any]:
                 f"{text!r:.60} is no text in unicode; give the prompt in UTF-8"
             ) from error
     return content
+
+
+def _budget(given: Any) -> Budget:
+    """The budget of a text, or as it is; ValueError otherwise."""
+    try:
+        return Budget.parse(given)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
 
 
 class _Condition(BaseModel):
@@ -80,7 +90,7 @@ class RunSpec(BaseModel):
     scales: dict[str, Scale] = Field(default_factory=dict)
     algorithm: str
     parameters: dict[str, Any] = Field(default_factory=dict)
-    budget: str
+    budget: Annotated[Budget, PlainValidator(_budget), PlainSerializer(str)]
     allocate: str = EVEN  # how a run's budget is shared by its searches
     target: str = ""  # what ends a search before its budget does
     patience: PositiveInt | None = None  # candidates' worth without a better one, likewise

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from ..algorithms.problem import Algorithm
-from ..candidates.budget import Budget
 from ..candidates.condition import Condition
-from ..driver.plan import plan
 from ..errors import ConfigError
+from ..setup.searches import Searches
 from ..verifiers.protocol import FunctionVerifier
 from .bench import Bench, Released
 
@@ -82,8 +81,7 @@ class AlgorithmContract:
 
     def test_budget_is_kept_and_planned(self, bench: Bench) -> None:
         parts = bench.parts()
-        budget = Budget.parse(parts.spec.budget)
-        forecast = plan(lambda: parts.search(budget), parts.algorithm)
+        forecast = Searches.of(parts).plan()
         for live in bench.run("budget", parts).searches:
             assert 0 < live.ledger.counted <= live.problem.limit
             if not forecast.adaptive:

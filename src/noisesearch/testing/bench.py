@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..algorithms.problem import Algorithm
 from ..candidates.ask import Ask, Reply
-from ..candidates.budget import Budget
 from ..candidates.executor import Executor
 from ..candidates.trajectory import Trajectory
 from ..driver.driver import Driver
 from ..driver.live_search import LiveSearch, SearchOutcome
 from ..models.protocol import Model
+from ..setup import workers
 from ..setup.loaded import Loaded
 from ..setup.request import Request
+from ..setup.searches import Searches
 from ..store.run_store import RunStore
 from .mixture_model import MixtureModel
 
@@ -138,7 +139,7 @@ class Bench:
         common = {"rows": 4, "dtype": "float32", "device": "cpu", "budget": "9candidates"}
         merged = {**common, **self.settings, **settings}
         request = Request(self.prompts, model=self.model, algorithm=self.algorithm, **merged)
-        return request.resolve()[0]
+        return request.resolve().loaded
 
     def run(
         self,
@@ -149,15 +150,14 @@ class Bench:
     ) -> BenchOutcome:
         """Start the run of a name, or go on with it where its folder is there."""
         parts = parts or self.parts()
-        budget = Budget.parse(parts.spec.budget)
-        searches = parts.searches(budget)
+        searches = Searches.of(parts).all()
         folder = self.folder / name
         known = (folder / "spec.json").exists()
         store = RunStore(folder) if known else RunStore.create(folder, parts.spec.model_dump())
-        worker = cast("Worker", parts.worker(None, store.get))
+        worker = cast("Worker", workers.of(parts, None, store.get))
         executor = wrap(worker)
         try:
-            Driver(searches, parts.algorithm, executor, store, budget, **driver).run()
+            Driver(searches, parts.algorithm, executor, store, parts.spec.budget, **driver).run()
         finally:
             executor.close()
             store.close()

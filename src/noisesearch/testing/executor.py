@@ -19,6 +19,7 @@ from ..candidates.ledger import Ledger
 from ..candidates.noise import gaussian
 from ..candidates.trajectory import Trajectory
 from ..setup.loaded import Loaded
+from ..setup.prices import Prices
 from .bench import Bench
 
 STEPS = 6
@@ -141,7 +142,7 @@ class ExecutorContract:
             executor.submit(ask)
         self.drain(executor)
         for text, of in asks.items():
-            ledger = Ledger(parts.rates())
+            ledger = Ledger(Prices(parts).rates)
             for ask in of:
                 ledger.charge(ask.trajectory)
             used = executor.usage[Condition(text=text).key]

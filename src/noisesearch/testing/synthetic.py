@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..candidates.ask import Ask, Reply
-from ..executors.choice import ExecutorChoice
-from ..runs.run import Run
+from ..runs.run import Run, Workers
 from ..setup.request import Request
 
 
@@ -45,8 +44,8 @@ class Chance:
 
 
 class _MadeUp(Run):
-    def executor(self, where: ExecutorChoice = ExecutorChoice()) -> Chance:
-        return Chance(self.parts.parts)
+    def executor(self, where: Workers | None = None) -> Chance:
+        return Chance(self.loaded.part_names)
 
 
 def made_up_run(folder: Path, prompts: int | Sequence[str], budget: str, **settings: Any) -> None:
@@ -55,8 +54,8 @@ def made_up_run(folder: Path, prompts: int | Sequence[str], budget: str, **setti
     from ..models.choice import model_of
 
     texts = model_of("shapes").examples(prompts) if isinstance(prompts, int) else prompts
-    parts, _ = Request(texts, model="shapes", budget=budget, **settings).resolve()
-    run = _MadeUp.create(folder, parts)
+    resolved = Request(texts, model="shapes", budget=budget, **settings).resolve()
+    run = _MadeUp.create(folder, resolved.searches)
     try:
         run.execute()
     finally:
