@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,3 +51,17 @@ def fixture_of(reference_path: Callable[[str], Path]) -> Callable[[str], dict[st
     from safetensors.torch import load_file
 
     return lambda name: load_file(reference_path(f"{name}.safetensors"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Print why tests were skipped, in one line after pytest's own last one."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # in a worker of xdist; its controller prints
+        return
+    skipped = reporter.stats.get("skipped", [])
+    # The reason of a skip is the third of its place, its line and its reason.
+    reasons = Counter(" ".join(report.longrepr[2].split()) for report in skipped)
+    if reasons:
+        each = (f"{n} × {why.removeprefix('Skipped: ')}" for why, n in reasons.most_common())
+        reporter.write_line(f"not run here: {'; '.join(each)}")
