@@ -1,10 +1,16 @@
 """For all tests: plain assertions of the shipped suites say what was compared."""
 
+from __future__ import annotations
+
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 pytest.register_assert_rewrite("noisesearch.testing")
 
@@ -30,25 +36,32 @@ def fashion_data() -> Path:
         pytest.skip("Fashion-MNIST (Debian's dataset-fashion-mnist) is not installed")
 
 
-REFERENCES = Path(__file__).parents[2] / "shared" / "fixtures"
+REFERENCES = Path(__file__).parent / "fixtures"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def reference_path() -> Callable[[str], Path]:
-    """The file of reference numbers with this name; skips, saying so, where it is not."""
-
-    def find(name: str) -> Path:
-        path = REFERENCES / name
-        if not path.exists():
-            pytest.skip(f"the reference numbers are not here: ../shared/fixtures/{name}")
-        return path
-
-    return find
+    """Return the path of a file of reference numbers, by its name."""
+    return lambda name: REFERENCES / name
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fixture_of(reference_path: Callable[[str], Path]) -> Callable[[str], dict[str, Tensor]]:
     """The tensors of a file of reference numbers."""
     from safetensors.torch import load_file
 
     return lambda name: load_file(reference_path(f"{name}.safetensors"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Print why tests were skipped, in one line after pytest's own last one."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # in a worker of xdist; its controller prints
+        return
+    skipped = reporter.stats.get("skipped", [])
+    # The reason of a skip is the third of its place, its line and its reason.
+    reasons = Counter(" ".join(report.longrepr[2].split()) for report in skipped)
+    if reasons:
+        each = (f"{n} × {why.removeprefix('Skipped: ')}" for why, n in reasons.most_common())
+        reporter.write_line(f"not run here: {'; '.join(each)}")

@@ -13,8 +13,8 @@ from noisesearch.evaluation import metrics
 from noisesearch.evaluation.compbench.metrics import Numeracy
 from noisesearch.evaluation.evaluate import Evaluation
 from noisesearch.evaluation.images import of_folder
-from noisesearch.testing.grader_server import GraderServer
-from noisesearch.testing.tiny_detectors import make_asked_detector
+from support.grader_server import GraderServer
+from support.tiny_detectors import make_asked_detector
 
 PROMPTS = ("two dogs", "a dog and three cats")
 

@@ -27,9 +27,9 @@ from noisesearch.files.pictures import Picture
 from noisesearch.names.options import settings
 from noisesearch.testing.tiny_blip import make_vqascore
 from noisesearch.testing.tiny_clip import make_clipscore
-from noisesearch.testing.tiny_detectors import LABELS, make_asked_detector, make_detector
 from noisesearch.verifiers.protocol import Views
 from noisesearch.verifiers.vqa.vqascore import VqaScore
+from support.tiny_detectors import LABELS, make_asked_detector, make_detector
 
 PROMPTS = ("a red dog and a blue cat", "a green chair", "a dog on the left of a cat", "sunshine")
 PLACES = ("dog", "cat", "chair", "lamp")  # the nouns that the tagger of these tests knows

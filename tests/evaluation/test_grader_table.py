@@ -14,7 +14,7 @@ from noisesearch.evaluation import grader
 from noisesearch.evaluation.grader import GraderTable
 from noisesearch.evaluation.protocol import check
 from noisesearch.names.options import settings
-from noisesearch.testing.grader_server import GraderServer
+from support.grader_server import GraderServer
 
 pytest.importorskip("httpx")
 

@@ -13,13 +13,13 @@ from noisesearch.models.sit.config import SiTConfig
 from noisesearch.models.sit.network import SiT
 from noisesearch.testing import tiny_pipeline, tiny_verifier
 from noisesearch.testing.tiny_blip import make_vqascore
-from noisesearch.testing.tiny_detectors import make_detector
 from noisesearch.testing.tiny_vision import (
     make_dino_linear,
     make_oracle_fid,
     make_oracle_is,
     make_self_supervised,
 )
+from support.tiny_detectors import make_detector
 
 CLASSES = 1000  # of ImageNet, whose classes a spec may name
 PROMPTS = ("a cat", "a dog", "a red cube")

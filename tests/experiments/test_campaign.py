@@ -17,7 +17,7 @@ from noisesearch.experiments import outcome
 from noisesearch.experiments.campaign import Campaign
 from noisesearch.experiments.spec import experiment
 from noisesearch.runs.run import Run
-from noisesearch.testing.grader_server import GraderServer
+from support.grader_server import GraderServer
 
 MODEL = "noisesearch.testing.mixture_model:MixtureModel"
 PROMPTS = [f"prompt {i}" for i in range(3)]

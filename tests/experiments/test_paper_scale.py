@@ -19,7 +19,7 @@ from noisesearch.evaluation.compbench.numeracy import tokens
 from noisesearch.evaluation.compbench.words import Chunk, Parsed, Word
 from noisesearch.experiments import outcome, reproduction
 from noisesearch.experiments.campaign import Campaign
-from noisesearch.testing.grader_server import GraderServer
+from support.grader_server import GraderServer
 
 pytest.importorskip("diffusers")
 pytest.importorskip("httpx")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from noisesearch.sampling.solvers import like, solver, velocity
 from noisesearch.testing.mixture_model import brightness
 from noisesearch.worker.engine import Worker
 
-FIXTURE = Path(__file__).parents[3] / "shared" / "fixtures" / "sit_tiny_reference.safetensors"
+REFERENCE = "sit_tiny_reference.safetensors"
 STEPS = 8  # the published sampler counts points: its 9 are 8 steps
 # The fixture's page: a second run of the published code gave the same numbers to 3e-6.
 TOLERANCE = 3e-6
@@ -62,16 +63,14 @@ def inputs(config: SiTConfig, rows: int, seed: int = 0) -> tuple[Tensor, Tensor,
 
 
 @pytest.fixture(scope="module")
-def stored() -> dict[str, Tensor]:
-    if not FIXTURE.is_file():
-        pytest.skip(f"no reference numbers here: {FIXTURE} is missing")
-    return load_file(FIXTURE)
+def stored(reference_path: Callable[[str], Path]) -> dict[str, Tensor]:
+    return load_file(reference_path(REFERENCE))
 
 
 @pytest.fixture(scope="module")
-def published(stored: dict[str, Tensor]) -> SiT:
+def published(reference_path: Callable[[str], Path]) -> SiT:
     """The reference network, read by our loader: its weights do not tell their four heads."""
-    model = sit(FIXTURE, settings={"num_heads": 4})
+    model = sit(reference_path(REFERENCE), settings={"num_heads": 4})
     assert model.config.learn_sigma and model.config.num_classes == 10
     return sit_files.load(model.checkpoint, model.config, "cpu", torch.float32)
 

@@ -19,7 +19,7 @@ from noisesearch import (
     ZeroOrder,
 )
 from noisesearch.testing import AlgorithmContract
-from noisesearch.testing.toys import PreviewSearch, Renoising, Tree
+from support.toys import PreviewSearch, Renoising, Tree
 
 SOLVERS = ("euler", "heun", "ddim-ancestral")
 

@@ -14,8 +14,8 @@ from noisesearch.cli.summary import summary
 from noisesearch.experiments.pages.report import report
 from noisesearch.runs.export_data import export_data
 from noisesearch.store.winners import stored_results
-from noisesearch.testing.grader_server import GraderServer
 from noisesearch.testing.mixture_model import MixtureModel
+from support.grader_server import GraderServer
 
 PROMPTS = ("../../x", "/etc/x", "a\x00b", "x" * 10_000, "\u202egnp.exe", "CON", "aux.txt",
            "a/b\\c", "~", "$HOME `x`", "-rf", ".", "..", "line\nline", "\ufeff",

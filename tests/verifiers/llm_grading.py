@@ -9,11 +9,11 @@ import numpy as np
 
 from noisesearch.candidates.condition import Condition
 from noisesearch.files.pictures import Picture
-from noisesearch.testing.grader_server import GraderServer
 from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.llm.referee import Referee
 from noisesearch.verifiers.slow import CandidatePicture
+from support.grader_server import GraderServer
 
 RED = Condition(text="a red circle")
 

@@ -18,13 +18,13 @@ from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
 from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
-from noisesearch.testing.grader_server import FAULTS, GraderServer
 from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.calls import Bill
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.protocol import Verifier, Views
 from noisesearch.verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
 from noisesearch.verifiers.video import scores
+from support.grader_server import FAULTS, GraderServer
 
 pytest.importorskip("httpx")
 

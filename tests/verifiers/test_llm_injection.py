@@ -12,9 +12,9 @@ from llm_grading import RED, graded, number
 
 from noisesearch.errors import ConfigError
 from noisesearch.files.pictures import Picture
-from noisesearch.testing.grader_server import GraderServer
 from noisesearch.verifiers.llm.injection import ORDER, PLAIN, measure, painted
 from noisesearch.verifiers.slow import CandidatePicture
+from support.grader_server import GraderServer
 
 pytest.importorskip("httpx")
 

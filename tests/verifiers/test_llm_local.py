@@ -14,9 +14,9 @@ from llm_grading import RED, numbered
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
 from noisesearch.setup import selection as build
-from noisesearch.testing.tiny_llm_grader import make_llm_grader
 from noisesearch.verifiers.llm.grader import ASPECTS, Grader
 from noisesearch.verifiers.slow import CandidatePicture
+from support.tiny_llm_grader import make_llm_grader
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import pytest
 from llm_grading import graded, number, numbered
 
 from noisesearch.candidates.condition import Condition
-from noisesearch.testing.grader_server import GraderServer
 from noisesearch.verifiers.llm.ratings import PRIOR, bradley_terry, knock_out
 from noisesearch.verifiers.slow import SlowReply
+from support.grader_server import GraderServer
 
 pytest.importorskip("httpx")
 

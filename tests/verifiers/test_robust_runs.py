@@ -17,8 +17,8 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.files import pictures
 from noisesearch.files.pictures import Picture
 from noisesearch.testing import MixtureModel
-from noisesearch.testing.grader_server import FAULTS, GraderServer, brightness
 from noisesearch.verifiers.llm import LLMGrader
+from support.grader_server import FAULTS, GraderServer, brightness
 
 COUNT = 1000
 

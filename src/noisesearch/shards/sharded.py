@@ -31,7 +31,7 @@ from ..setup.loaded import Loaded
 from ..setup.plan_table import planned
 from ..setup.request import Request
 from ..setup.searches import Searches
-from ..store.run_store import acquire
+from ..store.lock import acquire
 from .prompt_files import PromptFile, PromptRow
 from .rows import FORMATS, columns, rows
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +25,7 @@ from ..files.writing import disk_error, replace, sweep
 from .creation import as_json, make, put, taken
 from .formats import current_node, current_spec
 from .links import check_enclosed
+from .lock import acquire
 from .schema import check_line
 
 Physical = dict[str, dict[str, float]]
@@ -379,26 +378,3 @@ def read_spec(folder: Path) -> dict[str, Any]:
     if not isinstance(spec, dict):
         raise StoreError(f"{path} holds no spec of a run; restore it from a copy")
     return current_spec(spec)
-
-
-def acquire(folder: Path) -> TextIO:
-    """The writer's lock; it is the system's, so it goes when its process does."""
-    try:
-        held = (folder / "lock").open("a+")
-    except OSError as error:
-        raise disk_error(error, folder) from error
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        held.seek(0)
-        pid = held.read().strip() or "unknown"
-        held.close()
-        raise StoreError(
-            f"{folder} is being written by the living process {pid}; "
-            "wait for it, or stop it and resume"
-        ) from error
-    held.seek(0)
-    held.truncate()
-    held.write(str(os.getpid()))
-    held.flush()
-    return held

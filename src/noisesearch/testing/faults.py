@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import random
+import runpy
 import signal
 import sys
 import tempfile
@@ -169,11 +170,9 @@ def suffer(
 
 
 def command(*arguments: str) -> None:
-    """A command of ours, for :func:`suffer`."""
-    from ..__main__ import main
-
+    """Run a command of ours as ``python -m noisesearch`` does, for :func:`suffer`."""
     sys.argv = ["noisesearch", *arguments]
-    main()
+    runpy.run_module("noisesearch", run_name="__main__")
 
 
 def answered(journal: Path) -> list[str]:

@@ -6,7 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import tokenizers
-from .pipelines import CHANNELS, CLIP_LENGTH, LEVELS, SIDE, WIDTH, _clip, _sd, _t5, _unet, _vae
+from .pipeline_parts import (
+    CHANNELS,
+    CLIP_LENGTH,
+    LEVELS,
+    SIDE,
+    WIDTH,
+    make_clip,
+    make_sd,
+    make_t5,
+    make_unet,
+    make_vae,
+)
 
 FRAMES = 5
 VIDEO: Mapping[str, Any] = {"steps": 2, "size": [32, 32], "call": {"num_frames": FRAMES}}
@@ -14,7 +25,7 @@ VIDEO: Mapping[str, Any] = {"steps": 2, "size": [32, 32], "call": {"num_frames":
 
 def _pndm(diffusers: Any, transformers: Any) -> Any:
     """Stable Diffusion with the scheduler that it is published with."""
-    pipeline = _sd(diffusers, transformers)
+    pipeline = make_sd(diffusers, transformers)
     return _with(pipeline, scheduler=diffusers.PNDMScheduler.from_config(
         pipeline.scheduler.config, skip_prk_steps=True))  # fmt: skip
 
@@ -34,17 +45,17 @@ def _inpaint(diffusers: Any, transformers: Any) -> Any:
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), attention_head_dim=2,
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
     )  # fmt: skip
-    plain = _sd(diffusers, transformers)
+    plain = make_sd(diffusers, transformers)
     return _with(plain, diffusers.StableDiffusionInpaintPipeline, unet=unet)
 
 
 def _img2img(diffusers: Any, transformers: Any) -> Any:
-    return _with(_sd(diffusers, transformers), diffusers.StableDiffusionImg2ImgPipeline)
+    return _with(make_sd(diffusers, transformers), diffusers.StableDiffusionImg2ImgPipeline)
 
 
 def _lcm(diffusers: Any, transformers: Any) -> Any:
-    plain = _sd(diffusers, transformers)
-    unet = _unet(
+    plain = make_sd(diffusers, transformers)
+    unet = make_unet(
         diffusers, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), attention_head_dim=2,
         cross_attention_dim=WIDTH, time_cond_proj_dim=8,
@@ -68,7 +79,7 @@ def _auraflow(diffusers: Any, transformers: Any) -> Any:
     pieces = tokenizers.t5(512)
     return diffusers.AuraFlowPipeline(
         tokenizer=pieces, text_encoder=_umt5(transformers, pieces),
-        vae=_vae(diffusers, CHANNELS, 0.13025),
+        vae=make_vae(diffusers, CHANNELS, 0.13025),
         transformer=diffusers.AuraFlowTransformer2DModel(
             sample_size=SIDE, in_channels=CHANNELS, out_channels=CHANNELS, num_mmdit_layers=1,
             num_single_dit_layers=1, attention_head_dim=8, num_attention_heads=4,
@@ -93,7 +104,7 @@ def _lumina2(diffusers: Any, transformers: Any) -> Any:
             axes_dim_rope=(4, 2, 2), axes_lens=(300, 32, 32), cap_feat_dim=WIDTH,
         ),
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=6.0),
-        vae=_vae(diffusers, CHANNELS, 0.3611, 0.1159, levels=4),
+        vae=make_vae(diffusers, CHANNELS, 0.3611, 0.1159, levels=4),
         text_encoder=transformers.Gemma2Model(config), tokenizer=words,
     )  # fmt: skip
 
@@ -102,8 +113,8 @@ def _chroma(diffusers: Any, transformers: Any) -> Any:
     pieces = tokenizers.t5(512)
     return diffusers.ChromaPipeline(
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
-        vae=_vae(diffusers, 16, 0.3611, 0.1159),
-        text_encoder=_t5(transformers, pieces), tokenizer=pieces,
+        vae=make_vae(diffusers, 16, 0.3611, 0.1159),
+        text_encoder=make_t5(transformers, pieces), tokenizer=pieces,
         transformer=diffusers.ChromaTransformer2DModel(
             in_channels=64, num_layers=1, num_single_layers=1, attention_head_dim=16,
             num_attention_heads=2, joint_attention_dim=2 * WIDTH, axes_dims_rope=(4, 6, 6),
@@ -145,7 +156,7 @@ def _kandinsky(diffusers: Any, transformers: Any) -> Any:
         ),
         prior_prior=prior,
         prior_image_encoder=transformers.CLIPVisionModelWithProjection(vision),
-        prior_text_encoder=_clip(transformers, words, projected=True), prior_tokenizer=words,
+        prior_text_encoder=make_clip(transformers, words, projected=True), prior_tokenizer=words,
         prior_scheduler=diffusers.UnCLIPScheduler(
             variance_type="fixed_small_log", prediction_type="sample", num_train_timesteps=1000,
             clip_sample_range=5.0,
@@ -186,7 +197,7 @@ def _ltx(diffusers: Any, transformers: Any) -> Any:
             spatio_temporal_scaling=(True, True, False, False),
             decoder_spatio_temporal_scaling=(True, True, False, False), decoder_causal=False,
         ),
-        text_encoder=_t5(transformers, pieces), tokenizer=pieces,
+        text_encoder=make_t5(transformers, pieces), tokenizer=pieces,
         transformer=diffusers.LTXVideoTransformer3DModel(
             in_channels=8, out_channels=8, num_attention_heads=4, attention_head_dim=8,
             cross_attention_dim=32, num_layers=1, caption_channels=2 * WIDTH,

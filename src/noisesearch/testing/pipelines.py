@@ -13,14 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import unknown
-from . import tokenizers
+from . import more_pipelines, tokenizers
+from .pipeline_parts import (
+    CHANNELS,
+    CLIP_LENGTH,
+    SIDE,
+    WIDTH,
+    make_clip,
+    make_sd,
+    make_t5,
+    make_unet,
+    make_vae,
+)
 
 SEED = 7
-SIDE = 8  # of the default latents
-LEVELS = 3  # of the autoencoders: four pixels to a latent's place
-WIDTH = 16  # of text encoders
-CHANNELS = 4  # of Stable Diffusion's and PixArt's latents
-CLIP_LENGTH = 77
 # What a search takes where nothing is asked for: full defaults are too much for a laptop.
 DEFAULTS = {"steps": 4, "size": [32, 32]}
 
@@ -34,8 +40,6 @@ def tiny_pipeline(name: str, folder: str | Path | None = None) -> Any:
     makes 32×32 pixels by default and takes other sizes in steps of 8 (sana, videos: of 32);
     nothing is downloaded, and the state of torch's generator stays as it is.
     """
-    from . import more_pipelines
-
     builders = {**_BUILDERS, **more_pipelines.BUILDERS}
     if name not in builders:
         raise unknown("tiny pipeline", name, builders)
@@ -61,49 +65,15 @@ def tiny_pipeline(name: str, folder: str | Path | None = None) -> Any:
     return pipeline
 
 
-def _clip(transformers: Any, tokenizer: Any, projected: bool) -> Any:
-    """A CLIP text encoder, with the projection that SDXL and SD3 read or without."""
-    config = transformers.CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=WIDTH, intermediate_size=2 * WIDTH,
-        num_hidden_layers=2, num_attention_heads=2, projection_dim=WIDTH,
-        max_position_embeddings=CLIP_LENGTH, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    kind = transformers.CLIPTextModelWithProjection if projected else transformers.CLIPTextModel
-    return kind(config)
-
-
-def _t5(transformers: Any, tokenizer: Any) -> Any:
-    config = transformers.T5Config(
-        vocab_size=len(tokenizer), d_model=2 * WIDTH, d_kv=8, d_ff=2 * WIDTH, num_layers=2,
-        num_heads=2, feed_forward_proj="gated-gelu", is_encoder_decoder=False, use_cache=False,
-    )  # fmt: skip
-    return transformers.T5EncoderModel(config)
-
-
-def _vae(
-    diffusers: Any, channels: int, scale: float, shift: float | None = None, levels: int = LEVELS
-) -> Any:
-    """An AutoencoderKL; FLUX's and SD3's latents are shifted and have no quantising layers."""
-    blocks = levels
-    return diffusers.AutoencoderKL(
-        down_block_types=["DownEncoderBlock2D"] * blocks, norm_num_groups=4,
-        up_block_types=["UpDecoderBlock2D"] * blocks, block_out_channels=[8] * blocks,
-        latent_channels=channels, scaling_factor=scale, shift_factor=shift,
-        sample_size=SIDE * 2 ** (blocks - 1),
-        use_quant_conv=shift is None, use_post_quant_conv=shift is None,
-    )  # fmt: skip
-
-
 def _flux(diffusers: Any, transformers: Any, dev: bool = True) -> Any:
     words, pieces = tokenizers.clip(CLIP_LENGTH), tokenizers.t5(512)
     return diffusers.FluxPipeline(
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(
             shift=3.0 if dev else 1.0, use_dynamic_shifting=dev, base_shift=0.5, max_shift=1.15,
         ),
-        vae=_vae(diffusers, 16, 0.3611, 0.1159),
-        text_encoder=_clip(transformers, words, projected=False), tokenizer=words,
-        text_encoder_2=_t5(transformers, pieces), tokenizer_2=pieces,
+        vae=make_vae(diffusers, 16, 0.3611, 0.1159),
+        text_encoder=make_clip(transformers, words, projected=False), tokenizer=words,
+        text_encoder_2=make_t5(transformers, pieces), tokenizer_2=pieces,
         transformer=diffusers.FluxTransformer2DModel(
             in_channels=64, num_layers=1, num_single_layers=1, attention_head_dim=16,
             num_attention_heads=2, joint_attention_dim=2 * WIDTH, pooled_projection_dim=WIDTH,
@@ -121,10 +91,10 @@ def _sd3(diffusers: Any, transformers: Any) -> Any:
     pieces = tokenizers.t5(512)
     return diffusers.StableDiffusion3Pipeline(
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
-        vae=_vae(diffusers, 16, 1.5305, 0.0609),
-        text_encoder=_clip(transformers, first, projected=True), tokenizer=first,
-        text_encoder_2=_clip(transformers, second, projected=True), tokenizer_2=second,
-        text_encoder_3=_t5(transformers, pieces), tokenizer_3=pieces,
+        vae=make_vae(diffusers, 16, 1.5305, 0.0609),
+        text_encoder=make_clip(transformers, first, projected=True), tokenizer=first,
+        text_encoder_2=make_clip(transformers, second, projected=True), tokenizer_2=second,
+        text_encoder_3=make_t5(transformers, pieces), tokenizer_3=pieces,
         transformer=diffusers.SD3Transformer2DModel(
             sample_size=SIDE, in_channels=16, out_channels=16, num_layers=2,
             attention_head_dim=8, num_attention_heads=2, joint_attention_dim=2 * WIDTH,
@@ -165,21 +135,13 @@ def _sana(diffusers: Any, transformers: Any) -> Any:
     )  # fmt: skip
 
 
-def _unet(diffusers: Any, **settings: Any) -> Any:
-    return diffusers.UNet2DConditionModel(
-        sample_size=SIDE, in_channels=CHANNELS, out_channels=CHANNELS, layers_per_block=1,
-        norm_num_groups=4, block_out_channels=(8, 16),
-        **settings,
-    )  # fmt: skip
-
-
 def _sdxl(diffusers: Any, transformers: Any) -> Any:
     first, second = tokenizers.clip(CLIP_LENGTH), tokenizers.clip(CLIP_LENGTH, pad="!")
     return diffusers.StableDiffusionXLPipeline(
-        vae=_vae(diffusers, CHANNELS, 0.13025),
-        text_encoder=_clip(transformers, first, projected=False), tokenizer=first,
-        text_encoder_2=_clip(transformers, second, projected=True), tokenizer_2=second,
-        unet=_unet(
+        vae=make_vae(diffusers, CHANNELS, 0.13025),
+        text_encoder=make_clip(transformers, first, projected=False), tokenizer=first,
+        text_encoder_2=make_clip(transformers, second, projected=True), tokenizer_2=second,
+        unet=make_unet(
             diffusers, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
             up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=(2, 2),
             use_linear_projection=True, transformer_layers_per_block=(1, 2),
@@ -191,25 +153,6 @@ def _sdxl(diffusers: Any, transformers: Any) -> Any:
             timestep_spacing="leading",
         ),
         add_watermarker=False,
-    )  # fmt: skip
-
-
-def _sd(diffusers: Any, transformers: Any) -> Any:
-    words = tokenizers.clip(CLIP_LENGTH)
-    return diffusers.StableDiffusionPipeline(
-        vae=_vae(diffusers, CHANNELS, 0.18215),
-        text_encoder=_clip(transformers, words, projected=False), tokenizer=words,
-        unet=_unet(
-            diffusers, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), attention_head_dim=2,
-            cross_attention_dim=WIDTH,
-        ),
-        # Published with PNDM, whose steps no solver of ours takes.
-        scheduler=diffusers.DDIMScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1,
-            clip_sample=False, set_alpha_to_one=False,
-        ),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
 
 
@@ -266,8 +209,8 @@ def _pixart(diffusers: Any, transformers: Any) -> Any:
     pieces = tokenizers.t5(300)
     return diffusers.PixArtSigmaPipeline(
         tokenizer=pieces,
-        text_encoder=_t5(transformers, pieces),
-        vae=_vae(diffusers, CHANNELS, 0.13025),
+        text_encoder=make_t5(transformers, pieces),
+        vae=make_vae(diffusers, CHANNELS, 0.13025),
         transformer=_knowing_noise(diffusers.PixArtTransformer2DModel(
             num_attention_heads=4, attention_head_dim=8, in_channels=CHANNELS,
             out_channels=2 * CHANNELS, num_layers=2, cross_attention_dim=32, sample_size=SIDE,
@@ -286,6 +229,6 @@ _BUILDERS: dict[str, Callable[[Any, Any], Any]] = {
     "sd3": _sd3,
     "sana": _sana,
     "sdxl": _sdxl,
-    "sd": _sd,
+    "sd": make_sd,
     "pixart": _pixart,
 }

@@ -148,7 +148,7 @@ class StoreContract:
         self.filled(store_type, tmp_path / "run")
         code = (
             "import sys; from pathlib import Path\n"
-            "from noisesearch.store.run_store import acquire\n"
+            "from noisesearch.store.lock import acquire\n"
             "held = acquire(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
         )
         command = [sys.executable, "-c", code, str(tmp_path / "run")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import tokenizers
+from noisesearch.testing import tokenizers
 
 SEED = 11
 SIDE, PATCH = 32, 8

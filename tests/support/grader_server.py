@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..files.pictures import Picture
+from noisesearch.files.pictures import Picture
 
 Mark = Callable[[Picture, Mapping[str, Any]], float]  # of a picture and its question
 Reply = tuple[int, dict[str, str], bytes]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..algorithms.problem import Problem, Search
-from ..candidates.ask import Reply, score
-from ..candidates.trajectory import Trajectory
-from ..objectives.single import ranking
+from noisesearch.algorithms.problem import Problem, Search
+from noisesearch.candidates.ask import Reply, score
+from noisesearch.candidates.trajectory import Trajectory
+from noisesearch.objectives.single import ranking
 
 
 def _best_first(problem: Problem, replies: list[Reply]) -> list[Trajectory]:
