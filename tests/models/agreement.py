@@ -15,7 +15,8 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.models.diffusers.denoiser import DiffusersDenoiser
-from noisesearch.models.diffusers.model import DiffusersModel, from_object
+from noisesearch.models.diffusers.model import DiffusersModel
+from noisesearch.models.pipelines import from_object
 from noisesearch.sampling.denoiser import Encoded
 from noisesearch.sampling.solvers import Pair, solver
 from noisesearch.testing import tiny_pipeline
