@@ -74,7 +74,7 @@ def sampled(
     asked = [Trajectory.begin(c, gaussian(s), steps).denoise()
              for c, s in zip(conditions, seeds, strict=True)]  # fmt: skip
     for trajectory in asked:
-        worker.submit(Ask((trajectory,)))
+        worker.submit(Ask(trajectory))
     found: dict[str, tuple[Tensor, Tensor]] = {}
     while len(found) < len(asked):
         for i, (ask, _) in enumerate(worker.wait()):

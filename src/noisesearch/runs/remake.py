@@ -55,7 +55,7 @@ def remake(image: str | Path, out: str | Path, model: Any = None) -> Remade:
     parts.check_fingerprints(known.path)
     made: list[pictures.Picture] = []
     worker = parts.worker(lambda t, picture: made.append(picture), _arrays(known))
-    worker.submit(Ask((known.trajectory,), Score(())))
+    worker.submit(Ask(known.trajectory, Score(())))
     while worker.wait():
         pass
     worker.close()
