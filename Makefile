@@ -26,10 +26,11 @@ docs: setup
 	@echo "open build/site/index.html"
 
 lint: setup
-	@echo "==> ruff and mypy"
+	@echo "==> ruff, mypy and the import contracts"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 
 audit: setup
 	@echo "==> known weaknesses of what is installed, or whether all of it was reviewed"

@@ -45,7 +45,7 @@ except SystemExit as end:
         "import noisesearch; noisesearch.ZeroOrder(), noisesearch.Budget.parse('5m')",
         HELP.format(words="'--help'"),
         HELP.format(words="'generate', '--help'"),
-        "import noisesearch.evaluation.prompts.parser",
+        "import noisesearch.evaluation.prompt_parser",
     ],
     ids=["import", "values", "help", "generate-help", "prompts"],
 )

@@ -14,9 +14,9 @@ import pytest
 
 from noisesearch.evaluation.compbench import attributes, numeracy, spatial
 from noisesearch.evaluation.compbench import combined_rule as combined
+from noisesearch.evaluation.compbench import prompts as compbench
 from noisesearch.evaluation.compbench.detections import Detection, framed
 from noisesearch.evaluation.compbench.words import Chunk, Parsed, Word
-from noisesearch.evaluation.prompts import compbench
 
 # Enough of the benchmark's list of objects for the cases: singular - plural.
 OBJECTS = """boy - boys

@@ -13,9 +13,9 @@ import pytest
 
 from noisesearch.cli.application import prompts_of, texts_of
 from noisesearch.errors import ConfigError
+from noisesearch.evaluation.compbench.prompts import LINES
+from noisesearch.evaluation.prompt_parser import read
 from noisesearch.evaluation.prompts import vbench
-from noisesearch.evaluation.prompts.compbench import LINES
-from noisesearch.evaluation.prompts.parser import read
 from noisesearch.evaluation.prompts.prompt_set import Prompt
 
 ROWS = [("A red car.", "Colors"), ('A sign that says "Hello, World".', "Text"),

@@ -228,7 +228,7 @@ def test_parcels_and_reports_are_json_and_recipes_go_once() -> None:
     pool = pool_of(crew)
     trajectory = Trajectory.begin(OF, gaussian(1), 50)
     for level in range(1, 51):
-        answered(pool, [Ask((trajectory.denoise(level),), Score(("score",)))])
+        answered(pool, [Ask(trajectory.denoise(level), Score(("score",)))])
     text = json.dumps(parcels, allow_nan=False)
     assert text.count('"gaussian"') == 1 and text.count('"begin"') == 1
     assert json.loads(text) == parcels

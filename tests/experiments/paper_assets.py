@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from noisesearch.evaluation.prompts.compbench import KINDS, LINES, OBJECTS
+from noisesearch.evaluation.compbench.prompts import KINDS, LINES, OBJECTS
 from noisesearch.models.sit import files as sit_files
 from noisesearch.models.sit.config import SiTConfig
 from noisesearch.models.sit.network import SiT

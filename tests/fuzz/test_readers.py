@@ -19,7 +19,7 @@ from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.cli.application import parameters_of
 from noisesearch.driver.stopping import Target
 from noisesearch.errors import NoisesearchError
-from noisesearch.evaluation.prompts import parser as reading
+from noisesearch.evaluation import prompt_parser as reading
 from noisesearch.experiments import spec as experiments
 from noisesearch.files import pictures
 from noisesearch.files import tensors as tensor_files

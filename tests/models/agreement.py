@@ -15,7 +15,8 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.models.diffusers.denoiser import DiffusersDenoiser
-from noisesearch.models.diffusers.model import DiffusersModel, from_object
+from noisesearch.models.diffusers.model import DiffusersModel
+from noisesearch.models.pipelines import from_object
 from noisesearch.sampling.denoiser import Encoded
 from noisesearch.sampling.solvers import Pair, solver
 from noisesearch.testing import tiny_pipeline
@@ -73,7 +74,7 @@ def sampled(
     asked = [Trajectory.begin(c, gaussian(s), steps).denoise()
              for c, s in zip(conditions, seeds, strict=True)]  # fmt: skip
     for trajectory in asked:
-        worker.submit(Ask((trajectory,)))
+        worker.submit(Ask(trajectory))
     found: dict[str, tuple[Tensor, Tensor]] = {}
     while len(found) < len(asked):
         for i, (ask, _) in enumerate(worker.wait()):

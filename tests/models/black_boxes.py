@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from noisesearch.models.diffusers.model import from_object
+from noisesearch.models.pipelines import from_object
 
 IMAGE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
 MASK = Image.fromarray(np.where(np.arange(32)[:, None] > 12, 255, 0).repeat(32, 1).astype("uint8"))

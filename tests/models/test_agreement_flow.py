@@ -15,7 +15,7 @@ from agreement import (
     assert_rows_agree_alone,
 )
 
-from noisesearch.models.diffusers.model import from_object
+from noisesearch.models.pipelines import from_object
 from noisesearch.sampling.solvers import SOLVERS
 from noisesearch.testing import tiny_pipeline
 
@@ -147,7 +147,7 @@ def test_sana_by_its_own_solver_agrees(size: tuple[int, int], steps: int) -> Non
 
 
 def test_loaded_from_a_folder_agrees(tmp_path: Any) -> None:
-    from noisesearch.models.diffusers.model import from_folder
+    from noisesearch.models.pipelines import from_folder
 
     pipeline = tiny_pipeline("flux", tmp_path)
     model = from_folder(tmp_path)

@@ -17,7 +17,7 @@ from agreement import (
 )
 
 from noisesearch import ConfigError
-from noisesearch.models.diffusers.model import from_object
+from noisesearch.models.pipelines import from_object
 from noisesearch.testing import tiny_pipeline
 
 diffusers = importlib.import_module("diffusers")
@@ -144,7 +144,7 @@ def test_latents_with_a_scale_for_every_channel_agree() -> None:
 
 @pytest.mark.parametrize("name", ["sd", "sdxl", "pixart"])
 def test_loaded_from_a_folder_agrees(name: str, tmp_path: Any) -> None:
-    from noisesearch.models.diffusers.model import from_folder
+    from noisesearch.models.pipelines import from_folder
 
     pipeline = tiny_pipeline(name, tmp_path)
     model = from_folder(tmp_path)

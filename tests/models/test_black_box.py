@@ -21,7 +21,7 @@ from noisesearch.candidates.keys import seed_of
 from noisesearch.candidates.noise import Materialiser
 from noisesearch.models.black_box.copy import networks
 from noisesearch.models.choice import as_it_runs, as_model, with_call_arguments
-from noisesearch.models.diffusers.model import from_object
+from noisesearch.models.pipelines import from_object
 from noisesearch.runs.verify import verify
 from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.setup.request import Request
@@ -200,7 +200,7 @@ def test_a_family_of_ours_as_a_black_box() -> None:
     """FLUX packs its latents: the same noise in another layout gives the same picture in both."""
     pipeline = tiny_pipeline("flux")
     ours = from_object(pipeline).build(3.5, "cpu", "float32")
-    sampler = from_object(pipeline).black_box().build(3.5, "cpu", "float32")
+    sampler = as_it_runs(from_object(pipeline), "pipeline").build(3.5, "cpu", "float32")
     noise = torch.randn(1, 16, 8, 8, generator=torch.Generator().manual_seed(5))
     packed = ours.native(noise)
     assert sampler.shape == tuple(packed.shape[1:])

@@ -17,7 +17,7 @@ from PIL import Image
 import noisesearch as ns
 from noisesearch import ConfigError
 from noisesearch.models.choice import as_it_runs, with_call_arguments
-from noisesearch.models.diffusers.model import from_object
+from noisesearch.models.pipelines import from_object
 from noisesearch.store.given_images import InputImages
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness

@@ -20,7 +20,8 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.trajectory import Grid
 from noisesearch.models.choice import model_of
 from noisesearch.models.diffusers.denoiser import PIXELS, DiffusersDenoiser
-from noisesearch.models.diffusers.model import DiffusersModel, from_folder, from_object
+from noisesearch.models.diffusers.model import DiffusersModel
+from noisesearch.models.pipelines import from_folder, from_object
 from noisesearch.runs.verify import verify
 from noisesearch.sampling.denoiser import DENOISE
 from noisesearch.testing import tiny_pipeline

@@ -12,7 +12,7 @@ import torch
 import noisesearch as ns
 from noisesearch import ConfigError
 from noisesearch.candidates.condition import Condition
-from noisesearch.models.diffusers.model import from_folder, from_object
+from noisesearch.models.pipelines import from_folder, from_object
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness
 

@@ -14,8 +14,8 @@ pytest.importorskip("diffusers")
 import noisesearch as ns
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
-from noisesearch.models.diffusers.model import from_object
 from noisesearch.models.footprint import peak_bytes, weight_bytes
+from noisesearch.models.pipelines import from_object
 from noisesearch.sampling.denoiser import DENOISE, LOOK, READ
 from noisesearch.setup import memory, residence
 from noisesearch.setup.request import Request

@@ -13,7 +13,7 @@ from own_noise import ALL, PROMPTS, differ, search
 from noisesearch import ConfigError
 from noisesearch.candidates.condition import Condition
 from noisesearch.models.diffusers.flux import pack
-from noisesearch.models.diffusers.model import from_object
+from noisesearch.models.pipelines import from_object
 from noisesearch.setup.request import Request
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 import noisesearch as ns
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
-from noisesearch.models.diffusers.model import from_object
 from noisesearch.models.drafts.blocks import LISTS, lists_of, twin
 from noisesearch.models.drafts.first_block_cache import FirstBlockDenoiser
 from noisesearch.models.drafts.lora import Factors, adapted, read
+from noisesearch.models.pipelines import from_object
 from noisesearch.testing import tiny_pipeline
 
 TRANSFORMERS = ("flux", "sd3", "sana", "pixart")

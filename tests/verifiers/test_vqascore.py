@@ -19,8 +19,8 @@ from noisesearch.errors import ConfigError
 from noisesearch.names.forms import written
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_blip import make_imagereward, make_vqascore, make_vqascore_chat
-from noisesearch.verifiers.blip import vqa as blip_vqa
 from noisesearch.verifiers.protocol import Views
+from noisesearch.verifiers.vqa import blip as blip_vqa
 from noisesearch.verifiers.vqa import chat as chat_vqa
 from noisesearch.verifiers.vqa.answers import by_length
 from noisesearch.verifiers.vqa.vqascore import VqaScore, VqaScoreVerifier

@@ -59,7 +59,7 @@ class TestSampling(ExecutorContract):
         """It has none: what is unfinished, or wants a gradient, never reaches it."""
         start = Trajectory.begin(Condition(text="any"), gaussian(1), STEPS)
         whole = score(start.denoise())
-        for ask in (score(start.denoise(3)), type(whole)(whole.trajectories, Gradient(()))):
+        for ask in (score(start.denoise(3)), type(whole)(whole.trajectory, Gradient(()))):
             with pytest.raises(AssertionError, match="never asked"):
                 executor.submit(ask)
         assert executor.wait() == []

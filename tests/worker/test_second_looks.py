@@ -40,10 +40,10 @@ def drained(of: Worker, asks: list[Ask]) -> dict[str, Reply]:
 def test_it_costs_no_evaluation_and_gives_the_same_bits() -> None:
     """Catches a score from the file that differs in the last bit from the one in the run."""
     kept: dict[str, Picture] = {}
-    both = [Ask((t,), Score(("brightness", "evenness"))) for t in WHOLE]
-    first = drained(worker(kept), [*both, *(Ask((t,), Features("evenness")) for t in WHOLE)])
+    both = [Ask(t, Score(("brightness", "evenness"))) for t in WHOLE]
+    first = drained(worker(kept), [*both, *(Ask(t, Features("evenness")) for t in WHOLE)])
     second = worker(kept)
-    again = drained(second, [*both, *(Ask((t,), Features("evenness")) for t in WHOLE)])
+    again = drained(second, [*both, *(Ask(t, Features("evenness")) for t in WHOLE)])
     assert second.counted.nfe == 0 and second.usage == {}
     for key, reply in first.items():
         assert again[key].parts == reply.parts
@@ -56,7 +56,7 @@ def test_a_held_out_verifier_looks_only_where_it_is_asked() -> None:
     replies = drained(of, [score(t) for t in WHOLE])
     assert all(set(r.parts) == {"brightness"} for r in replies.values())
     assert of.scorer.samples == {"brightness": 9, "evenness": 0}
-    asked = drained(of, [Ask((t,), Score(("evenness",))) for t in WHOLE[:2]])
+    asked = drained(of, [Ask(t, Score(("evenness",))) for t in WHOLE[:2]])
     assert all(set(r.parts) == {"evenness"} for r in asked.values())
     assert of.scorer.samples == {"brightness": 9, "evenness": 2} and of.counted.nfe == 54
 
@@ -70,6 +70,6 @@ def test_a_preview_has_no_picture(level: int) -> None:
     of = worker(kept)
     (one,) = drained(of, [score(preview)]).values()
     before = of.counted.nfe
-    (other,) = drained(of, [Ask((preview,), Score(("evenness",)))]).values()
+    (other,) = drained(of, [Ask(preview, Score(("evenness",)))]).values()
     assert not kept and of.counted.nfe == before
     assert set(one.parts) == {"brightness"} and set(other.parts) == {"evenness"}

@@ -178,7 +178,7 @@ class Problem:
         """Ask what a set objective needs to know of one sample of a set."""
         verifier = self.sets.features if self.sets is not None else None
         want = Score() if verifier is None else Features(verifier)
-        return Ask((trajectory,), want, tag)
+        return Ask(trajectory, want, tag)
 
     def gradient(self, trajectory: Trajectory, **tag: Any) -> Ask:
         """Ask for the parts of a whole trajectory and for the objective's gradient at its noise.
@@ -197,7 +197,7 @@ class Problem:
                     f"algorithm {self.algorithm!r} needs gradients, and the verifier of "
                     f"{part!r} is not differentiable; leave it out, or choose another algorithm"
                 )
-        return Ask((trajectory,), Gradient(tuple(sorted(weights.items()))), tag)
+        return Ask(trajectory, Gradient(tuple(sorted(weights.items()))), tag)
 
     def price(self, *trajectories: Trajectory) -> float:
         """NFE that asking for these would add to what has been asked before; those of a draft by

@@ -51,7 +51,7 @@ class Ask:
     ``key``: of the question; that of a score of everything is its trajectory's.
     """
 
-    trajectories: tuple[Trajectory, ...]
+    trajectory: Trajectory
     want: Score | Gradient | Features = Score()
     tag: Mapping[str, Any] = field(default_factory=nothing, hash=False, compare=False)
     key: str = field(init=False, repr=False)
@@ -68,10 +68,6 @@ class Ask:
             case Score(parts) if parts is not None:
                 return digest("score", self.trajectory.key, sorted(parts))
         return self.trajectory.key
-
-    @property
-    def trajectory(self) -> Trajectory:
-        return self.trajectories[0]
 
     @property
     def stored(self) -> bool:
@@ -92,7 +88,7 @@ class Ask:
 
 def score(trajectory: Trajectory, **tag: Any) -> Ask:
     """Ask for every part of one trajectory's sample (or preview, where it is unfinished)."""
-    return Ask((trajectory,), tag=tag)
+    return Ask(trajectory, tag=tag)
 
 
 @dataclass(frozen=True, slots=True)

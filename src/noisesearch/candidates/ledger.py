@@ -125,7 +125,7 @@ class Ledger:
 
     def price_of(self, ask: Ask) -> float:
         """NFE that an ask adds to what is counted."""
-        price = self.price(ask.trajectories)
+        price = self.price([ask.trajectory])
         if isinstance(ask.want, Gradient) and ask.key not in self._pulled:
             weight = self.rates.weight(ask.trajectory.draft)
             price += (self.rates.gradient_cost - 1) * self._length(ask.trajectory) * weight
@@ -133,8 +133,7 @@ class Ledger:
 
     def charge_ask(self, ask: Ask) -> None:
         """Enter an ask."""
-        for trajectory in ask.trajectories:
-            self.charge(trajectory, ask.parts(self.rates.parts))
+        self.charge(ask.trajectory, ask.parts(self.rates.parts))
         if isinstance(ask.want, Gradient):
             self._charge_gradient(ask.key, ask.trajectory)
 

@@ -101,7 +101,7 @@ def loading(command: Callable[P, None]) -> Callable[..., None]:
 def prompts_of(given: list[str], file: Path | None, unconditional: bool) -> list[str | None]:
     prompts: list[str | None] = list(given)
     if file is not None:
-        from ..evaluation.prompts.parser import read
+        from ..evaluation.prompt_parser import read
 
         prompts += read(str(file)).texts
     if unconditional:

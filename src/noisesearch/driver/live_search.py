@@ -269,7 +269,7 @@ class LiveSearch:
 
     def _watched(self, replies: Sequence[Reply]) -> list[Ask]:
         want = Score(self.watch)
-        asks = [Ask((r.trajectory,), want, {"role": "watch"}) for r in replies]
+        asks = [Ask(r.trajectory, want, {"role": "watch"}) for r in replies]
         for ask in asks:
             self.ledger.look(ask.trajectory, self.watch)
         self._watches += asks

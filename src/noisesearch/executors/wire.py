@@ -128,7 +128,7 @@ class Receiver:
             self._graph.add(line["node"], {k: v for k, v in line.items() if k != "node"})
         self._blobs |= {key: array_of(blob) for key, blob in parcel["blobs"].items()}
         self.pictures |= {key: data(file) for key, file in parcel["pictures"].items()}
-        return [Ask((self._graph.trajectory(ask["of"]),), _wanted(ask)) for ask in parcel["asks"]]
+        return [Ask(self._graph.trajectory(ask["of"]), _wanted(ask)) for ask in parcel["asks"]]
 
     def fetch(self, key: str) -> Array:
         """The array of a blob that came with a recipe."""

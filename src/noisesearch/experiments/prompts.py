@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import ConfigError
-from ..evaluation.prompts import parser as reading
+from ..evaluation import prompt_parser as reading
 from ..models import choice
 from .spec import Experiment, Prompts
 

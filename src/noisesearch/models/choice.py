@@ -14,7 +14,8 @@ from ..files.hub import ENDINGS
 from ..names import registry
 from ..store.given_images import InputImages
 from .black_box.model import PipelineModel
-from .diffusers.model import DiffusersModel, from_folder, from_object
+from .diffusers.model import DiffusersModel
+from .pipelines import followed, from_folder, from_object, in_its_own_loop
 from .protocol import Model
 from .sit.config import NAMES
 
@@ -69,8 +70,8 @@ def as_it_runs(model: Model, solver: str | None) -> Model:
     ``pipeline``, or where no solver is named and none of ours takes its scheduler's steps."""
     if isinstance(model, DiffusersModel):
         if solver == PIPELINE:
-            return model.black_box()
-        return model if solver is not None or model.followed() else model.black_box()
+            return in_its_own_loop(model)
+        return model if solver is not None or followed(model) else in_its_own_loop(model)
     whole = isinstance(model, PipelineModel)
     if solver is not None and whole != (solver == PIPELINE):
         raise ConfigError(

@@ -4,21 +4,46 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ..candidates.condition import Condition
 from ..names.columns import number
 
 if TYPE_CHECKING:
-    from .results import Candidate, Result
+    from PIL.Image import Image
 
 SIDE = 256  # pixels of a picture's longer side, so that a saved notebook stays small
 MOST = 20  # conditions that are shown
 
 
-def html(results: Sequence[Result], run: Path) -> str:
+class ShownCandidate(Protocol):
+    """What a cell shows of a candidate: its picture and its numbers."""
+
+    @property
+    def parts(self) -> Mapping[str, float]: ...
+    @property
+    def image(self) -> Image: ...
+
+    def json(self) -> Mapping[str, Any]: ...
+
+
+class ShownResult(Protocol):
+    """What a row shows of one condition's result."""
+
+    @property
+    def condition(self) -> Condition: ...
+    @property
+    def baseline(self) -> ShownCandidate: ...
+    @property
+    def winner(self) -> ShownCandidate: ...
+    @property
+    def ledger(self) -> Mapping[str, Any]: ...
+
+
+def html(results: Sequence[ShownResult], run: Path) -> str:
     """A table with a row a condition; says how many more there are, and where."""
     if not results:
         return f"<p>no condition of {escape(str(run))} has a result yet</p>"
@@ -29,7 +54,7 @@ def html(results: Sequence[Result], run: Path) -> str:
     return f"<table>{head}{rows}</table>{beyond}"
 
 
-def _row(result: Result) -> str:
+def _row(result: ShownResult) -> str:
     gain = result.winner.json()["score"], result.baseline.json()["score"]
     up = "" if None in gain else f" ({gain[0] - gain[1]:+.3f})"
     spent = f"{result.ledger['nfe']:g} NFE"
@@ -41,7 +66,7 @@ def _row(result: Result) -> str:
     )
 
 
-def _cell(candidate: Candidate, alt: str, gain: str = "") -> str:
+def _cell(candidate: ShownCandidate, alt: str, gain: str = "") -> str:
     parts = "".join(f"<br>{escape(p)} {v:.3f}" for p, v in candidate.parts.items())
     said = f"{number(candidate.json()['score'])}{gain}{parts}"
     try:

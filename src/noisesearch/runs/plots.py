@@ -5,20 +5,46 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
+from ..candidates.condition import Condition
+from ..driver.held_out import Watched
 from ..errors import ConfigError
 from ..store.history import RunRecords
-
-if TYPE_CHECKING:
-    from .results import Candidate, Result
 
 WIDTH, HEIGHT = 7.0, 1.7  # inches, of a panel
 HIGHER = 1.6  # the first panel, over the others
 BEST, ALL, HELD_OUT = "#1f5f8b", "#9aa5ad", "#b3541e"
 
 
-def figure(result: Result) -> Any:
+class ScoredCandidate(Protocol):
+    """What a plot needs of a complete candidate."""
+
+    @property
+    def trajectory(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def parts(self) -> Mapping[str, float]: ...
+
+
+class PlottedResult(Protocol):
+    """What a plot needs of one condition's result."""
+
+    @property
+    def condition(self) -> Condition: ...
+    @property
+    def run(self) -> Path: ...
+    @property
+    def candidates(self) -> Sequence[ScoredCandidate]: ...
+    @property
+    def baseline(self) -> ScoredCandidate: ...
+    @property
+    def watched(self) -> Watched | None: ...
+
+
+def figure(result: PlottedResult) -> Any:
     """A matplotlib figure with panels over a common axis of NFE.
 
     First the score: every complete candidate a point, the best so far a line, the baseline dotted.
@@ -63,15 +89,15 @@ def figure(result: Result) -> Any:
     return of
 
 
-def _spent(result: Result) -> Mapping[str, int]:
+def _spent(result: PlottedResult) -> Mapping[str, int]:
     """What had been spent at each complete candidate of this condition, by trajectory."""
     records = RunRecords(result.run)
     mine = [r for r in records.unscored if r.condition == result.condition]
     return {r.trajectory.key: r.number if r.spent is None else r.spent for r in mine}
 
 
-def _bests(told: Sequence[Candidate]) -> list[Candidate]:
-    best: list[Candidate] = []
+def _bests(told: Sequence[ScoredCandidate]) -> list[ScoredCandidate]:
+    best: list[ScoredCandidate] = []
     for candidate in told:
         if not best or candidate.score > best[-1].score:
             best.append(candidate)

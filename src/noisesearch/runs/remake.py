@@ -56,7 +56,7 @@ def remake(image: str | Path, out: str | Path, model: Any = None) -> Remade:
     fingerprints.check(parts, known.path)
     made: list[pictures.Picture] = []
     worker = workers.of(parts, lambda t, picture: made.append(picture), _arrays(known))
-    worker.submit(Ask((known.trajectory,), Score(())))
+    worker.submit(Ask(known.trajectory, Score(())))
     while worker.wait():
         pass
     worker.close()

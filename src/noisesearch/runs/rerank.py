@@ -106,7 +106,7 @@ def _scored(run: Run, replies: list[Reply]) -> list[Reply]:
             f"{store.folder}, so {', '.join(sorted(wanted))} cannot score them; make the run "
             "again with --keep all, or rank by the parts it has"
         )
-    _answered(run, [Ask((t,), Score(wanted)) for t in lacking])
+    _answered(run, [Ask(t, Score(wanted)) for t in lacking])
     merged = (store.seen(r.trajectory, ()) for r in replies)
     return [r for r in merged if r is not None]
 

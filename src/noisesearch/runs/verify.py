@@ -35,7 +35,7 @@ def verify(folder: Path, given: PythonObjects | None = None) -> dict[str, Any]:
     here = tuple(p for v in loaded.verifiers if not isinstance(v, SlowVerifier) for p in v.parts)
     winners = {w["trajectory"]: w for s in content["searches"] for w in s["winners"]}
     for key in winners:
-        worker.submit(Ask((graph.trajectory(key),), Score(here)))
+        worker.submit(Ask(graph.trajectory(key), Score(here)))
     pixels = numbers = 0.0
     started = time.monotonic()
     while answers := worker.wait():

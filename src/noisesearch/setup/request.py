@@ -140,7 +140,7 @@ class Request:
             if not plain(value):
                 raise ConfigError(
                     f"call has {name}, a {type(value).__name__}, which no spec can hold; give it "
-                    "with the pipeline: models.diffusers.model.from_object(pipe, call={...})"
+                    "with the pipeline: models.pipelines.from_object(pipe, call={...})"
                 )
         return call
 

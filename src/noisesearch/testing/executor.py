@@ -78,8 +78,8 @@ class ExecutorContract:
     def test_several_questions_about_one_sample(self, executor: Executor) -> None:
         """All at once, then one more, then one that nobody waits for any longer."""
         (one, other) = (ask.trajectory for ask in self.asks(2))
-        even, dark = (Ask((one,), Score((part,))) for part in ("evenness", "dark_fails"))
-        seen, whole = Ask((one,), Features("evenness")), score(one)
+        even, dark = (Ask(one, Score((part,))) for part in ("evenness", "dark_fails"))
+        seen, whole = Ask(one, Features("evenness")), score(one)
         for ask in (even, seen, whole, score(other)):
             executor.submit(ask)
         answers = {ask.key: reply for ask, reply in self.drain(executor)}

@@ -108,7 +108,7 @@ class Plane:
                         self.numbers, self.problem.space.times, rows=8)  # fmt: skip
         at: dict[str, Tensor] = {}
         for trajectory in trajectories:
-            worker.submit(Ask((trajectory,)))
+            worker.submit(Ask(trajectory))
         while answers := worker.wait():
             for (_, reply), x in zip(answers, decoded.pop(), strict=False):
                 at[reply.trajectory.key] = x

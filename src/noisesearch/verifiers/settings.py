@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from ..names.forms import form
 
 if TYPE_CHECKING:
-    from ..models.protocol import Model
     from .protocol import Verifier
 
 Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class Vocabulary(Protocol):
+    """What a verifier may know of the model whose samples it scores."""
+
+    def words(self) -> tuple[str, ...]:
+        """Return the names of the model's classes, in order; empty where it reads free text."""
+        ...
 
 
 class VerifierSettings(BaseModel):
@@ -31,8 +38,8 @@ class VerifierSettings(BaseModel):
     def open(self) -> Verifier:
         """The verifier, its weights loaded."""
 
-    def open_for(self, model: Model) -> Verifier:
-        """The same for runs of this model, for a verifier that has to know more of it."""
+    def open_for(self, model: Vocabulary) -> Verifier:
+        """Return the verifier for runs of this model; its class names may matter."""
         return self.open()
 
     def __str__(self) -> str:

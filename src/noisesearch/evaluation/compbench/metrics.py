@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...errors import ConfigError
 from ...setup import hardware
-from ..prompts import compbench
 from ..protocol import Figures, ImageSet, prompts_of
 from . import attributes, detectors, numeracy, spatial, words
 from . import combined_rule as combined
+from . import prompts as benchmark
 from . import repaired_rules as repaired
 from .detections import Detection, Detector, framed
 from .networks import Cosine, blip_vqa, probabilities, scored
@@ -165,7 +165,7 @@ class Numeracy(CompBench):
         return name if self.fixed else numeracy.CALLED.get(name, name)
 
     def _objects(self) -> numeracy.Nouns:
-        return numeracy.Nouns.read(_folder(self.prompts, self.name) / compbench.OBJECTS)
+        return numeracy.Nouns.read(_folder(self.prompts, self.name) / benchmark.OBJECTS)
 
 
 class Complex(CompBench):
@@ -242,4 +242,4 @@ def _folder(given: str, metric: str) -> Path:
             "https://github.com/Karine-Huang/T2I-CompBench and give that folder: --metrics "
             f"'{metric}(prompts=FOLDER)'"
         )
-    return compbench.dataset(given)
+    return benchmark.dataset(given)

@@ -55,7 +55,7 @@ class PipelineModel:
 
     @cached_property
     def _reader(self) -> tuple[Any, int]:
-        return longest_reader(self.source, self.signature)
+        return longest_reader(self.source, self.signature.number("max_sequence_length"))
 
     @property
     def steps(self) -> int:

@@ -6,24 +6,18 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from ...candidates.condition import Condition
 from ...candidates.space import Space
-from ...errors import ConfigError, Unfollowed
-from ...files.hub import unreachable
+from ...errors import ConfigError
 from ...names.drafts import usual
-from ...names.options import sentence
-from ..black_box.model import PipelineModel, black_box
-from .families import BETAS, FAMILIES, Family, Layout
+from .families import BETAS, Family, Layout
 from .folder import Folder
 from .object import InMemory
 from .preset import Preset, check_dtype
 from .prompt_length import check_length
-from .source import CHECKED, PipelineSource, package, pipeline_class
+from .source import PipelineSource, package
 
 if TYPE_CHECKING:
     import torch
@@ -32,12 +26,10 @@ if TYPE_CHECKING:
     from ..schedules import Schedule
     from .denoiser import DiffusersDenoiser
 
-INSTEAD = "download it elsewhere and give the folder: --model /path/to/folder"
-
 
 @dataclass(frozen=True)
 class DiffusersModel:
-    """One pipeline at one size; :func:`from_folder` and :func:`from_object` make it.
+    """One pipeline at one size; :mod:`..pipelines` makes it.
 
     A noise has the shape of one latent, [C, H, W], for FLUX too, which packs two by two places
     into a token: so that algorithms see places, and because the pipeline itself draws it so.
@@ -80,25 +72,6 @@ class DiffusersModel:
         """ConfigError where none of our solvers takes the scheduler's steps."""
         width, height = self.size
         return self.family.schedule(scheduler, width * height // self.layout.unit**2)
-
-    def followed(self) -> bool:
-        """True where one of our solvers takes the steps of the pipeline's scheduler."""
-        try:
-            return bool(self.solver)
-        except Unfollowed:
-            return False
-
-    def black_box(self) -> PipelineModel:
-        """The same pipeline in its own loop, with what is known of its family."""
-        kind = type(self.source.scheduler()).__name__
-        because = (
-            "that was asked for"
-            if self.followed()
-            else f"its {kind} is none whose steps we take (for our own loop name a --solver)"
-        )
-        known = {"steps": self.steps, "guidance": self.guidance}
-        model = whole(self.source, self.preset.model_copy(update=known), because)
-        return replace(model, wanted=self.size, ensemble=self.ensemble, check=self._check_length)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -160,7 +133,7 @@ class DiffusersModel:
             )
         for name, prompt in (("prompt", text), ("negative prompt", negative)):
             if prompt is not None:
-                self._check_length(name, prompt)
+                self.check_prompt(name, prompt)
         return Condition(text=text, negative=negative)
 
     @cached_property
@@ -168,7 +141,8 @@ class DiffusersModel:
         part, length = self.family.reader(self.source)
         return self.source.tokenizer(part), length
 
-    def _check_length(self, what: str, text: str) -> None:
+    def check_prompt(self, what: str, text: str) -> None:
+        """Raise ConfigError where the text encoders would cut ``text``, which is a ``what``."""
         check_length(*self._reader, self.name, what, text)
 
     def words(self) -> tuple[str, ...]:
@@ -254,87 +228,3 @@ class DiffusersModel:
         settings = ", ".join(["pipe.scheduler.config", *changed])
         usual = f"diffusers.{self.family.usual}"
         return [*lines, f"pipe.scheduler = {usual}.from_config({settings})"]
-
-
-def from_folder(source: str | Path) -> DiffusersModel | PipelineModel:
-    """The model of a folder with a ``model_index.json``, or of a hub id, which is downloaded."""
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return _model(Folder(path.resolve(), path.resolve().name))
-    if path.parent.is_dir() and path.parent != Path():
-        raise ConfigError(
-            f"no folder {path}: give a folder with a model_index.json, as save_pretrained writes "
-            "it, or a hub id such as black-forest-labs/FLUX.1-dev"
-        )
-    return _model(Folder(_downloaded(str(source)), str(source)))
-
-
-def from_object(pipeline: Any, **settings: Any) -> DiffusersModel | PipelineModel:
-    """The model of a pipeline in memory; ``settings`` are fields of :class:`Preset`."""
-    return _model(InMemory(pipeline), settings)
-
-
-def whole(source: PipelineSource, preset: Preset, because: str) -> PipelineModel:
-    """A pipeline as a black box, with the components that its own loop uses."""
-    if isinstance(source, Folder):
-        source = replace(source, unused=CHECKED)
-        source.check()
-    return black_box(source, preset, because)
-
-
-def _model(
-    source: PipelineSource, settings: Mapping[str, Any] | None = None
-) -> DiffusersModel | PipelineModel:
-    preset = _preset(source, settings)
-    family = FAMILIES.get(source.kind)
-    if family is None:
-        return whole(source, preset, f"our own loop does not know a {source.kind}")
-    if isinstance(source, Folder):
-        source.check()
-    for part in family.needs:
-        source.config(part)
-    package()
-    try:
-        layout = family.layout(source)
-        model = DiffusersModel(source, family, preset, layout.size)
-    except (KeyError, TypeError) as error:
-        raise ConfigError(
-            f"the configuration of {source.name} is not that of a {source.kind} ({error!r}); get "
-            "the pipeline's files again"
-        ) from error
-    _check_fits(source, family, layout)
-    return model if preset.size is None else model.sized(*preset.size)
-
-
-def _preset(source: PipelineSource, settings: Mapping[str, Any] | None) -> Preset:
-    try:
-        return Preset(**{**source.settings, **(settings or {})})
-    except (ValidationError, TypeError) as error:
-        said = sentence(error) if isinstance(error, ValidationError) else str(error)
-        raise ConfigError(f"the settings for noisesearch of {source.name}: {said}") from error
-
-
-def _check_fits(source: PipelineSource, family: Family, layout: Layout) -> None:
-    """ConfigError where the autoencoder is none of the network's latents."""
-    channels = source.config("vae").get("latent_channels", layout.channels)
-    if channels != layout.channels:
-        raise ConfigError(
-            f"the vae of {source.name} decodes latents of {channels} channels and its "
-            f"{family.needs[0]} makes {layout.channels}: they are of two pipelines; get the "
-            "pipeline's files again"
-        )
-
-
-def _downloaded(name: str) -> Path:
-    """The folder of a hub id in the hub's own cache, its class looked at first."""
-    kind = package().DiffusionPipeline
-    try:
-        index = kind.load_config(name)
-        found = str(dict(index).get("_class_name"))
-    except Exception as error:  # whatever the network, the hub or its files may raise
-        raise unreachable(f"model {name!r}", error, INSTEAD) from error
-    pipeline_class(found, name)
-    try:
-        return Path(kind.download(name, use_safetensors=True))
-    except Exception as error:
-        raise unreachable(f"model {name!r}", error, INSTEAD) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import ConfigError
-from ..black_box.call import Signature
 from .source import PipelineSource
 
 SHOWN = 80  # characters of a text that is too long
@@ -31,13 +30,13 @@ def check_length(tokenizer: Any, length: int, owner: str, what: str, text: str) 
         )
 
 
-def longest_reader(source: PipelineSource, signature: Signature) -> tuple[Any, int]:
-    """Of a pipeline of any class the tokenizer that takes most, and how many tokens it takes.
+def longest_reader(source: PipelineSource, most: float | None) -> tuple[Any, int]:
+    """Return of a pipeline of any class the tokenizer that takes most, and how many tokens it
+    takes.
 
-    That is its own length, or ``max_sequence_length`` of the call for those that are not CLIP's;
-    without a length that is known, no tokenizer.
+    That is its own length, or ``most``, the call's ``max_sequence_length``, for those that are not
+    CLIP's; without a length that is known, no tokenizer.
     """
-    most = signature.number("max_sequence_length")
     found: tuple[Any, int] = None, 0
     for part in TOKENIZERS:
         tokenizer = source.tokenizer(part)

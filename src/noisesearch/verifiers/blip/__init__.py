@@ -1,1 +1,1 @@
-"""BLIP's networks: question answering and ImageReward."""
+"""What BLIP's networks share, and ImageReward."""

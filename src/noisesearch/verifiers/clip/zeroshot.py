@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from ...candidates.condition import Condition
 from ...candidates.keys import digest
 from ...errors import ConfigError
+from ..settings import Vocabulary
 from . import towers
 from .scores import ClipSettings, ClipVerifier
 from .towers import Sentences
-
-if TYPE_CHECKING:
-    from ...models.protocol import Model
 
 TEMPLATES = Path(__file__).with_name("clip_templates.txt")
 PLACE = "{}"  # of a class's name in a template
@@ -59,7 +57,7 @@ class ClipZeroShot(ClipSettings):
     def open(self) -> ClipVerifier:
         return self._of(())
 
-    def open_for(self, model: Model) -> ClipVerifier:
+    def open_for(self, model: Vocabulary) -> ClipVerifier:
         return self._of(model.words())
 
     def _of(self, known: Sequence[str]) -> ClipVerifier:

@@ -13,10 +13,10 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from ..blip import network as blip
-from ..blip import vqa as blip_vqa
 from ..protocol import OnePart, Views
 from ..settings import Precision, VerifierSettings
 from ..weights import Files, files
+from . import blip as blip_vqa
 from . import chat as chat_vqa
 from .answers import Answerer
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, unknown
-from ..compbench.combined_rule import Branches
-from ..compbench.numeracy import Nouns, counts, tokens
-from ..compbench.spatial import locality
-from .prompt_set import Prompt
-from .sources import PromptSource, lines_of
+from ..prompts.prompt_set import Prompt
+from ..prompts.sources import PromptSource, lines_of
+from .combined_rule import Branches
+from .numeracy import Nouns, counts, tokens
+from .spatial import locality
 
 OBJECTS = "new_objects.txt"
 INSIDE = "examples/dataset"  # where they lie in the benchmark's repository

@@ -1,14 +1,15 @@
-"""From what stands after ``--prompts`` to prompts."""
+"""Reads the prompts that ``--prompts`` names: a text file, or a benchmark's files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from ...errors import ConfigError
-from . import compbench, drawbench, vbench
-from .prompt_set import Prompt, PromptSet
-from .sources import lines_of
+from ..errors import ConfigError
+from .compbench import prompts as compbench
+from .prompts import drawbench, vbench
+from .prompts.prompt_set import Prompt, PromptSet
+from .prompts.sources import lines_of
 
 # How the prompts of each benchmark are read from a place that the user names.
 BENCHMARKS: dict[str, Callable[[str], tuple[Prompt, ...]]] = {

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from ...candidates.keys import digest
 from ...files.fingerprint import of_file
+from ..blip import network as blip
 from ..preprocess import CLIP_MEAN, CLIP_STD, normalise, pillow_resize
 from ..protocol import Views
-from ..vqa.answers import by_length, padded
 from ..weights import Files, filled, shared, transformers
-from . import network as blip
+from .answers import by_length, padded
 
 UNASKED = str.maketrans("", "", '.!"()*#:;~')  # letters that the published code takes out
 
