@@ -70,13 +70,20 @@ class Folder:
                  for part in self.parts for p in self._files(part, (".json", ".py"))}  # fmt: skip
         return digest(self.kind, weights, texts)[:16]
 
+    @cached_property
+    def _configs(self) -> dict[str, Mapping[str, Any]]:
+        """The configurations that were read, by component."""
+        return {}
+
     def config(self, part: str) -> Mapping[str, Any]:
         if part not in self.parts:
             raise ConfigError(
                 f"{self.path} has no {part} in its {INDEX}, which {self.kind} needs; give a whole "
                 "pipeline, as save_pretrained writes it"
             )
-        return _read(self.path / part / self._file(part))
+        if part not in self._configs:
+            self._configs[part] = _read(self.path / part / self._file(part))
+        return self._configs[part]
 
     def _file(self, part: str) -> str:
         return "scheduler_config.json" if part == "scheduler" else "config.json"
@@ -131,6 +138,10 @@ class Folder:
             raise ConfigError(f"{self.path / part} holds no weights; get the files again")
 
     def scheduler(self) -> Any:
+        return self._scheduler
+
+    @cached_property
+    def _scheduler(self) -> Any:
         kind = getattr(package(), self.parts["scheduler"][1], None)
         if kind is None:
             raise ConfigError(
