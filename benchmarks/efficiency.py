@@ -151,7 +151,7 @@ class Laboratory:
         folder /= f"{preset.name}-{budget}-seed{seed}"
         print(f"{folder}: {len(self.prompts)} prompts", file=sys.stderr, flush=True)
         results = list(ran(folder, parts, Progress))
-        objective = Searches(parts, Budget(budget, "candidates")).first().objective
+        objective = Searches(parts, Budget(budget, "candidates")).first().problem.objective
 
         def point(asked: int) -> Point:
             return self._point(results, parts, objective, asked, asked / budget)

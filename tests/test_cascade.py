@@ -150,8 +150,8 @@ def test_stopped_by_the_clock_between_the_stages(tmp_path: Path) -> None:
     outcome = bench.run("cut", wrap=lambda e: Ticking(e, clock), clock=clock)
     (live,) = outcome.searches
     # The baseline, 64 cheap looks and three dear ones: the second yield is cut in its first stage.
-    assert live.cut and any("evenness" not in r.parts for r in live.replies)
-    assert live.winners is not None and live.winners[0] == live.leaders()[0]
+    assert live.cut and any("evenness" not in r.parts for r in live.record.replies)
+    assert live.record.winners is not None and live.record.winners[0] == live.record.leaders()[0]
     again = bench.run("cut", wrap=lambda e: Ticking(e, clock), clock=clock)
     assert (again.winners, again.logical) == (outcome.winners, outcome.logical)
 
@@ -164,10 +164,10 @@ class Recorder:
         self.better: list[float] = []
 
     def replied(self, driver: Any, live: Any, reply: Any) -> None:
-        self.values.append(live.objective.value(reply))
+        self.values.append(live.problem.objective.value(reply))
 
     def improved(self, driver: Any, live: Any, reply: Any) -> None:
-        self.better.append(live.objective.value(reply))
+        self.better.append(live.problem.objective.value(reply))
 
 
 def test_who_looks_on_is_told_of_whole_replies(tmp_path: Path) -> None:

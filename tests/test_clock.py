@@ -34,7 +34,7 @@ class Lab:
 
 
 def known(outcome: BenchOutcome) -> list[list[str]]:
-    return [sorted(r.trajectory.key for r in live.replies) for live in outcome.searches]
+    return [sorted(r.trajectory.key for r in live.record.replies) for live in outcome.searches]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.name)
@@ -42,7 +42,8 @@ def known(outcome: BenchOutcome) -> list[list[str]]:
 def test_a_run_is_cut_and_stays_cut(algorithm: Any, seconds: int, tmp_path: Path) -> None:
     lab = Lab(tmp_path, algorithm)
     first = lab.run("run", f"{seconds}s")
-    assert all(live.stage == "done" and live.outcomes()[0].winners for live in first.searches)
+    assert all(live.stage == "done" for live in first.searches)
+    assert all(live.record.outcomes()[0].winners for live in first.searches)
     again = lab.run("run", f"{seconds}s")
     assert again.asked == [], "its time is over"
     assert known(again) == known(first)
@@ -74,8 +75,11 @@ def test_more_time_goes_on(algorithm: Any, tmp_path: Path) -> None:
     assert len(set(longer.asked)) >= 12
     answered = sum(len(k) for k in known(longer)) - sum(len(k) for k in known(short))
     assert answered == 12
-    values = [[live.objective.value(live.outcomes()[0].winners[0][0]) for live in o.searches]
-              for o in (short, longer)]  # fmt: skip
+    values = [
+        [live.problem.objective.value(live.record.outcomes()[0].winners[0][0])
+         for live in outcome.searches]
+        for outcome in (short, longer)
+    ]  # fmt: skip
     assert all(b >= a for a, b in zip(*values, strict=True))
 
 
@@ -100,7 +104,7 @@ def test_a_stop_by_the_clock_resumes_to_the_whole(
     lab = Lab(tmp_path, algorithm)
     whole = lab.run("whole", "13candidates")
     cut = lab.run("run", "13candidates", seconds=seconds)
-    assert all(live.outcomes()[0].winners for live in cut.searches)
+    assert all(live.record.outcomes()[0].winners for live in cut.searches)
     assert sum(len(k) for k in known(cut)) < sum(len(k) for k in known(whole))
     rest = lab.run("run", "13candidates")
     assert (rest.winners, rest.logical) == (whole.winners, whole.logical)
@@ -163,6 +167,6 @@ def test_a_leap_beyond_the_budget_ends_a_search_well(tmp_path: Path) -> None:
 
     parts = lab.bench.parts(budget="1000s")
     first = lab.bench.run("run", parts, wrap=lambda e: Leap(e, clock), clock=clock)
-    assert all(live.outcomes()[0].winners for live in first.searches)
+    assert all(live.record.outcomes()[0].winners for live in first.searches)
     again = lab.run("run", "1000s")
     assert again.asked == [] and (again.winners, again.logical) == (first.winners, first.logical)

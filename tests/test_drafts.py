@@ -121,9 +121,9 @@ def test_search_at_a_draft(tmp_path: Path) -> None:
     assert (parts.spec.steps, parts.spec.final_steps, parts.spec.draft) == (2, STEPS, "steps:2")
     found = bench.run("draft", parts)
     for live in found.searches:
-        (outcome,) = live.outcomes()
-        assert {r.trajectory.draft for r in live.replies} == {"steps:2"}
-        assert len(live.replies) == 12, "(30 − 6) / 2"
+        (outcome,) = live.record.outcomes()
+        assert {r.trajectory.draft for r in live.record.replies} == {"steps:2"}
+        assert len(live.record.replies) == 12, "(30 − 6) / 2"
         assert outcome.baseline is not None and outcome.baseline.trajectory.draft == FULL
         final, seen = outcome.winners[0]
         assert final.trajectory.draft == FULL and final.trajectory.steps == STEPS
@@ -163,7 +163,7 @@ def test_qualities_side_by_side(tmp_path: Path) -> None:
     found = bench.run("mixed", wrap=Released)
     assert found.physical == 2 * 5 * (6 + 3 + 2) == sum(s.ledger.nfe for s in found.searches)
     assert found.searches[0].ledger.json()["drafts"] == {"steps:3": 15, "steps:2": 10}
-    replies = {r.trajectory.key: r.parts for s in found.searches for r in s.replies}
+    replies = {r.trajectory.key: r.parts for s in found.searches for r in s.record.replies}
     assert len(replies) == 2 * 5 * 3
     for steps, draft in ((6, FULL), (3, "steps:3"), (2, "steps:2")):
         alone = Bench(
@@ -173,7 +173,7 @@ def test_qualities_side_by_side(tmp_path: Path) -> None:
             for i in range(5):
                 of = live.problem.sample(live.problem.noise(i))
                 named = Trajectory.begin(of.condition, of.noise, steps, draft).denoise()
-                assert replies[named.key] == live.answers[of.key].parts
+                assert replies[named.key] == live.record.answers[of.key].parts
 
 
 def test_what_no_run_has_loaded_is_a_sentence(tmp_path: Path) -> None:

@@ -51,17 +51,18 @@ def test_a_row_that_raises_takes_no_other_along(tmp_path: Path) -> None:
     whole = bench(tmp_path, verifier=[even], budget="40candidates").run("even")
     some = bench(tmp_path, verifier=[picky], budget="40candidates").run("picky")
     for good, bad in zip(whole.searches, some.searches, strict=True):
-        failed = [r for r in bad.replies if r.missing]
-        assert 0 < len(failed) <= 0.2 * len(bad.replies), "the test needs a few failures"
+        failed = [r for r in bad.record.replies if r.missing]
+        assert 0 < len(failed) <= 0.2 * len(bad.record.replies), "the test needs a few failures"
         assert {r.missing["picky"] for r in failed} == {
             "verifier 'picky' failed: RuntimeError: what an ugly picture"
         }
-        scores = {r.trajectory: r.parts["even"] for r in good.replies}
-        for reply in bad.replies:
+        scores = {r.trajectory: r.parts["even"] for r in good.record.replies}
+        for reply in bad.record.replies:
             assert reply.missing or reply.parts["picky"] == scores[reply.trajectory]
         assert bad.ledger.nfe == good.ledger.nfe, "a failed candidate is paid for"
-        worst = [t for t in bad.winners or ()][-1:]
-        assert bad.winners and worst[0] in {r.trajectory for r in bad.replies if not r.missing}
+        worst = [t for t in bad.record.winners or ()][-1:]
+        complete = {r.trajectory for r in bad.record.replies if not r.missing}
+        assert bad.record.winners and worst[0] in complete
 
 
 WRONG = {
@@ -101,7 +102,7 @@ def test_what_a_verifier_may_return(kind: Any, tmp_path: Path) -> None:
         values = images.mean((1, 2, 3))
         return kind(values.tolist() if kind in (list, tuple) else values)
 
-    replies = bench(tmp_path, verifier=[free]).run("free").searches[0].replies
+    replies = bench(tmp_path, verifier=[free]).run("free").searches[0].record.replies
     assert all(0 < r.parts["free"] < 1 for r in replies)
 
 
@@ -119,7 +120,7 @@ def test_more_than_a_fifth_ends_the_run(count: int, ends: bool, tmp_path: Path) 
             made_up(of, number)
     else:
         outcome, _ = made_up(of, number)
-        assert len(outcome.searches[0].replies) == 20
+        assert len(outcome.searches[0].record.replies) == 20
 
 
 def test_few_replies_end_no_run_before_its_end(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_few_replies_end_no_run_before_its_end(tmp_path: Path) -> None:
     of = bench(tmp_path, ZeroOrder(), budget="13candidates")
     of.prompts = ["one"]
     outcome, _ = made_up(of, number)
-    assert len(outcome.searches[0].replies) == 13
+    assert len(outcome.searches[0].record.replies) == 13
 
 
 def test_failed_ones_are_asked_again_on_request(tmp_path: Path) -> None:
@@ -196,17 +197,17 @@ def test_winners_are_finished_at_other_steps(algorithm: Any, top: int, tmp_path:
     forecast = Searches.of(of.parts(top=top)).plan()
     for live in outcome.searches:
         assert live.ledger.nfe == 40 + 12 * top == forecast.most.nfe, "the reserve is kept"
-        assert len(live.replies) == 10, "searched at search steps alone"
-        (known,) = live.outcomes()
+        assert len(live.record.replies) == 10, "searched at search steps alone"
+        (known,) = live.record.outcomes()
         finals = known.winners[known.baseline_kept :]
         assert len(finals) == top - known.baseline_kept
-        order = live.objective.order([final for final, _ in finals])
+        order = live.problem.objective.order([final for final, _ in finals])
         assert list(order) == sorted(order, reverse=True), "best first, by the finished samples"
-        assert {search.trajectory for _, search in finals} <= set(live.winners or ())
+        assert {search.trajectory for _, search in finals} <= set(live.record.winners or ())
         for final, search in finals:
             assert search.trajectory.steps == 4 and final.trajectory == search.trajectory.at(12)
             assert final.parts != search.parts, "scored again"
-        assert live.baseline.grid.steps == 12 and live.baseline_ledger.nfe == 12
+        assert live.record.baseline.grid.steps == 12 and live.record.baseline_ledger.nfe == 12
 
 
 @pytest.mark.parametrize("steps", [2, 4, 6])
@@ -235,7 +236,7 @@ def test_a_search_that_asks_too_much_is_cut(tmp_path: Path) -> None:
     forecast = Searches.of(of.parts()).plan()
     for live in outcome.searches:
         assert live.ledger.nfe == 42 == forecast.least.nfe == forecast.most.nfe
-        assert live.winners and live.winners[0] == live.leaders()[0]
+        assert live.record.winners and live.record.winners[0] == live.record.leaders()[0]
     again = of.run("run")
     assert (again.winners, again.logical, again.asked) == (outcome.winners, outcome.logical, [])
 
@@ -250,13 +251,13 @@ def test_a_better_baseline_becomes_the_winner(tmp_path: Path) -> None:
     of.prompts = ["one"]
     outcome, executor = made_up(of, number)
     (live,) = outcome.searches
-    (found,) = live.outcomes()
+    (found,) = live.record.outcomes()
     assert len(found.winners) == 2, "top counts the baseline too"
-    assert executor.asked[0] == live.baseline.key
-    assert found.baseline_kept and found.winners[0][0].trajectory == live.baseline
+    assert executor.asked[0] == live.record.baseline.key
+    assert found.baseline_kept and found.winners[0][0].trajectory == live.record.baseline
     assert found.winners[1][1] is not None, "the search's own stays in the list"
     worse, _ = made_up(of, lambda t, i: {"brightness": float(i), "evenness": 0.0}, "other")
-    assert not worse.searches[0].outcomes()[0].baseline_kept
+    assert not worse.searches[0].record.outcomes()[0].baseline_kept
 
 
 def test_conditions_wait_in_a_window(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ def test_only_the_new_part_is_computed(algorithm: Any, final: int, tmp_path: Pat
     assert extended.parts == fresh.parts
     assert not set(extended.asked) & set(before.asked)
     assert set(extended.asked) == set(fresh.asked) - set(before.asked)
-    searched = {r.trajectory.key for live in extended.searches for r in live.replies}
-    assert {r.trajectory.key for live in before.searches for r in live.replies} <= searched
+    searched = {r.trajectory.key for live in extended.searches for r in live.record.replies}
+    assert {r.trajectory.key for live in before.searches for r in live.record.replies} <= searched
 
 
 def settings(folder: Path, algorithm: Any, budget: str) -> dict[str, Any]:

@@ -36,8 +36,8 @@ def test_a_journal_grows_linearly(tmp_path: Path) -> None:
     parts = bench.parts(budget=f"{4 * ROUNDS}candidates")
     outcome = bench.run("run", parts, wrap=lambda _: MadeUp(number))
     (live,) = outcome.searches
-    assert len(live.replies) == 4 * ROUNDS
-    chain = (live.winners or ())[0].noise
+    assert len(live.record.replies) == 4 * ROUNDS
+    chain = (live.record.winners or ())[0].noise
     depth = 0
     while chain.children:
         chain, depth = chain.children[0], depth + 1
@@ -50,8 +50,8 @@ def test_a_journal_grows_linearly(tmp_path: Path) -> None:
     assert len(keys) == len(set(keys)), "every node once"
     store = RunStore(tmp_path / "run", write=False)
     assert (
-        store.graph().trajectory((live.winners or ())[0].key).noise.key
-        == (live.winners or ())[0].noise.key
+        store.graph().trajectory((live.record.winners or ())[0].key).noise.key
+        == (live.record.winners or ())[0].noise.key
     )
 
 

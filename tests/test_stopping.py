@@ -28,7 +28,7 @@ def bench(folder: Path, algorithm: Any = None, **settings: Any) -> Bench:
 
 def values(outcome: BenchOutcome, search: int = 0) -> list[float]:
     live = outcome.searches[search]
-    return [live.objective.value(reply) for reply in live.replies]
+    return [live.problem.objective.value(reply) for reply in live.record.replies]
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +55,11 @@ def test_a_search_ends_with_the_first_candidate_that_reaches_the_target(
         at = [n for n, value in enumerate(numbers) if value >= target]
         # A baseline that reaches it leaves nothing to search.
         assert values(outcome, i) == numbers[: at[0] + 1 if at and at[0] else 0 if at else None]
-    (live, *_) = [live for live in outcome.searches if 0 < len(live.replies) < BUDGET]
-    assert live.limits is not None and live.limits.why == TARGET
-    assert live.ledger.nfe == live.problem.steps * len(live.replies), "what was dropped is free"
-    assert outcome.winners[live.index] == [live.replies[-1].trajectory.key]
+    (live, *_) = [live for live in outcome.searches if 0 < len(live.record.replies) < BUDGET]
+    assert live.settings.limits is not None and live.settings.limits.why == TARGET
+    told = live.record.replies
+    assert live.ledger.nfe == live.problem.steps * len(told), "what was dropped is free"
+    assert outcome.winners[live.settings.index] == [live.record.replies[-1].trajectory.key]
 
 
 @pytest.mark.parametrize("patience", [3, 8])
@@ -75,7 +76,7 @@ def test_a_search_ends_when_nothing_better_comes(
             if since == patience:
                 break
         assert values(outcome, i) == expected
-        limits = outcome.searches[i].limits
+        limits = outcome.searches[i].settings.limits
         assert limits is not None and limits.why == (PLATEAU if since == patience else "")
 
 
@@ -107,8 +108,8 @@ def test_what_is_asked_in_vain_is_cancelled(tmp_path: Path) -> None:
 def test_a_baseline_that_is_good_enough_is_not_searched(tmp_path: Path) -> None:
     outcome = bench(tmp_path, target="-1").run("run")
     for live, found in zip(outcome.searches, outcome.outcomes, strict=True):
-        assert live.replies == [] and live.ledger.nfe == 0
-        assert found.winners[0][0].trajectory == live.baseline
+        assert live.record.replies == [] and live.ledger.nfe == 0
+        assert found.winners[0][0].trajectory == live.record.baseline
 
 
 def test_the_winner_is_what_reached_the_target(tmp_path: Path) -> None:

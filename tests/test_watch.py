@@ -11,7 +11,6 @@ import pytest
 
 import noisesearch as ns
 from noisesearch.cli.tables import warnings
-from noisesearch.driver.held_out import watched
 from noisesearch.files.pictures import read
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.bench import Bench, Released
@@ -149,8 +148,11 @@ def test_killed_and_resumed_it_has_watched_the_same(deaths: int, tmp_path: Path)
         assert deaths > 12, "there was nothing left to kill"
     order = random.Random(deaths)
     other = bench.run("killed", wrap=lambda e: Released(e, order))
-    assert watched(other.searches[0]) == watched(whole.searches[0])
-    assert len(watched(whole.searches[0]).parts["dark"]) > 2
+    mine, straight = (
+        live.watch.watched(live.problem.objective)
+        for live in (other.searches[0], whole.searches[0])
+    )
+    assert mine == straight and len(straight.parts["dark"]) > 2
     assert other.logical == whole.logical
 
 

@@ -204,7 +204,7 @@ class Weathered:
         store = RunStore(self.folder) if there else RunStore.create(self.folder, spec)
         if dies:
             dying(store, self.dice, 2 * Prices(self.parts).count * int(budget.amount))
-        wanted, shape = self.searches[0].problem.parts, self.parts.space.shape
+        wanted, shape = self.searches[0].record.parts, self.parts.space.shape
         storm = Storm(self.dice, lambda rows: Stub(rows, wanted, shape), self.met)
         pool = Pool(storm, ReportReader(wanted), fetch=store.get, clock=storm.clock)
         algorithm = self.parts.algorithm

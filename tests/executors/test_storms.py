@@ -34,7 +34,7 @@ def came_to(run: Weathered) -> Any:
     return [
         ([(w.trajectory.key, w.parts) for w, _ in outcome.winners], without_seconds(of.json()))
         for live in run.searches
-        for outcome, (of, _) in zip(live.outcomes(), live.ledgers(), strict=True)
+        for outcome, (of, _) in zip(live.record.outcomes(), live.record.ledgers(), strict=True)
     ]
 
 

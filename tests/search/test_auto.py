@@ -14,6 +14,7 @@ from noisesearch.algorithms.draft import DraftThenCommit
 from noisesearch.algorithms.initial_noise import RandomSearch
 from noisesearch.algorithms.per_step import Beam
 from noisesearch.algorithms.problem import Algorithm, Problem
+from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Cost, Ledger, Rates
@@ -38,8 +39,8 @@ def problem(
     rates = Rates(1, 1, 100, {"v": ("s",)}, drafts={text: Cost(1, 100) for text in steps})
     space = Space((3, 8, 8), Grid.uniform, stochastic=injected,
                   drafts={FULL: STEPS, **steps})  # fmt: skip
-    return Problem(Condition(text="one"), space, Weighted({"s": 1.0}), STEPS, "auto", 0,
-                   Ledger(rates), STEPS * candidates, draft=draft)  # fmt: skip
+    return Problem(Condition(text="one"), space, Weighted({"s": 1.0}), STEPS,
+                   RunFacts("auto", 0, Ledger(rates), STEPS * candidates, draft))  # fmt: skip
 
 
 @pytest.mark.parametrize(

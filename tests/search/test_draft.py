@@ -16,6 +16,7 @@ from scipy import stats
 import noisesearch as ns
 from noisesearch.algorithms.agreement import Agreement, agreement, interval
 from noisesearch.algorithms.problem import Problem
+from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.condition import Condition
@@ -74,7 +75,7 @@ class TestCascadeOfDrafts(_Draft):
 def problem(budget: float, drafts: dict[str, int], seed: int = 0) -> Problem:
     """``drafts``: their steps by draft; one evaluation of theirs weighs what a full one does."""
     space = Space((1, 4, 4), MixtureModel().space().times, drafts={FULL: STEPS, **drafts})
-    return Problem(Condition(), space, X, STEPS, "draft", seed, Ledger(Rates()), budget)
+    return Problem(Condition(), space, X, STEPS, RunFacts("draft", seed, Ledger(Rates()), budget))
 
 
 def normal(*key: str) -> float:
@@ -176,7 +177,7 @@ def test_budgets_are_kept_and_used(budget: float, draft: str) -> None:
     """Draft evaluations that weigh 1/8 and 3/8. Catches a budget exceeded by rounding, and one of
     which a whole sample's worth is left over."""
     of = problem(budget, {"d": 6, "e": 6})
-    of.ledger.rates = Rates(1, forwards=2, flops=4, drafts={"d": Cost(1, 1), "e": Cost(1, 3)})
+    of.run.ledger.rates = Rates(1, forwards=2, flops=4, drafts={"d": Cost(1, 1), "e": Cost(1, 3)})
     winners, _ = searched(ns.DraftThenCommit(draft=draft), of, lambda t: normal(t.noise.key))
     assert winners and all(t.draft == FULL for t in winners)
     assert 0 <= of.budget < STEPS
@@ -259,8 +260,8 @@ def test_a_search_that_is_stopped_returns_no_draft(tmp_path: Path) -> None:
     parts = Bench(tmp_path, algorithm).parts(budget="100s")
     live = Searches(parts, Budget.parse("100s")).first()
     rehearse(live, parts.algorithm, itertools.count(1.0), most=3)
-    assert live.replies[-1].trajectory.draft == "steps:2"
-    assert live.winners and all(t.draft == FULL for t in live.winners)
+    assert live.record.replies[-1].trajectory.draft == "steps:2"
+    assert live.record.winners and all(t.draft == FULL for t in live.record.winners)
 
 
 def test_names_of_drafts_become_their_texts() -> None:

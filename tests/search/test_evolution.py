@@ -17,6 +17,7 @@ from scipy import stats
 import noisesearch as ns
 from noisesearch.algorithms.evolution import stopped
 from noisesearch.algorithms.problem import Problem
+from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
@@ -52,8 +53,8 @@ class TestEvolutionAncestral(AlgorithmContract):
 
 def problem(budget: float, seed: int = 0, shape: tuple[int, ...] = SHAPE) -> Problem:
     space = Space(shape, MixtureModel().space().times)
-    return Problem(Condition(), space, Weighted({"x": 1.0}), STEPS, "evolution", seed,
-                   Ledger(Rates()), budget)  # fmt: skip
+    return Problem(Condition(), space, Weighted({"x": 1.0}), STEPS,
+                   RunFacts("evolution", seed, Ledger(Rates()), budget))  # fmt: skip
 
 
 def searched(

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 import noisesearch as ns
 from noisesearch.algorithms.problem import Problem
+from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
@@ -51,8 +52,8 @@ class TestHalvingAncestral(AlgorithmContract):
 
 
 def problem(budget: float, seed: int = 0, stages: int = 1) -> Problem:
-    return Problem(Condition(), MixtureModel().space(), Weighted({"x": 1.0}), STEPS, "halving",
-                   seed, Ledger(Rates(stages=stages)), budget)  # fmt: skip
+    return Problem(Condition(), MixtureModel().space(), Weighted({"x": 1.0}), STEPS,
+                   RunFacts("halving", seed, Ledger(Rates(stages=stages)), budget))  # fmt: skip
 
 
 def answered(number: Callable[[Trajectory], float], asked: list[Ask]) -> Any:
@@ -108,7 +109,7 @@ def test_the_ledger_is_the_closed_formula(
         counts.append(-(-counts[-1] * round(100 * keep) // 100))
     due = [0, *(round(share * STEPS) * stages + 1 for share in levels), STEPS * stages]
     by_hand = sum(n * (b - a) for n, a, b in zip(counts, due, due[1:], strict=False))
-    assert of.ledger.nfe == by_hand == ns.Halving(levels=levels, keep=keep).cost(of, width)
+    assert of.run.ledger.nfe == by_hand == ns.Halving(levels=levels, keep=keep).cost(of, width)
     assert len(asked) == sum(counts)
 
 
@@ -118,7 +119,7 @@ def test_the_width_is_the_largest_that_fits(budget: int) -> None:
     algorithm, of, asked = ns.Halving(), problem(budget), []
     winners = drive(algorithm, of, answered(lambda t: 0.0, asked))
     begun = len({ask.trajectory.noise for ask in asked})
-    assert winners and of.ledger.nfe == algorithm.cost(of, begun) <= budget
+    assert winners and of.run.ledger.nfe == algorithm.cost(of, begun) <= budget
     assert algorithm.cost(of, begun + 1) > budget
 
 
@@ -142,8 +143,9 @@ def test_what_ran_is_what_was_priced_and_samples_are_the_noises_own(tmp_path: Pa
     halved = bench.run("halved")
     assert halved.physical == halved.priced and halved.evictions == 0
     plain = Bench(tmp_path, ns.RandomSearch(), settings={"budget": "30candidates"}).run("plain")
-    known = {r.trajectory.key: r.parts for live in plain.searches for r in live.replies}
-    finished = [r for live in halved.searches for r in live.replies if r.trajectory.finished]
+    known = {r.trajectory.key: r.parts for live in plain.searches for r in live.record.replies}
+    told = [r for live in halved.searches for r in live.record.replies]
+    finished = [r for r in told if r.trajectory.finished]
     assert finished and all(known[r.trajectory.key] == r.parts for r in finished)
 
 

@@ -14,11 +14,13 @@ from sampling import Sampler
 import noisesearch as ns
 from marginals import PLANE, assert_marginal
 from noisesearch.algorithms.problem import Problem
+from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.candidates.ask import Ask, Reply, score
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
 from noisesearch.candidates.noise import Materialiser
 from noisesearch.candidates.trajectory import Renoise, Trajectory
+from noisesearch.driver.charging import affordable
 from noisesearch.driver.plan import made_up_reply
 from noisesearch.objectives.single import Weighted
 from noisesearch.sampling.solvers import solver
@@ -83,8 +85,8 @@ def drive(algorithm: Any, problem: Problem, number: Any = lambda ask, i: 0.0) ->
     try:
         asks = next(search)
         while True:
-            yields.append(problem.affordable(asks))
-            asks = search.send([made_up_reply(problem, a, number(a, i))
+            yields.append(affordable(problem, asks))
+            asks = search.send([made_up_reply(("x",), a, number(a, i))
                                 for i, a in enumerate(asks)])  # fmt: skip
     except StopIteration as stop:
         return yields, stop.value
@@ -99,8 +101,8 @@ def a_problem(
 ) -> Problem:
     objective = Weighted({"x": 1.0})
     space = replace(MixtureModel().space(), stochastic=stochastic)
-    return Problem(Condition(), space, objective, steps, "paths", seed,
-                   Ledger(Rates(stages)), limit)  # fmt: skip
+    return Problem(Condition(), space, objective, steps,
+                   RunFacts("paths", seed, Ledger(Rates(stages)), limit))  # fmt: skip
 
 
 def renoised(trajectory: Trajectory) -> int:
@@ -141,7 +143,7 @@ def test_width_follows_from_the_budget() -> None:
         yields, _ = drive(ns.SearchOverPaths(paths=2), problem)
         assert len({len(asks) for asks in yields}) == 1, "a round was cut short"
         one_wider = 2 * (4 * (math.ceil(0.81 * 24) + 1) - 1)
-        assert problem.ledger.nfe <= limit < problem.ledger.nfe + one_wider
+        assert problem.run.ledger.nfe <= limit < problem.run.ledger.nfe + one_wider
 
 
 def test_finalists_are_compared_when_finished(tmp_path: Path) -> None:
@@ -151,10 +153,10 @@ def test_finalists_are_compared_when_finished(tmp_path: Path) -> None:
     """
     algorithm = ns.SearchOverPaths(paths=3)
     live = ran(tmp_path, algorithm, steps=6, final_steps=18, budget="400")
-    (outcome,) = live.outcomes()
-    assert len(live.winners) == 3 and len(outcome.winners) == 1
+    (outcome,) = live.record.outcomes()
+    assert len(live.record.winners) == 3 and len(outcome.winners) == 1
     # Answers get better with time here, so the one finished last is the best.
-    assert outcome.winners[0][0].trajectory == live.winners[-1].at(18)
+    assert outcome.winners[0][0].trajectory == live.record.winners[-1].at(18)
     assert live.ledger.nfe <= 400
 
 

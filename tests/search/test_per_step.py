@@ -22,6 +22,7 @@ from noisesearch.algorithms.per_step import (
     StepSearch,
 )
 from noisesearch.algorithms.problem import Problem
+from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
@@ -38,8 +39,8 @@ Number = Callable[[Trajectory, int], float]
 
 def a_problem(limit: float = math.inf, steps: int = STEPS, stages: int = 1) -> Problem:
     space = replace(MixtureModel().space(), stochastic=True)
-    return Problem(Condition(), space, Weighted({"x": 1.0}), steps, "step", 0,
-                   Ledger(Rates(stages)), limit)  # fmt: skip
+    return Problem(Condition(), space, Weighted({"x": 1.0}), steps,
+                   RunFacts("step", 0, Ledger(Rates(stages)), limit))  # fmt: skip
 
 
 def searched(
@@ -83,7 +84,7 @@ def test_one_way_is_plain_sampling() -> None:
     problem = a_problem(STEPS)
     yields, winners = searched(Beam(keep=1, candidates=1), problem, chance(0))
     assert winners == [problem.sample(problem.noise(0))]
-    assert problem.ledger.nfe == STEPS
+    assert problem.run.ledger.nfe == STEPS
     assert levels(yields) == [0, 1, 2, 3, 4, 5, 6]
 
 
@@ -107,7 +108,7 @@ def test_a_way_that_ends_above_clean_data_parts_to_the_last() -> None:
     assert [len(asks) for asks in yields] == [1, 8]
     assert len(set(yields[1])) == 8 and winners[0] == yields[1][4]
     assert {t.noise for t in yields[1]} == {problem.noise(0)}
-    assert problem.ledger.nfe == 1
+    assert problem.run.ledger.nfe == 1
 
 
 def test_the_best_of_all_states_go_on() -> None:
@@ -157,7 +158,7 @@ def test_no_budget_is_exceeded_and_none_is_left(algorithm: StepSearch, stages: i
             continue
         _, winners = searched(algorithm, problem, chance(seed))
         assert all(winner.finished for winner in winners)
-        assert problem.ledger.nfe <= limit
+        assert problem.run.ledger.nfe <= limit
         if algorithm.threshold is None:
             assert problem.budget < algorithm._price(problem, algorithm.candidates or 1)
 
@@ -172,7 +173,7 @@ def test_a_descent_costs_what_its_price_says() -> None:
         problem = a_problem(limit, stages=stages)
         searched(algorithm, problem, chance(1))
         unmade = keep * (width - 1) if every == 1 else 0  # ways over the last step
-        assert problem.ledger.nfe == limit - unmade * (stages - 1)
+        assert problem.run.ledger.nfe == limit - unmade * (stages - 1)
 
 
 def test_what_a_step_leaves_the_next_has_besides() -> None:
@@ -281,7 +282,7 @@ def test_what_is_below_the_threshold_goes_back() -> None:
     yields, winners = searched(algorithm, problem, number)
     assert levels(yields) == [0, 1, 2, 3, 2, 3, 4, 5, 6]
     assert passes(yields[4][0], yields[1][0]) and yields[4] != yields[2]
-    assert len(winners) == 1 and problem.ledger.nfe < 2 * STEPS
+    assert len(winners) == 1 and problem.run.ledger.nfe < 2 * STEPS
 
 
 def test_a_way_back_past_the_start_begins_anew() -> None:
@@ -307,7 +308,7 @@ def test_without_money_to_go_back_it_goes_on_from_the_best_there_was() -> None:
     yields, winners = searched(
         algorithm, problem, lambda t, i: 200.0 if t.level < 3 else -float(i)
     )
-    assert 20 < problem.ledger.nfe <= 24 and winners
+    assert 20 < problem.run.ledger.nfe <= 24 and winners
     at = [[t for y in yields for t in y if t.level == level] for level in range(STEPS + 1)]
     assert len(at[3]) > 3, "it went back"
     for above, below in itertools.pairwise(at[3:]):

@@ -22,7 +22,7 @@ def test_every_algorithm_runs_in_the_plane(algorithm: Any, tmp_path: Path) -> No
     plane = mixture()
     winners = plane.run(algorithm)
     assert winners and all(w.finished for w in winners)
-    assert 0 < plane.problem.ledger.counted <= 240
+    assert 0 < plane.problem.run.ledger.counted <= 240
     plane.picture(winners[:3], tmp_path / "plane.png")
     with Image.open(tmp_path / "plane.png") as picture:
         assert picture.size == (960, 480)
@@ -38,7 +38,7 @@ def test_trace_says_what_was_asked_paid_and_told() -> None:
         and f"near={plane.replies[0].parts['near']:.4f}" in (lines[1])
     )
     asked = [line for line in lines if line.startswith("  ")]
-    assert sum(int(line.split()[0]) for line in asked) == plane.problem.ledger.nfe
+    assert sum(int(line.split()[0]) for line in asked) == plane.problem.run.ledger.nfe
     assert lines[-1].startswith("winner") and winners[0].key[:12] in "".join(lines)
 
 

@@ -93,7 +93,7 @@ def test_each_choice_is_the_best_of_its_batches(tmp_path: Path) -> None:
     })  # fmt: skip
     (live,) = bench.parts().searches(ns.Budget.parse("24candidates"))
     first, later = [ask.trajectory.key for ask in live.start(Population(size=16, batch=4))[:16]], 3
-    reference = live.problem.sets
+    reference = live.problem.run.sets
     assert isinstance(reference, Frechet) and len(first) == 16
 
     def distance(keys: list[str]) -> float:
@@ -264,10 +264,10 @@ def test_stopped_by_the_clock_every_place_has_a_sample(tmp_path: Path) -> None:
     outcome = bench.run("cut", wrap=lambda e: Ticking(e, clock), clock=clock)
     (live,) = outcome.searches
     assert live.cut and live.stage == "done"
-    assert [len(o.winners) for o in live.outcomes()] == [12, 12]
-    first = [ask.trajectory.key for ask in live.baselines]
-    assert live.winners is not None
-    kept = [a == b.key for a, b in zip(first, live.winners, strict=True)]
+    assert [len(o.winners) for o in live.record.outcomes()] == [12, 12]
+    first = [ask.trajectory.key for ask in live.record.baselines]
+    assert live.record.winners is not None
+    kept = [a == b.key for a, b in zip(first, live.record.winners, strict=True)]
     assert not all(kept) and all(kept[-4:]), "some places were searched and the last were not"
     again = bench.run("cut", wrap=lambda e: Ticking(e, clock), clock=clock)
     assert again.winners == outcome.winners

@@ -21,6 +21,7 @@ from torch import Tensor
 
 import noisesearch as ns
 from noisesearch.algorithms.problem import Problem
+from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
@@ -94,7 +95,7 @@ def climbed(algorithm: Any, hill: Hill, starts: int) -> list[list[Array]]:
                     for ask, x in zip(asks, samples, strict=True)]  # fmt: skip
 
         problem = Problem(Condition(), MixtureModel((SIZE,)).space(), Weighted({"x": 1.0}), STEPS,
-                          "climb", seed, Ledger(Rates()))  # fmt: skip
+                          RunFacts("climb", seed, Ledger(Rates())))  # fmt: skip
         winners = drive(algorithm, problem, answer)
         found.append([sampler.numbers(noise) for noise in (*pivots, winners[0].noise)])
     return found
@@ -260,8 +261,8 @@ def ascended(algorithm: Any) -> list[list[Array]]:
                 found[ask.key] = replace(reply, blobs=keys)
         return [found[ask.key] for ask in asks]
 
-    problem = Problem(Condition(), space, Weighted({"x": 1.0}), STEPS, "climb", 0,
-                      Ledger(Rates()), differentiable=frozenset({"x"}))  # fmt: skip
+    facts = RunFacts("climb", 0, Ledger(Rates()), differentiable=frozenset({"x"}))
+    problem = Problem(Condition(), space, Weighted({"x": 1.0}), STEPS, facts)
     drive(algorithm, problem, answer)
     return [list(start) for start in zip(*turns, strict=True)]
 

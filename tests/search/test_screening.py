@@ -14,6 +14,7 @@ import noisesearch as ns
 from noisesearch import ConfigError, Screening, StoreError
 from noisesearch.algorithms.noise_features import Examples, features, fit, unseen
 from noisesearch.algorithms.problem import Problem
+from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
@@ -38,7 +39,7 @@ def searched(algorithm: Screening, of: Value) -> tuple[Problem, list[Ask], list[
     """A whole search in which a candidate's value follows from its noise."""
     problem = Problem(
         Condition(text="one"), Space(SHAPE, Grid.uniform), Weighted({"s": 1.0}), STEPS,
-        "screening", 0, Ledger(Rates(verifiers={"v": ("s",)})), STEPS * CANDIDATES,
+        RunFacts("screening", 0, Ledger(Rates(verifiers={"v": ("s",)})), STEPS * CANDIDATES),
     )  # fmt: skip
     eyes, asked, values = Materialiser(SHAPE), list[Ask](), list[float]()
 
@@ -102,14 +103,14 @@ def test_what_the_low_frequencies_tell_is_found() -> None:
     screened = [v for a, v in zip(asked, values, strict=True) if a.tag["role"] == "screened"]
     assert len(first) == len(screened) == CANDIDATES // 2
     assert np.mean(screened) > np.mean(first) + 1.5 * np.std(first)
-    assert all("are sampled" in note for note in problem.notes) and len(problem.notes) == 2
-    assert problem.ledger.counted == STEPS * CANDIDATES, "ranking is free, sampling is not"
+    assert all("are sampled" in note for note in problem.run.notes) and len(problem.run.notes) == 2
+    assert problem.run.ledger.counted == STEPS * CANDIDATES, "ranking is free, sampling is not"
 
 
 def test_it_switches_itself_off() -> None:
     """It would catch a screening that narrows the search by noise it has fitted."""
     problem, asked, _ = searched(Screening(least=0.35), unknowable)
-    assert all("not gone by" in note for note in problem.notes) and len(problem.notes) == 2
+    assert all("not gone by" in note for note in problem.run.notes) and len(problem.run.notes) == 2
     indices = [ask.tag["index"] for ask in asked]
     assert indices[:60] == list(range(60)), "what it is fitted on is i.i.d."
     assert indices[60:90] == list(range(60, 90)), "and so is what comes when it knows nothing"

@@ -14,6 +14,7 @@ from scipy.fft import dctn
 
 import noisesearch as ns
 from noisesearch.algorithms.problem import Problem
+from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates
@@ -121,8 +122,8 @@ def searched(
         ]
 
     space = Space(SHAPE, MixtureModel().space().times)
-    problem = Problem(Condition(), space, Weighted({"x": 1.0}), STEPS, "spectral", seed,
-                      Ledger(Rates()), count * STEPS)  # fmt: skip
+    problem = Problem(Condition(), space, Weighted({"x": 1.0}), STEPS,
+                      RunFacts("spectral", seed, Ledger(Rates()), count * STEPS))  # fmt: skip
     winners = drive(algorithm, problem, answer)
     assert len(winners) == count and problem.budget == 0
     return asked, numbers

@@ -16,6 +16,7 @@ from sampling import Sampler
 
 import noisesearch as ns
 from noisesearch.algorithms.problem import Problem
+from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.algorithms.steering import Steering, systematic
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.condition import Condition
@@ -39,8 +40,8 @@ Number = Callable[[Ask, int], float]
 
 def a_problem(seed: int = 0, limit: float = math.inf, steps: int = STEPS) -> Problem:
     space = replace(MixtureModel((2,)).space(), stochastic=True)
-    return Problem(Condition(), space, Weighted({"x": 1.0}), steps, "steering", seed,
-                   Ledger(Rates()), limit)  # fmt: skip
+    return Problem(Condition(), space, Weighted({"x": 1.0}), steps,
+                   RunFacts("steering", seed, Ledger(Rates()), limit))  # fmt: skip
 
 
 def told(asks: Sequence[Ask], number: Number) -> list[Reply]:
@@ -268,7 +269,7 @@ def test_without_strength_it_is_random_search() -> None:
     other = a_problem(limit=6 * STEPS)
     wanted = drive(ns.RandomSearch(), other, lambda asks: told(asks, lambda ask, i: float(i)))
     assert winners == wanted and len(winners) == 6
-    assert problem.ledger.nfe == other.ledger.nfe == 6 * STEPS
+    assert problem.run.ledger.nfe == other.run.ledger.nfe == 6 * STEPS
 
 
 def test_what_the_strength_is_measured_by() -> None:
@@ -306,7 +307,7 @@ def test_it_begins_with_as_many_as_the_budget_allows(narrowing: float) -> None:
         assert len(yields) == 5
         for before, after in pairwise(yields):
             assert after == max(2, math.ceil(round(before * narrowing, 9)))
-        assert problem.ledger.nfe == algorithm._price(problem, first) <= limit
+        assert problem.run.ledger.nfe == algorithm._price(problem, first) <= limit
         assert algorithm._price(problem, first + 1) > limit
 
 

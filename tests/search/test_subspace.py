@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 import noisesearch as ns
 from noisesearch.algorithms.problem import Problem
+from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.algorithms.subspace import optimised, place
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.condition import Condition
@@ -45,8 +46,8 @@ class TestCmaAncestral(AlgorithmContract):
 
 
 def problem(candidates: int, seed: int = 0) -> Problem:
-    return Problem(Condition(), MixtureModel().space(), Weighted({"x": 1.0}), STEPS, "cma", seed,
-                   Ledger(Rates()), candidates * STEPS)  # fmt: skip
+    return Problem(Condition(), MixtureModel().space(), Weighted({"x": 1.0}), STEPS,
+                   RunFacts("cma", seed, Ledger(Rates()), candidates * STEPS))  # fmt: skip
 
 
 def point(noise: Noise) -> Any:

@@ -103,7 +103,7 @@ class Auto(Drafting):
         if self.injected and problem.space.stochastic:
             return self._along(problem, worth, much)
         drafts = [q for q in self.draft if q in problem.space.drafts]
-        if drafts and problem.draft == FULL:
+        if drafts and problem.run.draft == FULL:
             price = problem.worth(drafts[0])
             cheap = price + (self.look or 0.0) <= DEAR * candidate
             kind = "fast" if price <= candidate / 6 else "quarter"

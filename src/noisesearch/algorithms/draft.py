@@ -186,10 +186,11 @@ class DraftThenCommit(Drafting):
         return best
 
     def _check(self, problem: Problem) -> None:
-        if problem.draft != FULL:
+        if problem.run.draft != FULL:
             raise ConfigError(
                 f"algorithm 'draft' looks at drafts of its own, but this run searches at the "
-                f"draft {problem.draft!r}; leave that out, or give it as draft={problem.draft}"
+                f"draft {problem.run.draft!r}; leave that out, or give it as "
+                f"draft={problem.run.draft}"
             )
         least = (self.commit or 1) * problem.worth(FULL)
         if least > problem.budget:

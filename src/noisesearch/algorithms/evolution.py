@@ -107,7 +107,7 @@ class Evolution(Settings):
         The ways to the parents' states are counted as those of the first noises, the longest.
         """
         whole = problem.worth()
-        step = problem.stages * problem.weight
+        step = problem.run.stages * problem.run.weight
         times = () if problem.space.black_box else self.times
         for first in range(len(times) + 1):
             found, left = {}, budget

@@ -48,7 +48,7 @@ class FirstOrder(Settings):
                 problem.gradient(problem.sample(noise), role="climb", round=turn, index=i)
                 for i, noise in enumerate(noises)
             ]
-            price = sum(map(problem.cost, asks))
+            price = sum(map(problem.run.ledger.price_of, asks))
             if price > problem.budget and turn == 0:
                 raise ConfigError(
                     f"budget leaves {problem.budget:g} NFE for the search, but First-Order Search "

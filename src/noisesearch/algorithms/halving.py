@@ -89,17 +89,17 @@ class Halving(Settings):
         """NFE of a bracket of so many noises; grows with the width."""
         total, count, paid = 0, width, 0
         for stop in self.stops(problem):
-            due = stop * problem.stages + (stop < problem.steps)
+            due = stop * problem.run.stages + (stop < problem.steps)
             total += count * (due - paid)
             count, paid = self.kept(count), due
-        return total * problem.weight
+        return total * problem.run.weight
 
     def _width(self, problem: Problem) -> int:
         """As given, or the largest that the budget allows."""
         if math.isinf(problem.budget):
             return self.width or UNDER_A_CLOCK
         if self.width is None:
-            most = range(1, int(problem.budget / problem.weight) + 1)
+            most = range(1, int(problem.budget / problem.run.weight) + 1)
             return max(1, bisect_right(most, problem.budget, key=lambda n: self.cost(problem, n)))
         if (least := self.cost(problem, self.width)) > problem.budget:
             raise ConfigError(

@@ -114,12 +114,12 @@ class SearchOverPaths(Settings):
         """Solver steps of a round: L is in NFEs, and a solver may take several for a step."""
         if self.length is None:
             return math.ceil(round(self.backward * problem.steps, 9))
-        return math.ceil(self.length / problem.stages)
+        return math.ceil(self.length / problem.run.stages)
 
     def _width(self, problem: Problem) -> int:
         """M: as given, or the largest that the budget allows."""
-        stages, rounds = problem.stages, len(self.times)
-        each = self.paths * problem.weight  # what an evaluation of all paths counts
+        stages, rounds = problem.run.stages, len(self.times)
+        each = self.paths * problem.run.weight  # what an evaluation of all paths counts
         begun = each * problem.begin(problem.noise(0), self.start).grid.steps * stages
         per_width = each * (rounds * (self._steps(problem) * stages + 1) - 1)
         if math.isinf(problem.budget):

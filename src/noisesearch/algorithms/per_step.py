@@ -23,6 +23,16 @@ Replies = Generator[list[Ask], list[Reply], list[Reply]]
 States = list[Reply]  # of one level, the best first
 
 
+def _ways_differ(problem: Problem, trajectory: Trajectory, level: int) -> bool:
+    """Return False where seeds make no difference to the way onward to a level: over the one step
+    to clean data, in which no solver injects anything."""
+    grid = trajectory.grid
+    if (trajectory.level, level) != (grid.steps - 1, grid.steps):
+        return True
+    end = problem.space.times(grid)[-1]
+    return (end if isinstance(end, float | int) else end[0]) > 0
+
+
 @dataclass
 class Descent:
     """One way down from fresh noises: the states kept at each stop, and the best there were.
@@ -136,7 +146,7 @@ class StepSearch(Settings):
         while at < descent.end:
             states = descent.path[at]
             allowed = descent.width * len(states) + left
-            if not problem.branches(states[0].trajectory, descent.stops[at + 1]):
+            if not _ways_differ(problem, states[0].trajectory, descent.stops[at + 1]):
                 allowed = len(states)  # more ways would be the same pictures again
             seen = yield from self._proposed(problem, descent, at, allowed)
             left = allowed - len(seen)
@@ -237,9 +247,9 @@ class StepSearch(Settings):
         """NFE from a stop to the end: each way its steps, since the look at its end is the first
         evaluation of the next step; the last ways end in samples, which need no look. Less with a
         solver of several NFE a step, whose last step only the first ways take."""
-        steps = (problem.steps - self._stops(problem.steps)[at]) * problem.stages
+        steps = (problem.steps - self._stops(problem.steps)[at]) * problem.run.stages
         ways = self.keep * width * (steps - 1)
-        return (ways + (self._starts if anew else 0)) * problem.weight
+        return (ways + (self._starts if anew else 0)) * problem.run.weight
 
     def _width(self, problem: Problem) -> int:
         """Ways on for each state: as given, or as many as fit; 0 where none does."""
@@ -249,7 +259,7 @@ class StepSearch(Settings):
             return 0
         if self.candidates:
             return self.candidates
-        each = self._price(problem, 1, anew=False) or problem.weight
+        each = self._price(problem, 1, anew=False) or problem.run.weight
         fit = int((problem.budget - self._price(problem, 0)) // each)
         # What is not spent at once is what going back is paid from.
         return max(1, fit if self.backtrack == "never" else min(fit, self.together))

@@ -134,7 +134,7 @@ class Population(Settings):
                     "make initial the smaller"
                 )
             return self.initial
-        features = problem.sets is not None and problem.sets.features is not None
+        features = problem.run.sets is not None and problem.run.sets.features is not None
         return min(INITIAL, math.ceil(size / 8)) if features and size > 1 else 0
 
     def _width(self, problem: Problem, size: int, initial: int) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..candidates.ask import Ask, Features, Gradient, Reply, Score
@@ -15,8 +15,8 @@ from ..candidates.noise import Noise, blob, gaussian
 from ..candidates.space import Space
 from ..candidates.trajectory import FULL, Denoise, Trajectory
 from ..errors import ConfigError
-from ..objectives.sets import SetObjective
 from ..objectives.single import Objective, gradient_weights
+from .run_facts import RunFacts
 
 Search = Generator[list[Ask], list[Reply], list[Trajectory]]
 
@@ -62,47 +62,31 @@ class Cut(Exception):
 class Problem:
     """One search, of one condition or, for an algorithm that is ``joint``, of all of a run.
 
-    ``limit``: NFE that the search may spend (inf under a clock alone). ``steps`` and ``draft``
-    are those of its candidates, unless it asks for another draft. ``differentiable``: the parts
-    whose verifiers have gradients. ``sets``: for a joint search, how sets are compared;
-    ``choose(batches)`` is then the number of the batch of replies that suits those chosen before
-    best, and takes it; the run journals what was chosen. A search does not offer a sample again
-    that it was offered and that was not chosen. ``start``: blob keys of the user's own
-    first noises, by the condition's key. ``notes``: what the algorithm said.
+    ``steps``: of its candidates, unless it asks for another draft. ``run``: what the search has
+    from its run, which an algorithm need not look at. ``choose(batches)``: of a joint search the
+    number of the batch of replies that suits those chosen before best, and takes it; the run
+    journals what was chosen. A search does not offer a sample again that it was offered and that
+    was not chosen.
     """
 
     condition: Condition
     space: Space
     objective: Objective
     steps: int
-    algorithm: str
-    run_seed: int
-    ledger: Ledger
-    limit: float = math.inf
-    differentiable: frozenset[str] = frozenset()
-    sets: SetObjective | None = None
+    run: RunFacts
     choose: Callable[[Sequence[Sequence[Reply]]], int] = _first
-    companions: tuple[Condition, ...] = ()  # the other conditions of a joint search
-    start: Mapping[str, str] = field(default_factory=dict)
-    draft: str = FULL
-    notes: list[str] = field(default_factory=list)
 
     def note(self, sentence: str) -> None:
         """Say something of how the search goes: it stands beside its results."""
-        self.notes.append(sentence)
+        self.run.notes.append(sentence)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        return (self.condition, *self.companions)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """All that is asked of a candidate: by the run, and by the objective."""
-        return self.ledger.rates.parts or self.objective.parts
+        return (self.condition, *self.run.companions)
 
     def seed(self, purpose: str, *index: int) -> int:
         """64 bits of (run seed, condition, algorithm, purpose, index)."""
-        return seed_of(self.run_seed, self.condition.key, self.algorithm, purpose, index)
+        return seed_of(self.run.seed, self.condition.key, self.run.algorithm, purpose, index)
 
     def noise(self, index: int, condition: Condition | None = None) -> Noise:
         """The index-th i.i.d. noise of a condition; number 0 is the baseline's, and the user's own
@@ -112,13 +96,13 @@ class Problem:
         comparisons are paired and one pool of candidates serves several.
         """
         of = condition or self.condition
-        if index == 0 and of.key in self.start:
-            return blob(self.start[of.key])
-        return gaussian(seed_of(self.run_seed, of.key, "noise", index))
+        if index == 0 and of.key in self.run.start:
+            return blob(self.run.start[of.key])
+        return gaussian(seed_of(self.run.seed, of.key, "noise", index))
 
     def begin(self, noise: Noise, end: float = 0.0) -> Trajectory:
         """The start of a trajectory at the search's steps; its first leg stops at ``end``."""
-        return Trajectory.begin(self.condition, noise, self.steps, self.draft, end)
+        return Trajectory.begin(self.condition, noise, self.steps, self.run.draft, end)
 
     def injected(self, *index: int) -> int | None:
         """The seed of what a stochastic solver injects on a move; None under an ODE."""
@@ -133,21 +117,13 @@ class Problem:
         """
         if not self.space.stochastic:
             raise ConfigError(
-                f"algorithm {self.algorithm!r} looks for the noise that a solver injects on the "
-                "way, and this run's injects none; choose one that does, such as ddim-ancestral"
+                f"algorithm {self.run.algorithm!r} looks for the noise that a solver injects on "
+                "the way, and this run's injects none; choose one that does, such as "
+                "ddim-ancestral"
             )
         move = trajectory.move
         own = move.seed if isinstance(move, Denoise) else _injected(trajectory.noise)
         return trajectory.denoise(level, own if other is None else other)
-
-    def branches(self, trajectory: Trajectory, level: int) -> bool:
-        """False where seeds make no difference to the way :meth:`onward` to a level: over the one
-        step to clean data, in which no solver injects anything."""
-        grid = trajectory.grid
-        if (trajectory.level, level) != (grid.steps - 1, grid.steps):
-            return True
-        end = self.space.times(grid)[-1]
-        return (end if isinstance(end, float | int) else end[0]) > 0
 
     def sample(
         self,
@@ -164,19 +140,20 @@ class Problem:
         way; what it shares with the whole is computed and paid for once.
         """
         seed = _injected(noise) if self.space.stochastic else None
-        of, at = condition or self.condition, draft or self.draft
-        if at != self.draft and at not in self.space.drafts:
+        of, at = condition or self.condition, draft or self.run.draft
+        if at != self.run.draft and at not in self.space.drafts:
             known = ", ".join(self.space.drafts) or FULL
             raise ConfigError(
-                f"algorithm {self.algorithm!r} asks for samples at {at!r}, which are not loaded "
-                f"(there are {known}); name the draft when the run is made: drafts=[{at!r}]"
+                f"algorithm {self.run.algorithm!r} asks for samples at {at!r}, which are not "
+                f"loaded (there are {known}); name the draft when the run is made: drafts=[{at!r}]"
             )
-        steps = steps or (self.steps if at == self.draft else self.space.drafts[at])
+        steps = steps or (self.steps if at == self.run.draft else self.space.drafts[at])
         return Trajectory.begin(of, noise, steps, at).denoise(to, seed)
 
     def member(self, trajectory: Trajectory, **tag: Any) -> Ask:
         """Ask what a set objective needs to know of one sample of a set."""
-        verifier = self.sets.features if self.sets is not None else None
+        sets = self.run.sets
+        verifier = sets.features if sets is not None else None
         want = Score() if verifier is None else Features(verifier)
         return Ask(trajectory, want, tag)
 
@@ -187,14 +164,14 @@ class Problem:
         """
         if not self.space.differentiable:
             raise ConfigError(
-                f"algorithm {self.algorithm!r} needs gradients, and this model gives none; "
+                f"algorithm {self.run.algorithm!r} needs gradients, and this model gives none; "
                 "choose one that does not, such as zero-order"
             )
         weights = gradient_weights(self.objective)
         for part in weights:
-            if part not in self.differentiable:
+            if part not in self.run.differentiable:
                 raise ConfigError(
-                    f"algorithm {self.algorithm!r} needs gradients, and the verifier of "
+                    f"algorithm {self.run.algorithm!r} needs gradients, and the verifier of "
                     f"{part!r} is not differentiable; leave it out, or choose another algorithm"
                 )
         return Ask(trajectory, Gradient(tuple(sorted(weights.items()))), tag)
@@ -202,54 +179,19 @@ class Problem:
     def price(self, *trajectories: Trajectory) -> float:
         """NFE that asking for these would add to what has been asked before; those of a draft by
         their weight."""
-        return self.ledger.price(trajectories)
+        return self.run.ledger.price(trajectories)
 
     def worth(self, draft: str | None = None) -> float:
         """NFE that a whole candidate of a draft counts, whatever has been asked before."""
         sample = self.sample(self.noise(0), draft=draft)
-        return Ledger(self.ledger.rates).price([sample])
-
-    def cost(self, ask: Ask) -> float:
-        """NFE that an ask would count against the budget; a gradient counts several times."""
-        return self.ledger.price_of(ask)
-
-    @property
-    def stages(self) -> int:
-        """NFEs in a step of the run's solver."""
-        return self.ledger.rates.stages
-
-    @property
-    def weight(self) -> float:
-        """What an evaluation of a candidate counts in NFE; below 1 where candidates are drafts."""
-        return self.ledger.rates.weight(self.draft)
+        return Ledger(self.run.ledger.rates).price([sample])
 
     @property
     def budget(self) -> float:
         """NFE left; inf under a clock, which only the driver reads."""
-        return self.limit - self.ledger.counted
+        return self.run.limit - self.run.ledger.counted
 
     def room(self, like: Trajectory) -> float:
         """How many more fresh trajectories priced as this one fit what is left (may be inf)."""
         price = self.price(like) or 1
         return math.inf if math.isinf(self.budget) else max(0, self.budget // price)
-
-    def affordable(self, asks: Sequence[Ask]) -> list[Ask]:
-        """The driver's: charge the asks in program order, up to the first that does not fit."""
-        fit: list[Ask] = []
-        for ask in asks:
-            self._check_whole(ask.trajectory)
-            if self.ledger.price_of(ask) > self.budget:
-                break
-            self.ledger.charge_ask(ask)
-            fit.append(ask)
-        return fit
-
-    def _check_whole(self, trajectory: Trajectory) -> None:
-        """ConfigError for what a black box cannot make: a preview, or a way that is renoised."""
-        whole = trajectory.finished and len(trajectory.moves) == 1
-        if self.space.black_box and not whole:
-            what = "renoises samples" if trajectory.finished else "looks at unfinished samples"
-            raise ConfigError(
-                f"algorithm {self.algorithm!r} {what}, and this model is a black box that makes "
-                "whole samples of start noises; choose random, zero-order or population"
-            )

@@ -190,16 +190,16 @@ class Steering(Settings):
         step from there, for those who go on and for those who do not."""
         evaluations, looked, before = 0, 0, 0
         for level in self._stops(problem.steps):
-            steps = (level - before) * problem.stages
+            steps = (level - before) * problem.run.stages
             evaluations += looked + count * (steps - bool(looked))
             looked, before, count = count, level, self._left(count)
-        return evaluations * problem.weight
+        return evaluations * problem.run.weight
 
     def _count(self, problem: Problem) -> int:
         """Particles to begin with: as given, or as many as the budget allows."""
         if math.isinf(problem.budget):
             return self.particles or UNDER_A_CLOCK
-        sizes = range(2, int(problem.budget / problem.weight) + 3)
+        sizes = range(2, int(problem.budget / problem.run.weight) + 3)
         count = self.particles or 1 + bisect.bisect_right(
             sizes, problem.budget, key=lambda size: self._price(problem, size)
         )

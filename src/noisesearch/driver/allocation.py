@@ -66,8 +66,8 @@ class Allocation:
         spent = [live.ledger.counted for live in searches]
         units = int((self.total - sum(spent)) // self.candidate)
         values = [_values(live) for live in searches]
-        open_ = [i for i, live in enumerate(searches)
-                 if len(values[i]) and not (live.limits and live.limits.why)]  # fmt: skip
+        limits = [live.settings.limits for live in searches]
+        open_ = [i for i, of in enumerate(limits) if len(values[i]) and not (of and of.why)]
         if self.left < 1 or units < 1 or not open_:
             return False
         given = self._shared(values, open_, -(-units // self.left))
@@ -100,5 +100,6 @@ class Allocation:
 
 def _values(live: LiveSearch) -> Values:
     """Those of a search's complete candidates."""
-    found = [live.objective.value(r) for r in live.replies if live.whole(r)]
+    record, value = live.record, live.problem.objective.value
+    found = [value(r) for r in record.replies if record.is_candidate(r)]
     return np.array([value for value in found if math.isfinite(value)])

@@ -53,7 +53,7 @@ class Driver:
         self.searches, self.algorithm, self.executor = list(searches), algorithm, executor
         self.store, self.budget, self.watcher = store, budget, watcher
         for search in self.searches:
-            if search.problem.sets is not None:
+            if search.problem.run.sets is not None:
                 search.problem.choose = Choices(search.problem, store)
         # Conditions with a time of their own come one after the other: together they would share
         # the first one's.
@@ -121,11 +121,11 @@ class Driver:
             asks = live.advance()
 
     def _ask(self, live: LiveSearch, ask: Ask) -> None:
-        if live.knows(ask):
+        if live.is_answered(ask):
             return
-        parts = ask.parts(live.problem.parts)
+        parts = ask.parts(live.record.parts)
         known = self.store.seen(ask.trajectory, parts)
-        if known is not None and ask.answered_by(known, live.problem.parts):
+        if known is not None and ask.answered_by(known, live.record.parts):
             self._tell(live, known.only(parts))
         elif not self.expired or ask.tag.get("role") in LAST:
             wanted = self._wanted.setdefault(ask.key, [])
@@ -149,7 +149,7 @@ class Driver:
             self.store.record(reply, key, usage, self.clock() - self._began)
             for live in self._wanted.pop(ask.key, ()):
                 self._tell(live, reply)
-                told[live.index] = live
+                told[live.settings.index] = live
         self._check_failures()
         for live in told.values():
             self._take(live, [])
@@ -163,9 +163,9 @@ class Driver:
         reply, self.answered = whole, self.answered + 1
         if self.watcher is not None:
             self.watcher.replied(self, live, reply)
-        value = live.objective.value(reply)
-        if live.whole(reply) and value > self._best.get(live.index, -float("inf")):
-            self._best[live.index] = value
+        index, value = live.settings.index, live.problem.objective.value(reply)
+        if live.record.is_candidate(reply) and value > self._best.get(index, -float("inf")):
+            self._best[index] = value
             if self.watcher is not None:
                 self.watcher.improved(self, live, reply)
 
@@ -173,7 +173,7 @@ class Driver:
         """A verifier that fails for more of the replies than the run allows ends it."""
         if not self.failed:
             return
-        searched = {part for live in self.searches[:1] for part in live.problem.parts}
+        searched = {part for live in self.searches[:1] for part in live.record.parts}
         for part in searched & self.failed.keys():
             reasons = self.failed[part]
             enough = self.answered >= FAILED_SOON or last
@@ -210,14 +210,14 @@ class Driver:
         """Money is in the journal with what it bought, so that a resume stops there too."""
         if self.budget.unit != "usd" or self.budget.per != "condition":
             return False
-        spent = self.store.money(c.key for c in live.conditions)
-        return spent >= self.budget.amount * len(live.conditions)
+        spent = self.store.money(c.key for c in live.problem.conditions)
+        return spent >= self.budget.amount * len(live.problem.conditions)
 
     def _own_time_over(self, live: LiveSearch) -> bool:
         if self.budget.unit != "s" or self.budget.per != "condition" or live.started is None:
             return False
         condition = live.problem.condition.key
-        amount = self.budget.amount * len(live.conditions)
+        amount = self.budget.amount * len(live.problem.conditions)
         before = self.store.cuts.get(condition, 0.0)
         over = before + self.clock() - live.started >= amount
         if over and before < amount:
@@ -226,7 +226,7 @@ class Driver:
         return over
 
     def _stop(self, live: LiveSearch) -> None:
-        if not live.based:
+        if not live.baseline_answered:
             return  # there must be a picture to show; it is in flight
         for ask in live.waiting:
             wanted = self._wanted.get(ask.key)

@@ -25,8 +25,8 @@ class Choices:
     """
 
     def __init__(self, problem: Problem, store: RunStore) -> None:
-        assert problem.sets is not None
-        self.problem, self.store, self.sets = problem, store, problem.sets
+        assert problem.run.sets is not None
+        self.problem, self.store, self.sets = problem, store, problem.run.sets
         self.state = self.sets.empty()
         self.kept: set[str] = set()
         self._values: dict[tuple[str, ...], float] = {}

@@ -1,28 +1,19 @@
-"""One live search: a generator, what it has asked, what it has been told and what it cost."""
+"""One live search: a generator, what it waits for, and when it goes on or stops."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..algorithms.problem import Algorithm, Cut, Problem, Search
 from ..candidates.ask import Ask, Reply, Score, score
-from ..candidates.condition import Condition
 from ..candidates.ledger import Ledger
-from ..candidates.trajectory import FULL, Trajectory
-from ..objectives.single import Bound, Cascade, Constrained, Objective, Pareto, ranking
-from .stopping import TARGET, Enough
-from .winners import Select, leaders
-
-
-@dataclass
-class SearchOutcome:
-    """What a condition's search has come to: winners best first, each with what the search saw."""
-
-    condition: Condition
-    baseline: Reply | None
-    winners: list[tuple[Reply, Reply | None]]
-    baseline_kept: bool
+from ..candidates.trajectory import Trajectory
+from ..objectives.single import Bound, Cascade, Constrained
+from .charging import affordable
+from .held_out import Watch
+from .search_record import SearchRecord, SearchSettings
+from .stopping import TARGET
 
 
 @dataclass
@@ -30,80 +21,52 @@ class LiveSearch:
     """Contract: :meth:`advance` is called with every reply of the pending asks at hand, so what a
     search does follows from its seed and its replies alone, whenever those came.
 
-    ``guards``: parts that must not fall below the baseline's, with their scales. ``watch``: parts
-    of held-out verifiers, asked for each new best; their replies are kept apart (``held``).
-    ``select``: which of several complete candidates, best first, are good and unlike each other.
-    ``limits``: what may end the search before its budget does.
+    ``record``: what it has been told and what it has come to. ``cut``: True where budget or clock
+    ended the algorithm. ``final_price``: NFE of finishing the winners, each counted alone.
     """
 
-    index: int
-    problem: Problem
-    final_steps: int
-    top: int
-    ledger: Ledger
-    baseline_ledger: Ledger
-    finalists: int = 1
-    guards: Mapping[str, float] = field(default_factory=dict)
-    watch: tuple[str, ...] = ()
-    select: Select | None = None
-    limits: Enough | None = None
-    generator: Search = field(init=False, repr=False)
-    baselines: list[Ask] = field(default_factory=list)
+    record: SearchRecord
     pending: list[Ask] = field(default_factory=list)
-    answers: dict[str, Reply] = field(default_factory=dict)
-    held: dict[str, Reply] = field(default_factory=dict)
-    bests: list[Reply] = field(default_factory=list)
-    replies: list[Reply] = field(default_factory=list)
-    winners: list[Trajectory] | None = None
     cut: bool = False
     stage: str = "new"  # new → searching → finishing → watching → done
     started: float | None = None
     final_price: int = 0
+    watch: Watch = field(init=False)
+    _generator: Search = field(init=False, repr=False)
     _yielded: list[Ask] = field(default_factory=list, repr=False)
     _turn: int = 0  # of the cascade's stages
     _followed: int = -1  # replies of this yield that ``limits`` has heard of; -1: no baseline yet
-    _finals: list[Trajectory] = field(default_factory=list, repr=False)
-    _watches: list[Ask] = field(default_factory=list, repr=False)
-    _unbased: set[str] = field(default_factory=set, repr=False)
+    _baselines_due: set[str] = field(default_factory=set, repr=False)
+    _guards_set: bool = False  # True once the objective has the baseline's bounds
 
     def __post_init__(self) -> None:
-        self._guarded = tuple(self.guards)
+        self.watch = Watch(self.settings.watch)
 
     @property
-    def conditions(self) -> tuple[Condition, ...]:
-        return self.problem.conditions
+    def problem(self) -> Problem:
+        return self.record.problem
 
     @property
-    def baseline(self) -> Trajectory:
-        """The first noise, unsearched, at the final steps."""
-        return self.problem.sample(self.problem.noise(0), self.final_steps, draft=FULL)
+    def settings(self) -> SearchSettings:
+        return self.record.settings
 
     @property
-    def drafted(self) -> bool:
-        """True where winners are finished otherwise than the search sees them."""
-        return self.final_steps != self.problem.steps or self.problem.draft != FULL
-
-    @property
-    def objective(self) -> Objective:
-        return self.problem.objective
+    def ledger(self) -> Ledger:
+        """What the search has spent, without its baseline."""
+        return self.problem.run.ledger
 
     def start(self, algorithm: Algorithm) -> list[Ask]:
         """The first asks: the baseline, which is outside the budget, and the algorithm's own."""
         self.stage = "searching"
-        self.baselines = self._unsearched(algorithm)
-        self._unbased = {ask.trajectory.key for ask in self.baselines}
-        for ask in self.baselines:
-            self.baseline_ledger.charge_ask(ask)
-        self.generator = algorithm(self.problem)
-        return [*self.baselines, *self._next(None)]
-
-    def _unsearched(self, algorithm: Algorithm) -> list[Ask]:
-        return [score(self.baseline, role="baseline")]
+        baselines = self.record.ask_baselines(algorithm)
+        self._baselines_due = {ask.trajectory.key for ask in baselines}
+        self._generator = algorithm(self.problem)
+        return [*baselines, *self._next(None)]
 
     def _next(self, replies: list[Reply] | None) -> list[Ask]:
         """The asks of the next yield that the budget allows, in program order."""
         try:
-            asked = next(self.generator) if replies is None else self.generator.send(replies)
+            asked = next(self._generator) if replies is None else self._generator.send(replies)
         except StopIteration as stop:
             return self._finish(stop.value)
         cascade, bounds = self._cascade()
@@ -111,14 +74,14 @@ class LiveSearch:
             first = dict.fromkeys((*cascade.stages[0].objective.parts, *bounds))
             want = Score(tuple(first))
             asked = [replace(a, want=want) if a.want == Score() else a for a in asked]
-        self.pending = self._yielded = self.problem.affordable(asked)
+        self.pending = self._yielded = affordable(self.problem, asked)
         self._turn = 0
         self.cut = len(self.pending) < len(asked)
         return self.pending if self.pending else self._finish(self._cut_off())
 
     def _cascade(self) -> tuple[Cascade | None, tuple[str, ...]]:
         """The cascade that decides, and the parts that are bounded; bounds stand around it."""
-        inner, bounds = self.objective, self._guarded
+        inner, bounds = self.problem.objective, tuple(self.settings.guards)
         while isinstance(inner, Constrained):
             bounds = (*bounds, *(bound.part for bound in inner.bounds))
             inner = inner.then
@@ -129,7 +92,7 @@ class LiveSearch:
         cascade, _ = self._cascade()
         if cascade is None or not self._more_stages:
             return []
-        replies = [self.answers[a.trajectory.key] for a in self.pending]
+        replies = [self.record.answers[a.trajectory.key] for a in self.pending]
         kept = cascade.stages[self._turn].kept(replies)
         self._turn += 1
         want = Score(cascade.stages[self._turn].objective.parts)
@@ -143,58 +106,55 @@ class LiveSearch:
         cascade, _ = self._cascade()
         return cascade is not None and self._turn + 1 < len(cascade.stages)
 
-    def whole(self, reply: Reply) -> bool:
-        """True for a complete candidate; a draft that an algorithm looks at beside is none."""
-        trajectory = reply.trajectory
-        return trajectory.finished and trajectory.draft in (FULL, self.problem.draft)
-
-    def knows(self, ask: Ask) -> bool:
+    def is_answered(self, ask: Ask) -> bool:
         """True where an ask of this search has been answered."""
-        held = self.watch and ask.want == Score(self.watch)
-        book = self.held if held else self.answers
-        return ask.answered_by(book.get(ask.trajectory.key), self.problem.parts)
+        held_out = self.watch.parts and ask.want == Score(self.watch.parts)
+        book = self.watch.watch_replies if held_out else self.record.answers
+        return ask.answered_by(book.get(ask.trajectory.key), self.record.parts)
 
     @property
     def waiting(self) -> list[Ask]:
-        return [a for a in self.pending if not self.knows(a)]
+        return [a for a in self.pending if not self.is_answered(a)]
 
     @property
-    def complete(self) -> bool:
+    def _complete(self) -> bool:
         """True where nothing is waited for; looked at from the end, which is answered last."""
-        return all(self.knows(a) for a in reversed(self.pending))
+        return all(self.is_answered(a) for a in reversed(self.pending))
 
     @property
-    def based(self) -> bool:
+    def baseline_answered(self) -> bool:
         """True where the baseline is there; a search ends only then."""
-        return not self._unbased
+        return not self._baselines_due
 
     @property
     def ready(self) -> bool:
         """True where it can go on: what it asked is answered, and so is the baseline where
         anything hangs on that. Elsewhere it waits for company: a batch of its own is dear."""
-        if not self.complete or self.based:
-            return self.complete
-        hangs = self.guards or self.watch or self.limits or self.problem.sets
+        if not self._complete or self.baseline_answered:
+            return self._complete
+        unguarded = self.settings.guards and not self._guards_set
+        hangs = unguarded or self.watch.parts or self.settings.limits or self.problem.run.sets
         return self.stage == "searching" and not hangs
 
     def enough(self) -> bool:
         """True where a reply, in the order of the asks, ends the search; what was asked after it
         is left out, answered or not."""
-        if self.limits is None or self.stage != "searching" or not self.based:
+        limits, objective, record = self.settings.limits, self.problem.objective, self.record
+        if limits is None or self.stage != "searching" or not self.baseline_answered:
             return False
         if self._followed < 0:
             self._followed = 0
-            if self.limits.baseline(self.answers[self.baseline.key], self.objective):
+            if limits.baseline(record.answers[record.baseline.key], objective):
                 self._yielded = []
                 return True
-        if self._cascade()[0] is not None and (self._more_stages or not self.complete):
+        if self._cascade()[0] is not None and (self._more_stages or not self._complete):
             return False
         for ask in self._yielded[self._followed :]:
-            if not self.knows(ask):
+            if not self.is_answered(ask):
                 break
             self._followed += 1
-            reply = self.answers[ask.trajectory.key]
-            if self.limits.told(ask, reply, self.objective, self.whole(reply)):
+            reply = record.answers[ask.trajectory.key]
+            if limits.told(ask, reply, objective, record.is_candidate(reply)):
                 self._yielded = self._yielded[: self._followed]
                 return True
         return False
@@ -202,7 +162,7 @@ class LiveSearch:
     @property
     def answered_share(self) -> float:
         """Of what has been asked so far; asks are charged before they are answered."""
-        return 1.0 - len(self.waiting) / max(1, len(self.replies) + len(self.pending))
+        return 1.0 - len(self.waiting) / max(1, len(self.record.replies) + len(self.pending))
 
     def answer(self, reply: Reply) -> Reply | None:
         """Remember a reply beside what is known of the trajectory; returns both together, or None
@@ -212,23 +172,25 @@ class LiveSearch:
         the baseline's parts, are set before anything is compared.
         """
         key, named = reply.trajectory.key, {*reply.parts, *reply.missing}
-        book = self.held if named and named <= set(self.watch) else self.answers
+        held_out = bool(named) and named <= set(self.watch.parts)
+        book = self.watch.watch_replies if held_out else self.record.answers
         if (known := book.get(key)) is not None:
             reply = known.joined(reply)
         book[key] = reply
-        if book is self.held:
+        if held_out:
             return None
-        if key in self._unbased and self.knows(score(reply.trajectory)):
-            self._unbased.discard(key)
+        if key in self._baselines_due and self.is_answered(score(reply.trajectory)):
+            self._baselines_due.discard(key)
             self._guard(reply)
         return reply
 
     def _guard(self, base: Reply) -> None:
-        if self.guards:
+        guards = self.settings.guards
+        if guards and not self._guards_set:
             bounds = [Bound(p, base.parts[p], True, scale)
-                      for p, scale in self.guards.items() if p in base.parts]  # fmt: skip
-            self.problem.objective = Constrained(tuple(bounds), self.objective)
-            self.guards = {}
+                      for p, scale in guards.items() if p in base.parts]  # fmt: skip
+            self.problem.objective = Constrained(tuple(bounds), self.problem.objective)
+            self._guards_set = True
 
     def advance(self) -> list[Ask]:
         """With all pending answered: what is asked next; empty when the search is over."""
@@ -245,46 +207,42 @@ class LiveSearch:
 
     def _take(self) -> tuple[list[Reply], list[Ask]]:
         """The replies of the last yield that are there, and what the watch asks about them."""
-        known = [(a, self.answers.get(a.trajectory.key)) for a in self._yielded]
-        parts = self.problem.parts
+        known = [(a, self.record.answers.get(a.trajectory.key)) for a in self._yielded]
+        parts = self.record.parts
         told = [reply for ask, reply in known if reply and ask.answered_by(reply, parts)]
         for reply in told:
             self.ledger.spent(reply)
-        self.replies += told
+        self.record.replies += told
         self.pending = self._yielded = []
         self._followed = min(0, self._followed)
         return told, self._watch(told)
 
     def _watch(self, told: Sequence[Reply]) -> list[Ask]:
         """Asks of the held-out verifiers about each reply that is better than all before it."""
-        if not self.watch:
+        if not self.watch.parts:
             return []
-        value, first = self.objective.value, len(self.bests)
-        base = self.answers.get(self.baseline.key)
-        for reply in [*([base] if base and not self.bests else []), *told]:
-            better = not self.bests or value(reply) > value(self.bests[-1])
-            if better and self.whole(reply):
-                self.bests.append(reply)
-        return self._watched(self.bests[first:])
+        base = self.record.answers.get(self.record.baseline.key)
+        first = [base] if base and not self.watch.improvements else []
+        return [
+            self._ask_watch(reply) for reply in [*first, *told]
+            if self.record.is_candidate(reply)
+            and self.watch.improves(reply, self.problem.objective)
+        ]  # fmt: skip
 
-    def _watched(self, replies: Sequence[Reply]) -> list[Ask]:
-        want = Score(self.watch)
-        asks = [Ask(r.trajectory, want, {"role": "watch"}) for r in replies]
-        for ask in asks:
-            self.ledger.look(ask.trajectory, self.watch)
-        self._watches += asks
-        return asks
+    def _ask_watch(self, reply: Reply) -> Ask:
+        ask = self.watch.ask(reply)
+        self.ledger.look(ask.trajectory, self.watch.parts)
+        return ask
 
     def _last_look(self) -> list[Ask]:
         """The winners are there: the watch looks at the first, and is waited for."""
         self.stage = "watching"
-        winners = self.outcomes()[0].winners
-        if self.watch and winners:
+        winners = self.record.outcomes()[0].winners
+        if self.watch.parts and winners:
             last = winners[0][0]
-            if all(r.trajectory.key != last.trajectory.key for r in self.bests):
-                self.bests.append(last)
-                self._watched([last])
-        self.pending = self._watches
+            if all(r.trajectory.key != last.trajectory.key for r in self.watch.improvements):
+                self._ask_watch(last)
+        self.pending = self.watch.asks
         return self.pending
 
     def stop(self) -> list[Ask]:
@@ -293,102 +251,37 @@ class LiveSearch:
         if self.stage != "searching":
             return []
         _, fresh = self._take()
-        self.ledger.recount(self.replies)
-        for ask in self._watches:
-            self.ledger.look(ask.trajectory, self.watch)
+        self.ledger.recount(self.record.replies)
+        for ask in self.watch.asks:
+            self.ledger.look(ask.trajectory, self.watch.parts)
         self.cut = True
-        winners = self._cut_off()
-        if self.limits is not None and self.limits.why == TARGET:
+        winners, limits = self._cut_off(), self.settings.limits
+        if limits is not None and limits.why == TARGET:
             # First what reached it: the order of all may put another first.
-            first = self.limits.best
-            winners = [first.trajectory, *self.leaders()] if first else []
+            first = limits.best
+            winners = [first.trajectory, *self.record.leaders()] if first else []
         return [*fresh, *self._finish(winners)]
 
     def _cut_off(self) -> list[Trajectory] | None:
         """What the algorithm returns on hearing that it is cut; None where it is silent."""
         try:
-            self.generator.throw(Cut())
+            self._generator.throw(Cut())
         except StopIteration as stop:
             found: list[Trajectory] | None = stop.value
             return found
         except Cut:
             return None
-        self.generator.close()
+        self._generator.close()
         return None
 
     def _finish(self, winners: Iterable[Trajectory] | None) -> list[Ask]:
         """Ask for the winners at the final steps; free where those are the search's own."""
         chosen = [t for t in winners or () if t.finished]
-        self.settle(chosen or self.leaders())
-        for trajectory in self._finals:
+        finals = [final for _, final in self.record.settle(chosen or self.record.leaders())]
+        for trajectory in finals:
             self.ledger.charge(trajectory)
             # Alone: whoever sets this aside cannot know which evaluations winners will share.
             self.final_price += Ledger(self.ledger.rates).charge(trajectory)
         self.stage = "finishing"
-        self.pending = [self._final(t) for t in self._finals]
+        self.pending = [self.record.final_ask(t) for t in finals]
         return self.pending
-
-    def _final(self, trajectory: Trajectory) -> Ask:
-        return score(trajectory, role="final")
-
-    def settle(self, ranked: Sequence[Trajectory]) -> list[tuple[Trajectory, Trajectory]]:
-        """Choose winners from complete trajectories, best first: each as seen and as finished."""
-        distinct: dict[str, Trajectory] = {}
-        for trajectory in ranked:
-            distinct.setdefault(trajectory.at(self.final_steps).key, trajectory)
-        self.winners = self._chosen(list(distinct.values()))
-        self._finals = [t.at(self.final_steps) for t in self.winners]
-        self.stage = "done"
-        return list(zip(self.winners, self._finals, strict=True))
-
-    def _chosen(self, ranked: list[Trajectory]) -> list[Trajectory]:
-        if self.whole_front and isinstance(self.objective, Pareto):
-            whole = list(filter(self.whole, self.replies))
-            return self.leaders()[: len(self.objective.front(whole))] or ranked
-        if self.top > 1 and self.select is not None:
-            return self.select(ranked, self.finalists)
-        return ranked[: self.finalists]
-
-    @property
-    def whole_front(self) -> bool:
-        """All of a Pareto front are winners, where they are finished without further cost."""
-        return isinstance(self.objective, Pareto) and not self.drafted
-
-    def leaders(self) -> list[Trajectory]:
-        """Complete candidates so far, best first by the objective's order."""
-        return leaders(self.objective, list(filter(self.whole, self.replies)))
-
-    def unmet(self, reply: Reply) -> tuple[Bound, ...]:
-        """The bounds of a constraint that a reply breaks."""
-        return self.objective.unmet(reply) if isinstance(self.objective, Constrained) else ()
-
-    def finished(self) -> list[tuple[Reply, Reply | None]]:
-        """The winners' finished samples that are there, each with what the search saw of it."""
-        searched = {r.trajectory.key: r for r in self.replies}
-        known = [(searched.get(w.key), self.answers.get(f.key)) for w, f in
-                 zip(self.winners or (), self._finals, strict=False)]  # fmt: skip
-        return [(final, seen) for seen, final in known if final is not None]
-
-    def ledgers(self) -> list[tuple[Ledger, Ledger]]:
-        """For each condition what its search and its baseline cost."""
-        return [(self.ledger, self.baseline_ledger)]
-
-    def outcomes(self) -> list[SearchOutcome]:
-        """For each condition winners and baseline; of an unfinished search what there is."""
-        base = self.answers.get(self.baseline.key)
-        finals = self.finished()
-        if not finals:
-            searched = {r.trajectory.key: r for r in self.replies}
-            leader = [searched[t.key] for t in self.leaders()[:1]]
-            finals = [(r, searched.get(r.trajectory.key))
-                      for r in leader or ([base] if base else [])]  # fmt: skip
-        if self.drafted:
-            # Finished elsewhere than they were seen: what counts is the finished sample.
-            finals = [finals[i] for i in ranking(self.objective, [r for r, _ in finals])]
-        value = self.objective.value
-        kept = base is not None and (not finals or value(base) > max(value(r) for r, _ in finals))
-        if kept and base is not None:
-            finals.insert(0, (base, next((s for s in self.replies
-                                          if s.trajectory == base.trajectory), None)))  # fmt: skip
-        shown = finals if self.whole_front else finals[: self.top]
-        return [SearchOutcome(self.problem.condition, base, shown, kept)]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..algorithms.problem import Algorithm, Problem
+from ..algorithms.problem import Algorithm
 from ..candidates.ask import Ask, Reply
 from ..candidates.ledger import Ledger
 from ..store.run_store import RunStore
@@ -83,8 +83,8 @@ def plan(search: Callable[[], LiveSearch], algorithm: Algorithm) -> Plan:
         rehearse(live, algorithm, _made_up(index))
         ledgers.append(live.ledger)
     ledgers.sort(key=lambda ledger: ledger.worth)
-    open_ended = math.isinf(live.problem.limit)
-    baseline = live.baseline_ledger.nfe
+    open_ended = math.isinf(live.problem.run.limit)
+    baseline = live.record.baseline_ledger.nfe
     adaptive = bool(getattr(algorithm, "adaptive", False))
     return Plan(ledgers[0], ledgers[-1], baseline, open_ended, adaptive)
 
@@ -107,7 +107,8 @@ def usual_widths(live: LiveSearch, algorithm: Algorithm) -> dict[str, Width]:
             yields.setdefault(draft, []).append(keys)
 
     rehearse(live, algorithm, _made_up(3), looked, WIDTH_YIELDS)
-    beside = {live.baseline.draft: {ask.trajectory.key for ask in live.baselines}}
+    record = live.record
+    beside = {record.baseline.draft: {ask.trajectory.key for ask in record.baselines}}
 
     def width(draft: str, asked: list[set[str]]) -> Width:
         times = Counter(map(len, asked))
@@ -127,22 +128,25 @@ def rehearse(
 ) -> None:
     """A whole search with made-up replies; its ledger is then that of a real one. ``looked`` is
     told the asks of each yield."""
-    yields, most = 0, OPEN_YIELDS if math.isinf(live.problem.limit) else most
+    yields, most = 0, OPEN_YIELDS if math.isinf(live.problem.run.limit) else most
     asks = live.start(algorithm)
     while live.stage != "done":
         if live.stage == "searching":
             yields += 1
             looked(live.pending)
         for ask in asks:
-            if not live.knows(ask):
-                live.answer(made_up_reply(live.problem, ask, next(luck)))
+            if not live.is_answered(ask):
+                live.answer(made_up_reply(live.record.parts, ask, next(luck)))
         asks = live.stop() if live.stage == "searching" and yields >= most else live.advance()
 
 
-def made_up_reply(problem: Problem, ask: Ask, number: float) -> Reply:
-    """A reply with one number in every part, and a blob's name where an array is asked for."""
+def made_up_reply(parts: tuple[str, ...], ask: Ask, number: float) -> Reply:
+    """A reply with one number in every part, and a blob's name where an array is asked for.
+
+    ``parts``: all that the search is judged by.
+    """
     blobs = {ask.key: ask.key} if ask.stored else {}
-    return Reply(ask.trajectory, dict.fromkeys(ask.parts(problem.parts), number), blobs=blobs)
+    return Reply(ask.trajectory, dict.fromkeys(ask.parts(parts), number), blobs=blobs)
 
 
 def reused(live: LiveSearch, algorithm: Algorithm, store: RunStore) -> tuple[int, int]:
@@ -151,7 +155,7 @@ def reused(live: LiveSearch, algorithm: Algorithm, store: RunStore) -> tuple[int
     asks = live.start(algorithm)
     while live.stage == "searching":
         for ask in asks:
-            parts = ask.parts(live.problem.parts)
+            parts = ask.parts(live.record.parts)
             if (reply := store.seen(ask.trajectory, parts)) is not None:
                 live.answer(reply.only(parts))
         made += len(live.pending)

@@ -211,8 +211,8 @@ def _row(run: Run, draft: str, measured: Mapping[str, float]) -> DraftRow:
 
 def _values(live: LiveSearch, draft: str) -> tuple[Numbers, Numbers]:
     """The values of drafts and of full samples of the same noises; those without one left out."""
-    value = live.objective.value
-    found = {(r.trajectory.noise.key, r.trajectory.draft): value(r) for r in live.replies}
+    value = live.problem.objective.value
+    found = {(r.trajectory.noise.key, r.trajectory.draft): value(r) for r in live.record.replies}
     both = [
         (found[noise, draft], full)
         for (noise, of), full in found.items()

@@ -324,7 +324,8 @@ def _done(
         paths = [run.store.sample_path(key) for key in found]
         conditions = [parts.conditions[i] for i in found.values()]
         seen = eyes.columns(paths, conditions)
-        replies = [r for live in run.searches for r in live.replies if r.trajectory.finished]
+        told = (reply for live in run.searches for reply in live.record.replies)
+        replies = [reply for reply in told if reply.trajectory.finished]
         _save(folder / CANDIDATES, {
             part: np.array([r.parts.get(part, np.nan) for r in replies])
             for part in parts.part_names

@@ -69,7 +69,7 @@ def replayed(run: Run, arm: Setting) -> list[ArmWinner]:
     setup = Searches.of(parts)
     lives = setup.all()
     for live in lives:
-        live.select = run.pictures.select
+        live.record.select = run.pictures.select
     # Another worker counts from nothing: what the last one spent is summed up at this mark.
     run.store.event("open")
     own = Run(run.folder, setup, run.store, lives)
@@ -84,14 +84,14 @@ def replayed(run: Run, arm: Setting) -> list[ArmWinner]:
 
 def _rows(live: LiveSearch, parts: Loaded) -> list[ArmWinner]:
     rows = []
-    costs = dict(zip((c.key for c in live.conditions), live.ledgers(), strict=True))
-    for condition in live.conditions:
+    costs = dict(zip((c.key for c in live.problem.conditions), live.record.ledgers(), strict=True))
+    for condition in live.problem.conditions:
         mine = [r for r in _winners(live, parts) if r.trajectory.condition == condition]
         ledger = costs[condition.key][0].json()
         nfe, forwards, flops = (ledger[u] / len(mine) for u in ("counted", "forwards", "flops"))
         index = parts.conditions.index(condition)
         rows += [
-            ArmWinner(index, r.trajectory.key, live.objective.value(r), dict(r.parts), nfe,
+            ArmWinner(index, r.trajectory.key, live.problem.objective.value(r), dict(r.parts), nfe,
                       forwards, flops)
             for r in mine
         ]  # fmt: skip
@@ -100,9 +100,9 @@ def _rows(live: LiveSearch, parts: Loaded) -> list[ArmWinner]:
 
 def _winners(live: LiveSearch, parts: Loaded) -> list[Reply]:
     """The whole set of a joint search, else the first of what the algorithm returned."""
-    found = [final for final, _ in live.finished()]
+    found = [final for final, _ in live.record.finished()]
     if parts.joint:
         return found
-    if live.drafted:  # as in a run: of several finished ones the best sample counts
-        found = [found[i] for i in ranking(live.objective, found)]
+    if live.record.drafted:  # as in a run: of several finished ones the best sample counts
+        found = [found[i] for i in ranking(live.problem.objective, found)]
     return found[:1]

@@ -213,6 +213,11 @@ class Constrained:
         return self.then.value(reply) if away == 0 else -UNMET * (1 + away)
 
 
+def unmet(objective: Objective, reply: Reply) -> tuple[Bound, ...]:
+    """Return the bounds that a candidate breaks; none where the objective has no bounds."""
+    return objective.unmet(reply) if isinstance(objective, Constrained) else ()
+
+
 @dataclass(frozen=True)
 class Pareto:
     """No part is traded for another: candidates that no other beats in every part come first.

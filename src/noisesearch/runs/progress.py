@@ -27,7 +27,7 @@ class Progress:
     def __init__(self, run: Run, quiet: bool = False) -> None:
         self.run = run
         self.quiet = quiet
-        limits = [s.problem.limit for s in run.searches]
+        limits = [s.problem.run.limit for s in run.searches]
         self.clock = any(limit == float("inf") for limit in limits)
         self.total = run.setup.budget.amount if self.clock else sum(limits)
         self._bar: Any = None
@@ -64,9 +64,9 @@ class Progress:
             self._bar.stop()
 
     def replied(self, driver: Driver, live: LiveSearch, reply: Reply) -> None:
-        value = live.objective.value(reply)
-        if reply.trajectory.key == live.baseline.key:
-            self._base[live.index] = value
+        value = live.problem.objective.value(reply)
+        if reply.trajectory.key == live.record.baseline.key:
+            self._base[live.settings.index] = value
         if self._bar is not None:
             if time.monotonic() - self._printed > BAR_SECONDS:
                 self._printed = time.monotonic()
@@ -79,7 +79,7 @@ class Progress:
 
     def improved(self, driver: Driver, live: LiveSearch, reply: Reply) -> None:
         """Replace best.png and winners.json; drawing takes a twentieth of the time at most."""
-        self._best[live.index] = live.objective.value(reply)
+        self._best[live.settings.index] = live.problem.objective.value(reply)
         started = time.monotonic()
         if self.run.sheets and started > self._draw_at:
             self.run.write()
@@ -94,7 +94,7 @@ class Progress:
     def _news(self) -> str:
         both = [i for i in self._best if i in self._base]
         if not both:
-            sets = any(s.problem.sets is not None for s in self.run.searches)
+            sets = any(s.problem.run.sets is not None for s in self.run.searches)
             return "sets are compared at the end" if sets else "no baseline yet"
         best = sum(self._best[i] for i in both) / len(both)
         gain = best - sum(self._base[i] for i in both) / len(both)

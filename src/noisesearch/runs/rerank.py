@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..candidates.ask import Ask, Reply, Score, score
 from ..candidates.trajectory import FULL
+from ..driver.held_out import Watch
 from ..driver.live_search import LiveSearch
 from ..errors import ConfigError
 from ..objectives import text as objective_text
@@ -115,26 +116,30 @@ def _rank(
     run: Run, live: LiveSearch, replies: list[Reply], objective: Objective, finish: bool
 ) -> list[str]:
     """Make a finished search of the replies; returns what is to be said of drafts."""
+    record = live.record
     live.problem.objective = objective
-    live.finalists, live.watch, live.select = live.top, (), run.pictures.select
-    live.replies = list(replies)
+    # The added verifiers' parts are ranked by, so nothing is held out.
+    record.settings = replace(record.settings, finalists=record.settings.top, watch=())
+    live.watch, record.select = Watch(), run.pictures.select
+    record.replies = list(replies)
     for reply in replies:
         live.answer(reply)
     drafts: list[str] = []
-    for draft, whole in live.settle(live.leaders()):
-        if live.knows(score(whole)):
+    for draft, whole in record.settle(record.leaders()):
+        if live.is_answered(score(whole)):
             continue
         if finish:
             for reply in _answered(run, [score(whole)]):
                 live.answer(reply)
-                live.replies.append(reply)
+                record.replies.append(reply)
         else:
             drafts.append(
                 f"{live.problem.condition}: the best is a draft at {draft.steps} steps; to finish "
                 f"it at {whole.steps} would cost {live.problem.price(whole)} NFE: add --finish"
             )
-    live.ledger.recount(live.replies)
-    live.baseline_ledger.charge(live.baseline)
+    live.stage = "done"
+    live.ledger.recount(record.replies)
+    record.baseline_ledger.charge(record.baseline)
     return drafts
 
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, overload
 from ..algorithms.agreement import Agreement, agreements
 from ..candidates.ask import Reply, nothing
 from ..candidates.condition import Condition
-from ..driver.held_out import Watched, watched
+from ..driver.held_out import Watched
 from ..driver.live_search import LiveSearch
 from ..errors import ConfigError
 from ..files.json_text import finite
+from ..objectives.single import unmet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -209,7 +210,8 @@ def results_of(
     """A result for each condition of a search, as far as it has come; none before its first
     complete reply. ``physical``: what ran for a condition; ``spent``: what its verifiers cost,
     by name and unit."""
-    value, samples = live.objective.value, run / "samples"
+    record, objective, limits = live.record, live.problem.objective, live.settings.limits
+    value, samples = objective.value, run / "samples"
 
     def candidate(reply: Reply, search: Reply | None = None) -> Candidate:
         key = reply.trajectory.key
@@ -218,12 +220,12 @@ def results_of(
         return Candidate(key, value(reply), reply.parts, reply.missing, seen, folder)
 
     results = []
-    for outcome, (ledger, base) in zip(live.outcomes(), live.ledgers(), strict=True):
+    for outcome, (ledger, base) in zip(record.outcomes(), record.ledgers(), strict=True):
         if outcome.baseline is None or not outcome.winners:
             continue
         condition, first = outcome.condition, outcome.winners[0][0]
-        replies = [r for r in live.replies
-                   if live.whole(r) and r.trajectory.condition == condition]  # fmt: skip
+        replies = [r for r in record.replies
+                   if record.is_candidate(r) and r.trajectory.condition == condition]  # fmt: skip
         results.append(Result(
             condition,
             [candidate(*winner) for winner in outcome.winners],
@@ -235,12 +237,12 @@ def results_of(
             run,
             owner,
             tuple(f"{bound} (it has {first.parts.get(bound.part, math.nan):g})"
-                  for bound in live.unmet(first)),
-            watched(live) if live.watch else None,
+                  for bound in unmet(objective, first)),
+            live.watch.watched(objective) if live.watch.parts else None,
             Counter(part for r in replies for part in r.missing),
-            "" if live.limits is None else live.limits.why,
-            "" if live.limits is None else live.limits.short_of(first, value(first)),
-            agreements(live.objective, live.replies, live.problem.space.drafts),
-            tuple(live.problem.notes),
+            "" if limits is None else limits.why,
+            "" if limits is None else limits.short_of(first, value(first)),
+            agreements(objective, record.replies, live.problem.space.drafts),
+            tuple(live.problem.run.notes),
         ))  # fmt: skip
     return results

@@ -13,7 +13,7 @@ from ..candidates.condition import Condition
 from ..candidates.executor import Executor
 from ..candidates.ledger import UNITS
 from ..driver.driver import Driver, Watcher
-from ..driver.joint_search import JointSearch
+from ..driver.joint_record import JointRecord
 from ..driver.live_search import LiveSearch
 from ..driver.plan import predicted, reused
 from ..errors import ConfigError, NoisesearchError
@@ -192,7 +192,7 @@ class Run:
 
     def _selecting(self) -> None:
         for live in self.searches:
-            live.select = self.pictures.select
+            live.record.select = self.pictures.select
 
     def executor(self, where: Workers | None = None) -> Executor:
         """Return what answers this run's asks, those to slow verifiers too."""
@@ -225,7 +225,8 @@ class Run:
             )
         ]
         complete = all(live.stage == "done" for live in self.searches)
-        sets = [live.compared() for live in self.searches if isinstance(live, JointSearch)]
+        records = [live.record for live in self.searches]
+        sets = [record.compared() for record in records if isinstance(record, JointRecord)]
         return Results(found, self.folder, complete, sets[0] if sets else None)
 
     def _physical(self, condition: Condition) -> dict[str, float]:

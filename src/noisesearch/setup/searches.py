@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from ..algorithms.problem import Problem
+from ..algorithms.run_facts import RunFacts
 from ..candidates.budget import GAIN, Budget
 from ..candidates.ledger import Ledger
 from ..driver.allocation import Allocation
-from ..driver.joint_search import JointSearch
+from ..driver.joint_record import JointRecord
 from ..driver.live_search import LiveSearch
 from ..driver.plan import Plan, Width, final_price, plan, usual_widths
+from ..driver.search_record import SearchRecord, SearchSettings
 from ..driver.stopping import Enough, Target
 from ..errors import ConfigError
 from ..objectives import sets_text
@@ -108,17 +110,17 @@ class Searches:
         first, *others = self.prices.groups[index]
         noises = spec.start.noises if spec.start else ()
         start = {c.key: key for c, key in zip(loaded.conditions, noises, strict=False)}
-        problem = Problem(
-            first, loaded.space, self.objective, spec.steps, loaded.algorithm.name,
-            spec.seed, Ledger(rates), limit, smooth, self.sets,
-            companions=tuple(others), start=start, draft=spec.draft,
+        facts = RunFacts(
+            loaded.algorithm.name, spec.seed, Ledger(rates), limit, spec.draft, smooth, self.sets,
+            tuple(others), start,
         )  # fmt: skip
-        watch = tuple(part for v in loaded.watch for part in v.parts)
-        kind = JointSearch if loaded.joint else LiveSearch
-        return kind(
-            index, problem, spec.final_steps, spec.top, problem.ledger, Ledger(rates),
-            self.prices.finalists, loaded.guards, watch, limits=self._limits(),
+        problem = Problem(first, loaded.space, self.objective, spec.steps, facts)
+        settings = SearchSettings(
+            index, spec.final_steps, spec.top, self.prices.finalists, loaded.guards,
+            watch=tuple(part for v in loaded.watch for part in v.parts), limits=self._limits(),
         )  # fmt: skip
+        record = (JointRecord if loaded.joint else SearchRecord)(problem, settings)
+        return LiveSearch(record)
 
     def _limits(self) -> Enough | None:
         """What may end a search before its budget does."""

@@ -83,7 +83,7 @@ class AlgorithmContract:
         parts = bench.parts()
         forecast = Searches.of(parts).plan()
         for live in bench.run("budget", parts).searches:
-            assert 0 < live.ledger.counted <= live.problem.limit
+            assert 0 < live.ledger.counted <= live.problem.run.limit
             if not forecast.adaptive:
                 assert forecast.least.nfe <= live.ledger.nfe <= forecast.most.nfe
             assert not forecast.exact or forecast.most.decodes == live.ledger.decodes
@@ -102,18 +102,19 @@ class AlgorithmContract:
         parts = bench.parts(verifier=[FAILS_OFTEN], objective="", top=1 if joint else 9)
         # So many failures would end a run; here they are to be lived with.
         outcome = bench.run("nan", parts, max_missing=1.0)
-        replies = [r for live in outcome.searches for r in live.replies]
+        replies = [r for live in outcome.searches for r in live.record.replies]
         failed = [r for r in replies if r.missing]
         assert failed, "the test needs a seed under which something fails"
         assert all(r.parts.keys() | r.missing.keys() == {"fails_often"} for r in replies)
         for live in outcome.searches:
-            values = [live.objective.value(live.answers[t.at(live.final_steps).key])
-                      for t in live.winners or ()]  # fmt: skip
+            record, steps = live.record, live.settings.final_steps
+            values = [live.problem.objective.value(record.answers[t.at(steps).key])
+                      for t in record.winners or ()]  # fmt: skip
             assert values, "there is a winner whatever fails"
             found = [v > -math.inf for v in values]
             if not joint:
                 assert found == sorted(found, reverse=True), "a failed candidate ranks last"
-            assert live.ledger.decodes == len({r.trajectory.key for r in live.replies})
+            assert live.ledger.decodes == len({r.trajectory.key for r in record.replies})
 
     def test_returns_complete_trajectories_best_first(self, bench: Bench) -> None:
         joint = bench.parts().joint
@@ -121,12 +122,14 @@ class AlgorithmContract:
         several = {} if joint else {"top": 3, "objective": "part(brightness)"}
         outcome = bench.run("top", bench.parts(**several))
         for live in outcome.searches:
-            assert live.winners and all(t.finished for t in live.winners)
-            assert len({t.key for t in live.winners}) == len(live.winners)
+            record = live.record
+            assert record.winners and all(t.finished for t in record.winners)
+            assert len({t.key for t in record.winners}) == len(record.winners)
             if joint:  # a set, in the order of its places
-                assert len(live.winners) == len(live.baselines)
+                assert len(record.winners) == len(record.baselines)
                 continue
-            order = live.objective.order([live.answers[t.key] for t in live.winners])
+            told = [record.answers[t.key] for t in record.winners]
+            order = live.problem.objective.order(told)
             assert list(order) == sorted(order, reverse=True)
 
     def test_one_candidate_is_plain_sampling(self, bench: Bench) -> None:
@@ -135,9 +138,9 @@ class AlgorithmContract:
                 bench.run("too-small", bench.parts(budget="1candidates"))
         outcome = bench.run("one", bench.parts(budget=self.smallest))
         for live in outcome.searches:
-            assert live.ledger.counted <= live.problem.limit
+            assert live.ledger.counted <= live.problem.run.limit
             if self.starts_at_baseline:
-                base = [ask.trajectory for ask in live.baselines]
-                won = [w.trajectory for o in live.outcomes() for w, _ in o.winners]
+                base = [ask.trajectory for ask in live.record.baselines]
+                won = [w.trajectory for o in live.record.outcomes() for w, _ in o.winners]
                 assert {t.key for t in won} == {t.key for t in base}
                 assert live.ledger.price(base) == 0

@@ -13,7 +13,8 @@ from ..candidates.ask import Ask, Reply
 from ..candidates.executor import Executor
 from ..candidates.trajectory import Trajectory
 from ..driver.driver import Driver
-from ..driver.live_search import LiveSearch, SearchOutcome
+from ..driver.live_search import LiveSearch
+from ..driver.search_record import SearchOutcome
 from ..models.protocol import Model
 from ..setup import workers
 from ..setup.loaded import Loaded
@@ -83,7 +84,7 @@ class BenchOutcome:
     @property
     def outcomes(self) -> list[SearchOutcome]:
         """Of every condition."""
-        return [outcome for live in self.searches for outcome in live.outcomes()]
+        return [outcome for live in self.searches for outcome in live.record.outcomes()]
 
     @property
     def winners(self) -> list[list[str]]:
@@ -92,7 +93,7 @@ class BenchOutcome:
     @property
     def returned(self) -> list[list[str]]:
         """The winners as the algorithm named them, before the final steps."""
-        return [[t.key for t in s.winners or ()] for s in self.searches]
+        return [[t.key for t in s.record.winners or ()] for s in self.searches]
 
     @property
     def parts(self) -> list[list[Mapping[str, float]]]:
@@ -110,7 +111,7 @@ class BenchOutcome:
     @property
     def priced(self) -> float:
         """The same by the recipes, with the baseline where the searches did not ask for it."""
-        made = ((s.ledger, s.ledger.price(a.trajectory for a in s.baselines))
+        made = ((s.ledger, s.ledger.price(a.trajectory for a in s.record.baselines))
                 for s in self.searches)  # fmt: skip
         return sum(ledger.nfe + ledger.backward + baseline for ledger, baseline in made)
 

@@ -11,11 +11,13 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..algorithms.problem import Algorithm, Problem
+from ..algorithms.run_facts import RunFacts
 from ..candidates.ask import Ask, Reply
 from ..candidates.condition import Condition
 from ..candidates.ledger import Ledger, Rates
 from ..candidates.noise import Array, Materialiser
 from ..candidates.trajectory import Trajectory
+from ..driver.charging import affordable
 from ..objectives.single import Weighted, ranking
 from ..sampling.solvers import solver
 from ..verifiers.protocol import Views
@@ -68,9 +70,9 @@ class Plane:
         space = replace(model.space(), stochastic=way.stochastic)
         self.worker = Worker(self._denoiser, way, [verifier], self.numbers, space.times, rows=8)
         self.problem = Problem(
-            Condition(), space, Weighted({"near": 1.0}), steps, "plane", seed,
-            Ledger(Rates(way.price(), verifiers={"near": ("near",)})), budget,
-            frozenset({"near"}),
+            Condition(), space, Weighted({"near": 1.0}), steps,
+            RunFacts("plane", seed, Ledger(Rates(way.price(), verifiers={"near": ("near",)})),
+                     budget, differentiable=frozenset({"near"})),
         )  # fmt: skip
         self.replies: list[Reply] = []
 
@@ -176,8 +178,8 @@ def drive(
             prices = []
             fit: list[Ask] = []
             for ask in asks:
-                price = problem.cost(ask)
-                if not problem.affordable([ask]):
+                price = problem.run.ledger.price_of(ask)
+                if not affordable(problem, [ask]):
                     break
                 fit.append(ask)
                 prices.append(price)

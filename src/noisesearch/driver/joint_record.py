@@ -1,4 +1,5 @@
-"""One live search for all conditions of a run: its winners are a set, and so is its baseline."""
+"""The record of one search for all conditions of a run: its winners are a set, and so is its
+baseline."""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ from ..candidates.condition import Condition
 from ..candidates.ledger import Ledger
 from ..candidates.trajectory import Trajectory
 from .journalled_choices import Choices
-from .live_search import LiveSearch, SearchOutcome
+from .search_record import SearchOutcome, SearchRecord
 
 
 @dataclass
-class JointSearch(LiveSearch):
-    """A search by an algorithm that is ``joint``; it is judged by a set objective.
+class JointRecord(SearchRecord):
+    """Of a search by an algorithm that is ``joint``; it is judged by a set objective.
 
     Such an algorithm has ``size`` and ``unsearched(problem)``, the trajectories that it would
     return without a search, in the order of what it returns.
@@ -27,12 +28,13 @@ class JointSearch(LiveSearch):
 
     def _unsearched(self, algorithm: Algorithm) -> list[Ask]:
         self._first = list(algorithm.unsearched(self.problem))  # type: ignore[attr-defined]
-        asks = [self.problem.member(t.at(self.final_steps), role="baseline") for t in self._first]
+        finals = [t.at(self.settings.final_steps) for t in self._first]
+        asks = [self.problem.member(final, role="baseline") for final in finals]
         if isinstance(self.problem.choose, Choices):
             self.problem.choose.kept |= {ask.trajectory.key for ask in asks}
         return asks
 
-    def _final(self, trajectory: Trajectory) -> Ask:
+    def final_ask(self, trajectory: Trajectory) -> Ask:
         return self.problem.member(trajectory, role="final")
 
     def _chosen(self, ranked: list[Trajectory]) -> list[Trajectory]:
@@ -71,7 +73,7 @@ class JointSearch(LiveSearch):
     def outcomes(self) -> list[SearchOutcome]:
         sets, compared = self._sets(), self.compared()
         if sets is None or compared is None:
-            return [SearchOutcome(c, None, [], False) for c in self.conditions]
+            return [SearchOutcome(c, None, [], False) for c in self.problem.conditions]
         base, finals = sets
         kept = compared["baseline_kept"]
         shown = [(reply, None) for reply in base] if kept else finals
@@ -81,7 +83,7 @@ class JointSearch(LiveSearch):
             first = next(r for r in base if r.trajectory.condition == condition)
             return SearchOutcome(condition, first, mine, kept)
 
-        return [of(condition) for condition in self.conditions]
+        return [of(condition) for condition in self.problem.conditions]
 
     def ledgers(self) -> list[tuple[Ledger, Ledger]]:
         finals = [final for final, _ in self.finished()]
@@ -89,12 +91,12 @@ class JointSearch(LiveSearch):
             (self._share(condition, [*self.replies, *finals]),
              self._share(condition, [self.answers[a.trajectory.key] for a in self.baselines
                                      if a.trajectory.key in self.answers]))
-            for condition in self.conditions
+            for condition in self.problem.conditions
         ]  # fmt: skip
 
     def _share(self, condition: Condition, replies: Sequence[Reply]) -> Ledger:
         """What the replies about one condition cost."""
-        ledger = Ledger(self.ledger.rates)
+        ledger = Ledger(self.problem.run.ledger.rates)
         mine = [r for r in replies if r.trajectory.condition == condition]
         ledger.recount(mine)
         for reply in mine:
