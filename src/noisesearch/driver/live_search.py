@@ -26,21 +26,34 @@ class LiveSearch:
     """
 
     record: SearchRecord
-    pending: list[Ask] = field(default_factory=list)
-    cut: bool = False
-    stage: str = "new"  # new → searching → finishing → watching → done
-    started: float | None = None
-    final_price: int = 0
+    pending: list[Ask] = field(init=False)
+    cut: bool = field(init=False)
+    stage: str = field(init=False)  # new → searching → finishing → watching → done
+    started: float | None = field(init=False)
+    final_price: int = field(init=False)
     watch: Watch = field(init=False)
     _generator: Search = field(init=False, repr=False)
-    _yielded: list[Ask] = field(default_factory=list, repr=False)
-    _turn: int = 0  # of the cascade's stages
-    _followed: int = -1  # replies of this yield that ``limits`` has heard of; -1: no baseline yet
-    _baselines_due: set[str] = field(default_factory=set, repr=False)
-    _guards_set: bool = False  # True once the objective has the baseline's bounds
+    _yielded: list[Ask] = field(init=False, repr=False)
+    _turn: int = field(init=False)  # of the cascade's stages
+    # Replies of this yield that ``limits`` has heard of; -1: no baseline yet.
+    _followed: int = field(init=False)
+    _baselines_due: set[str] = field(init=False, repr=False)
+    _guards_set: bool = field(init=False)  # True once the objective has the baseline's bounds
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.settings.watch)
+        self.restart(self.record)
+
+    def restart(self, record: SearchRecord) -> LiveSearch:
+        """Return this search with nothing asked yet and with a record that holds nothing.
+
+        A plan rehearses one search several times.
+        """
+        self.record, self.watch = record, Watch(record.settings.watch)
+        self.pending, self._yielded = [], []
+        self.stage, self.started, self.cut, self.final_price = "new", None, False, 0
+        self._turn, self._followed = 0, -1
+        self._baselines_due, self._guards_set = set(), False
+        return self
 
     @property
     def problem(self) -> Problem:

@@ -117,14 +117,15 @@ class Request:
         if clash:
             raise ConfigError(f"two verifiers have a part named {clash[0]!r}; rename one of them")
         drafted = loaded.drafts.get(spec.draft)
+        searches = Searches(loaded, budget)
         loaded = replace(loaded, spec=spec.model_copy(update={
             "scales": loaded.scales,
             "fingerprints": fingerprints.of(loaded),
             "steps": drafted.steps if drafted else spec.steps,
-            **rows.of(Searches(loaded, budget), self.rows),
+            **rows.of(searches, self.rows),
             "objects": _objects(spec, given),
         }))  # fmt: skip
-        return Resolved(loaded, given, Searches(loaded, budget))
+        return Resolved(loaded, given, searches.completed(loaded))
 
     def _model(self) -> Model:
         """The model at the size that is asked for."""

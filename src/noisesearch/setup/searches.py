@@ -32,11 +32,19 @@ class Searches:
     def __init__(self, loaded: Loaded, budget: Budget) -> None:
         self.loaded, self.budget = loaded, budget
         self.prices = Prices(loaded)
+        self._rehearsed: LiveSearch | None = None
 
     @classmethod
     def of(cls, loaded: Loaded) -> Searches:
         """Return those of a run under its own budget."""
         return cls(loaded, loaded.spec.budget)
+
+    def completed(self, loaded: Loaded) -> Searches:
+        """Return the same searches under a spec that has rows, scales and fingerprints too."""
+        found = Searches(loaded, self.budget)
+        found._rehearsed = self._rehearsed
+        found.sets, found.objective = self.sets, self.objective
+        return found
 
     @cached_property
     def limit(self) -> float:
@@ -73,7 +81,7 @@ class Searches:
         if whole < least + self.prices.candidate:
             return least
         # A trajectory that was renoised has more legs to finish than a plain one.
-        made_up = final_price(self._search(0, whole - least), self.loaded.algorithm)
+        made_up = final_price(self._rehearsal(whole - least), self.loaded.algorithm)
         return max(least, made_up)
 
     @cached_property
@@ -104,7 +112,8 @@ class Searches:
             scales = {p: s for p, s in scales.items() if p not in left_out} or scales
         return objective_text.parse(loaded.spec.objective, scales)
 
-    def _search(self, index: int, limit: float) -> LiveSearch:
+    def _record(self, index: int, limit: float) -> SearchRecord:
+        """What one search is made of, with nothing asked yet."""
         loaded, spec, rates = self.loaded, self.loaded.spec, self.prices.rates
         smooth = frozenset(p for v in loaded.verifiers if v.differentiable for p in v.parts)
         first, *others = self.prices.groups[index]
@@ -119,8 +128,14 @@ class Searches:
             index, spec.final_steps, spec.top, self.prices.finalists, loaded.guards,
             watch=tuple(part for v in loaded.watch for part in v.parts), limits=self._limits(),
         )  # fmt: skip
-        record = (JointRecord if loaded.joint else SearchRecord)(problem, settings)
-        return LiveSearch(record)
+        return (JointRecord if loaded.joint else SearchRecord)(problem, settings)
+
+    def _rehearsal(self, limit: float) -> LiveSearch:
+        """The one search that is planned with, as if it began now."""
+        record = self._record(0, limit)
+        if self._rehearsed is None:
+            self._rehearsed = LiveSearch(record)
+        return self._rehearsed.restart(record)
 
     def _limits(self) -> Enough | None:
         """What may end a search before its budget does."""
@@ -132,8 +147,8 @@ class Searches:
         return Enough(self.prices.rates, target, worth)
 
     def first(self) -> LiveSearch:
-        """Return the first of the searches, to plan with."""
-        return self._search(0, self.limit)
+        """Return the first of the searches, to plan with; it begins anew at each call."""
+        return self._rehearsal(self.limit)
 
     def plan(self) -> Plan:
         """Return what one search would cost."""
@@ -163,7 +178,7 @@ class Searches:
 
     def allotted(self, limits: Sequence[float]) -> list[LiveSearch]:
         """Return the searches with so many NFE each."""
-        return [self._search(i, limit) for i, limit in enumerate(limits)]
+        return [LiveSearch(self._record(i, limit)) for i, limit in enumerate(limits)]
 
     def allocation(self) -> Allocation | None:
         """Return how a run's budget is given out; None where every search has its own."""
