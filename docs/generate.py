@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from noisesearch.cli.tables import listed, summary
+from noisesearch.evaluation.metrics import GROUPS
 from noisesearch.experiments import reproduction
 from noisesearch.names import registry
 
@@ -22,7 +23,7 @@ search's steps times the NFE of a solver step. Parameters are given as `--set na
 command line and as keyword arguments in Python.
 
 """
-NAMES = f"""# Models, verifiers, solvers
+NAMES = f"""# Models, verifiers, solvers, metrics, objectives
 
 {WRITTEN} `noisesearch list` prints the same.
 
@@ -72,9 +73,13 @@ def names() -> str:
         page += table(("name", "what it says"),
                       [(f"`{n}`", summary(registry.load("verifier", n, roles)))
                        for n in sorted(roles)])  # fmt: skip
-    page += "\n## Solvers\n\n"
-    rows = [(f"`{s['name']}`", s["summary"]) for s in listed("solvers", "shapes")]
-    return page + table(("name", "what it is"), rows)
+    for kind in ("solver", "metric", "objective"):
+        own = [*registry.TABLES[kind], *(GROUPS if kind == "metric" else ())]
+        rows = [(f"`{of['name']}`", of["summary"]) for of in listed(f"{kind}s", "shapes")
+                if of["name"] in own]  # fmt: skip
+        page += f"\n## {kind.capitalize()}s\n\n"
+        page += table(("name", "what it is"), rows)
+    return page
 
 
 def commands() -> str:
@@ -131,8 +136,7 @@ def papers() -> str:
     """The paper's experiments, as their specs have them."""
     rows = []
     for name in reproduction.ids():
-        of = reproduction.at_scale(reproduction.read(reproduction.SPECS / f"{name}.toml"),
-                                   "embedded")  # fmt: skip
+        of = reproduction.at_scale(reproduction.tables(name), "embedded")
         rows.append((f"`{name}`", of["question"], of["summary"], f"{of['minutes']:g}"))
     return table(("id", "question", "what is run", "minutes"), rows)
 

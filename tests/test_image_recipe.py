@@ -202,6 +202,9 @@ def test_a_picture_starts_no_code(alone: Path, tmp_path: Path) -> None:
     rewritten(lambda r: r["settings"].update(model=name, objects={}))(alone)
     with pytest.raises(ConfigError, match=r"must not start any.*--model"):
         remake(alone, tmp_path / "again.png")
+    rewritten(lambda r: r["settings"].update(model="shapes", solver=name))(alone)
+    with pytest.raises(ConfigError, match=r"a solver that is code .*must not start any"):
+        remake(alone, tmp_path / "again.png", MixtureModel())
     assert not (tmp_path / "ran").exists()
 
 

@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 
 import noisesearch as ns
-from noisesearch.sampling.solvers import SOLVERS, solver, with_noise
+from noisesearch.names.registry import TABLES
+from noisesearch.sampling.solvers import solver, with_noise
 from noisesearch.setup.notices import notice
 from noisesearch.setup.request import Request
 from noisesearch.setup.selection import solver_of
 from noisesearch.testing import MixtureModel
 
 
-@pytest.mark.parametrize("name", [*SOLVERS, "ddim:0", "ddim:0.5", "euler-sde:0", "euler-sde:3"])
+@pytest.mark.parametrize(
+    "name", [*TABLES["solver"], "ddim:0", "ddim:0.5", "euler-sde:0", "euler-sde:3"]
+)
 def test_every_solver_has_one_that_injects_noise(name: str) -> None:
     """Catches a solver that is added without its relative, and one replaced for nothing."""
     fitting = with_noise(name)

@@ -27,6 +27,23 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
         ("unknown algorithm 'zeroorder'", "did you mean 'zero-order'"),
     ),
     "solver": ([*quick(RED), "--solver", "eulr"], ("unknown solver 'eulr'", "'euler'")),
+    "solver's file": (
+        [*quick(RED), "--solver", "none.py:X"],
+        ("solver 'none.py:X'", "no such file"),
+    ),
+    "solver that is none": (
+        [*quick(RED), "--solver", "vivid.py:WHOLE"],
+        ("has no 'stochastic'", "a solver is"),
+    ),
+    "objective that is none": (
+        [*quick(RED), "--objective", "vivid.py:WHOLE"],
+        ("vivid.py:WHOLE'", "has no 'order'", "an objective is"),
+    ),
+    "objective by another name": (
+        [*quick(RED), "--objective", "weigthed(vivid=1)"],
+        ("'weigthed(vivid=1)'", "did you mean 'weighted'"),
+    ),
+    "experiment": (["reproduce", "fig2"], ("unknown experiment 'fig2'", "did you mean 'fig")),
     "solver's number": (
         [*quick(RED), "--solver", "ddim:two"],
         ("'ddim:two'",),
@@ -86,7 +103,10 @@ WRONG: dict[str, tuple[list[object], tuple[str, ...]]] = {
     "top": ([*quick(RED), "--top", "0"], ("top is 0", "at least 1")),
     "batch": ([*quick(RED), "--rows", "0"], ("rows is 0", "at least 1")),
     "large batch": ([*quick(RED), "--rows", "2147483648"], ("rows", "equal to 65536")),
-    "model that is none": ([*quick(RED), "--model", "os:getcwd"], ("model is a str", "methods")),
+    "model that is none": (
+        [*quick(RED), "--model", "os:getcwd"],
+        ("model 'os:getcwd' is of type str", "has no 'name'", "methods"),
+    ),
     "long name": (["show", "x" * 5000], ("xxx… is longer than names may be here",)),
     "long seed": ([*quick(RED), "--start-seed", "9" * 5000], ("start-seed", "up to 64 bits")),
     "more prompts than any model has": (

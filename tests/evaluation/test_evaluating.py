@@ -19,6 +19,7 @@ from noisesearch.evaluation.evaluate import Evaluation
 from noisesearch.evaluation.set_metrics import SetFeatures
 from noisesearch.evaluation.verifier_view import ROWS, VerifierView
 from noisesearch.models.choice import model_of
+from noisesearch.names import registry
 from noisesearch.objectives.sets import Moments, frechet_distance
 from noisesearch.sampling.images import pictures
 from noisesearch.setup.selection import verifier_of
@@ -175,7 +176,7 @@ def test_logits_are_those_that_the_probability_is_of() -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({"metrics": ""}, "no metric is named"),
-    "unknown": ({"metrics": "fidd"}, "unknown verifier 'fidd'"),
+    "unknown": ({"metrics": "fidd"}, "unknown metric 'fidd'"),
     "settings of none": ({"metrics": "fid(x=1)"}, "takes no settings"),
     "no network": ({"metrics": "kid", "reference": "."}, "--features clipscore"),
     "no such reference": ({"metrics": "fid", "reference": "no.npz"}, "no.npz does not exist"),
@@ -240,7 +241,7 @@ def test_references_that_do_not_fit(folder: Path, tmp_path: Path) -> None:
 
 def test_every_metric_is_listed_with_what_it_is() -> None:
     rows = {row["name"]: row["summary"] for row in metrics.listed()}
-    assert set(metrics.OF_SETS) | set(metrics.GROUPS) <= set(rows)
+    assert set(registry.TABLES["metric"]) | set(metrics.GROUPS) <= set(rows)
     assert all(rows.values()) and rows["pr"] == "precision and recall"
 
 

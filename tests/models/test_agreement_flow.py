@@ -16,7 +16,6 @@ from agreement import (
 )
 
 from noisesearch.models.pipelines import from_object
-from noisesearch.sampling.solvers import SOLVERS
 from noisesearch.testing import tiny_pipeline
 
 diffusers = importlib.import_module("diffusers")
@@ -132,7 +131,6 @@ def test_sana_agrees(sana: Any, size: tuple[int, int], steps: int, guidance: flo
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.skipif("dpm++2m" not in SOLVERS, reason="DPM-Solver++ 2M is not there yet")
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("size", SIZES)
 def test_sana_by_its_own_solver_agrees(size: tuple[int, int], steps: int) -> None:

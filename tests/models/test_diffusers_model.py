@@ -369,7 +369,7 @@ def test_prompts_without_a_third_encoder() -> None:
 
 
 def test_wrong_objects(flux: Any) -> None:
-    with pytest.raises(ConfigError, match="model is a dict, but must be a name"):
+    with pytest.raises(ConfigError, match="model is of type dict and has no 'name'; a model"):
         ns.search("a red circle", model={}, verifier=brightness())
     bare = tiny_pipeline("flux")
     bare.register_modules(vae=None)

@@ -68,7 +68,10 @@ def named(kind: str, tmp_path: Path) -> dict[str, Any]:
         },
         "service": {"verifiers": ["llm-grader(model=x, endpoint=http://evil, key_env=AWS_KEY)"]},
         "algorithm": {"algorithm": code},
-        "objective": {"objective": f"{code}(clipscore)"},
+        "objective of sets": {"objective": f"{code}(clipscore)"},
+        "objective": {"objective": code},
+        "solver": {"solver": code},
+        "solver with a number": {"solver": f"{code}:0.5"},
         "model": {"model": code},
         "draft": {"draft": f"model:{code}"},
         "draft beside": {"drafts": [f"model:{code}"]},
@@ -76,7 +79,8 @@ def named(kind: str, tmp_path: Path) -> dict[str, Any]:
 
 
 KINDS = ("verifier", "held-out verifier", "command", "command as code", "service", "algorithm",
-         "objective", "model", "draft", "draft beside")  # fmt: skip
+         "objective of sets", "objective", "solver", "solver with a number", "model", "draft",
+         "draft beside")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,8 +15,8 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Materialiser, gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.models.protocol import Model
-from noisesearch.names.registry import load
-from noisesearch.sampling.solvers import SOLVERS, solver
+from noisesearch.names.registry import TABLES, load
+from noisesearch.sampling.solvers import solver
 from noisesearch.setup.request import Request
 from noisesearch.testing import MixtureModel
 from noisesearch.testing.mixture_model import brightness, evenness
@@ -90,7 +90,7 @@ class Lab:
         assert self.answers(asked, worker) == together, "stopped at a preview, then gone on"
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", TABLES["solver"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 def test_mixture(name: str, dtype: str) -> None:
     lab = Lab(MixtureModel(), [brightness(), evenness()], dtype, 1.0, name)

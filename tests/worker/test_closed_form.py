@@ -16,8 +16,10 @@ from torch import Tensor
 from marginals import PLANE, assert_marginal, assert_moments
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import normals
+from noisesearch.names.registry import TABLES
 from noisesearch.sampling.process import Linear, Trigonometric
-from noisesearch.sampling.solvers import DDIM, SOLVERS, Euler, Heun, Solver, renoise
+from noisesearch.sampling.solvers import DDIM, Euler, Heun, Solver, renoise
+from noisesearch.sampling.solvers import solver as solver_of
 from noisesearch.testing import Mixture, MixtureDenoiser
 
 BROAD = Mixture.of([0.6, 0.4], [[0.8, 0.2], [-0.7, 0.4]], [0.8, 0.9])
@@ -108,7 +110,7 @@ def assert_law(x: Tensor, mixture: Mixture, bias: float) -> None:
 
 # Every solver there is, and DDIM between its ends.
 FORMS: dict[str, Solver] = {
-    **{name: make() for name, make in SOLVERS.items()},
+    **{name: solver_of(name) for name in TABLES["solver"]},
     "half-way": DDIM(eta=0.5, name="half-way"),
 }
 

@@ -10,8 +10,8 @@ from noisesearch.candidates.ask import Ask, score
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import Array, Materialiser, Noise, gaussian
 from noisesearch.candidates.trajectory import FULL, Trajectory
-from noisesearch.names.registry import load
-from noisesearch.sampling.solvers import SOLVERS, solver
+from noisesearch.names.registry import TABLES, load
+from noisesearch.sampling.solvers import solver
 from noisesearch.setup import workers
 from noisesearch.testing import ExecutorContract, MixtureModel, SolverContract, VerifierContract
 from noisesearch.testing.mixture_model import brightness, evenness
@@ -20,7 +20,7 @@ from noisesearch.worker.engine import AHEAD, Worker
 
 
 class TestSolvers(SolverContract):
-    @pytest.fixture(params=SOLVERS)
+    @pytest.fixture(params=TABLES["solver"])
     def solver(self, request: Any) -> Any:
         return solver(request.param)
 

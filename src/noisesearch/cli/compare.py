@@ -26,7 +26,9 @@ from .application import (
 def list_(
     what: Annotated[
         str,
-        typer.Argument(metavar="models|verifiers|algorithms|solvers|metrics|experiments|words"),
+        typer.Argument(
+            metavar="models|verifiers|algorithms|solvers|metrics|objectives|experiments|words"
+        ),
     ],
     model: Annotated[str, typer.Option(help="Whose words and roles.")] = "shapes",
     json_: Json = False,

@@ -127,6 +127,7 @@ def reproduce(
 ) -> None:
     """Make an experiment of the paper again, or (--page) the page on all that are done."""
     from ..experiments import reproduced_table as pages
+    from ..experiments.arms import slug
     from ..experiments.reproduction import reproduction
 
     if page is not None:
@@ -136,7 +137,11 @@ def reproduce(
     if not name:
         raise ConfigError("no experiment was named; choose one of `noisesearch list experiments`")
     found = reproduction(name, scale, _assets(asset), trial, _sizes(limit, seeds))
-    ours = Path("reproduction") / (f"{scale}-trial" if trial else scale) / name
+    ours = (
+        Path("reproduction")
+        / (f"{scale}-trial" if trial else scale)
+        / slug(name.rpartition(":")[2])
+    )
     _do(found, out or ours, plan, json_, ExecutorChoice.of(executor, address, devices))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..experiments.compare import Comparison
 
 SAID = 4  # notes of single searches that are shown
-KINDS = ("models", "verifiers", "algorithms", "solvers", "metrics", "experiments", "words")
+KINDS = (*(f"{kind}s" for kind in registry.TABLES), "words")
 
 
 def winners(content: Mapping[str, Any]) -> str:
@@ -128,10 +128,10 @@ def listed(what: str, model: str) -> list[dict[str, Any]]:
     """Objects with at least name and summary."""
     if what not in KINDS:
         raise unknown("list", what, KINDS)
-    if what == "solvers":
-        from ..sampling.solvers import SOLVERS
-
-        return [{"name": n, "summary": summary(SOLVERS[n]())} for n in SOLVERS]
+    if what in ("solvers", "objectives"):
+        kind = what.removesuffix("s")
+        return [{"name": n, "summary": summary(registry.load(kind, n))}
+                for n in registry.names(kind)]  # fmt: skip
     if what == "metrics":
         from ..evaluation import metrics
 

@@ -104,7 +104,7 @@ class Evaluation:
         """Measure; ConfigError for what cannot be, before the first metric measures."""
         names = metrics.named(self.metrics)
         sets = self.sets
-        made = [metrics.metric_of(name, lambda: self.eyes, self.sight) for name in names]
+        made = [self._metric(name) for name in names]
         for images in sets:
             protocol.check(made, images)
         made += self._beside(names)
@@ -120,6 +120,10 @@ class Evaluation:
             found.update(metric.measure(images))
         return found
 
+    def _metric(self, name: str) -> Metric:
+        roles = self.world.verifiers if self.world else ()
+        return metrics.metric_of(name, lambda: self.eyes, self.sight, roles)
+
     def _beside(self, names: Sequence[str]) -> list[Metric]:
         """Diversity stands beside every metric of quality: how unlike each other the images are,
         and how much of what is real is among them."""
@@ -127,7 +131,7 @@ class Evaluation:
         for name in ("diversity", "recall"):
             if name in names:
                 continue
-            metric = metrics.metric_of(name, lambda: self.eyes, self.sight)
+            metric = self._metric(name)
             try:
                 protocol.check([metric], self.sets[0])
                 if name == "recall":

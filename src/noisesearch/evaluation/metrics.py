@@ -1,87 +1,94 @@
-"""Names of metrics, imported on first use; any other name is a verifier's."""
+"""Metrics by name; any name that is no metric's is a verifier's."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..candidates.condition import Condition
-from ..errors import ConfigError
-from ..names import forms
+from ..errors import ConfigError, unknown
+from ..names import forms, protocols, registry
 from ..names.options import settings
 from ..verifiers.protocol import check as check_verifiers
 from .protocol import Figures, ImageSet, Metric
 from .set_metrics import SetFeatures
 from .verifier_view import VerifierView
 
-# Of features of a whole set: functions of its Eyes.
-OF_SETS = {
-    "fid": "noisesearch.evaluation.set_metrics:fid",
-    "is": "noisesearch.evaluation.set_metrics:inception_score_",
-    "kid": "noisesearch.evaluation.set_metrics:kid",
-    "precision": "noisesearch.evaluation.set_metrics:precision",
-    "recall": "noisesearch.evaluation.set_metrics:recall",
-    "density": "noisesearch.evaluation.set_metrics:density",
-    "coverage": "noisesearch.evaluation.set_metrics:coverage",
-    "diversity": "noisesearch.evaluation.set_metrics:diversity",
-}
-# Of benchmarks: pydantic classes, called with the settings in a name's brackets.
-OF_BENCHMARKS: dict[str, str] = {
-    "compbench-attribute": "noisesearch.evaluation.compbench.metrics:Attributes",
-    "compbench-spatial": "noisesearch.evaluation.compbench.metrics:Spatial",
-    "compbench-numeracy": "noisesearch.evaluation.compbench.metrics:Numeracy",
-    "compbench-complex": "noisesearch.evaluation.compbench.metrics:Complex",
-    "grader": "noisesearch.evaluation.grader:GraderTable",
-}
 GROUPS = {"pr": ("precision", "recall"), "dc": ("density", "coverage")}
 
 
 def named(text: str) -> list[str]:
-    """The metrics of a text with commas, groups in full, none twice."""
+    """Return the metrics of a text with commas, groups in full, none twice."""
     found = [name for given in forms.separated(text) for name in GROUPS.get(given, (given,))]
     if not found:
         raise ConfigError(
             "no metric is named; give some of "
-            f"{', '.join([*OF_SETS, *GROUPS, *OF_BENCHMARKS])}, or verifiers: "
+            f"{', '.join([*registry.names('metric'), *GROUPS])}, or verifiers: "
             "--metrics fid,clipscore"
         )
     return list(dict.fromkeys(found))
 
 
 def listed() -> list[dict[str, str]]:
-    """Every metric that is no verifier, with what it is in a line."""
-    rows = [{"name": name, "summary": (_imported(target).__doc__ or "").split("\n")[0]}
-            for name, target in {**OF_SETS, **OF_BENCHMARKS}.items()]  # fmt: skip
+    """Return every metric that is no verifier, with what it is in a line."""
+    rows = [{"name": name, "summary": _line(registry.load("metric", name))}
+            for name in registry.names("metric")]  # fmt: skip
     groups = [{"name": name, "summary": " and ".join(of)} for name, of in GROUPS.items()]
     return [*rows, *groups]
 
 
+def _line(thing: Any) -> str:
+    return (inspect.getdoc(thing) or "").split("\n")[0]
+
+
 def verifiers_of(names: Sequence[str]) -> list[str]:
-    """Those of the names that are not in the tables."""
-    return [n for n in names if forms.written(n)[0] not in {**OF_SETS, **OF_BENCHMARKS}]
+    """Return those of the names that are verifiers'."""
+    return [name for name in names if _target(forms.written(name)[0]) is None]
 
 
 def metric_of(
-    name: str, eyes: Callable[[], SetFeatures], sight: Callable[[str], VerifierView]
+    name: str,
+    eyes: Callable[[], SetFeatures],
+    sight: Callable[[str], VerifierView],
+    roles: Iterable[str] = (),
 ) -> Metric:
-    """The metric of a name; ConfigError where it is none. ``sight`` opens a verifier's."""
+    """Return the metric of a name; ConfigError where it is none.
+
+    ``sight`` opens a verifier's; ``roles`` are the verifiers that a world has beside those of all.
+    """
     kind, given = forms.written(name)
-    if kind in OF_SETS:
+    target = _target(kind)
+    if target is None:
+        verifiers = {*registry.names("verifier"), *roles}
+        if ":" not in kind and kind not in verifiers:
+            raise unknown("metric", kind, [*registry.names("metric"), *GROUPS, *verifiers])
+        return OfVerifier(name, sight(name))
+    if protocols.makes(target) and not isinstance(target, type):  # a function of features
         if given:
             raise ConfigError(f"metric {kind!r} takes no settings, got {name!r}; see --features")
-        made: Metric = _imported(OF_SETS[kind])(eyes())
-        return made
-    if kind in OF_BENCHMARKS:
-        benchmark: Metric = settings("metric", kind, _imported(OF_BENCHMARKS[kind]), dict(given))
-        return benchmark
-    return OfVerifier(name, sight(name))
+        of_sets: Metric = protocols.made("metric", kind, target, eyes())
+        return of_sets
+    found: Any = settings("metric", kind, target, dict(given))
+    if isinstance(found, type):
+        found = protocols.made("metric", kind, found)
+    protocols.check("metric", kind, found)
+    metric: Metric = found
+    return metric
 
 
-def _imported(target: str) -> Any:
-    module, _, attribute = target.rpartition(":")
-    return getattr(importlib.import_module(module), attribute)
+def _target(kind: str) -> Any | None:
+    """Return what a metric's name stands for; None where the name is a verifier's.
+
+    What is named in a file or a module is a metric where it measures.
+    """
+    if kind in registry.names("metric"):
+        return registry.load("metric", kind)
+    if ":" not in kind:
+        return None
+    found = registry.load_once("metric", kind)
+    return found if protocols.has(found, "measure") else None
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,10 @@ class Metric(Protocol):
     ``check(images)``, which raises ConfigError where it cannot measure these, and is called for
     all metrics before the first one measures.
 
-    What stands in the table of metrics is the class of one: called with the settings in its
-    brackets, ``compbench-spatial(fixed=true)``, it gives the metric.
+    A name of a metric stands for the class of one: called with the settings in its brackets,
+    ``compbench-spatial(fixed=true)``, it gives the metric. An object is taken as it is, and in the
+    registry a function is called with the :class:`~noisesearch.evaluation.set_metrics.SetFeatures`
+    of the evaluation.
     """
 
     @property

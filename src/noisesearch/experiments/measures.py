@@ -83,7 +83,12 @@ class WinnerMeasures:
             own = [c for c in conditions if self._group[c.key] == group]
             if not own:
                 raise unknown("group of prompts", group, filter(None, self._group.values()))
-            found[group] = metric_of(name, lambda name=name: _of_sets(name), sight)  # type: ignore[misc]
+            found[group] = metric_of(
+                name,
+                lambda name=name: _of_sets(name),  # type: ignore[misc]
+                sight,
+                model.verifiers,
+            )
             check_metrics([found[group]], ImageFiles(group, [Path(str(c.text)) for c in own], own))
         return found
 

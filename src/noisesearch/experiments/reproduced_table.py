@@ -12,7 +12,6 @@ from ..files.json_text import parsed
 from ..files.writing import replace
 from ..objectives.statistics import Interval
 from . import reproduction
-from .spec import read
 from .verdicts import TEST
 
 HEAD = """# The paper's experiments, made again
@@ -73,7 +72,7 @@ def _pictures(folder: Path, plots: Path, name: str) -> Sequence[str]:
 
 def _why(name: str, content: Mapping[str, Any]) -> str:
     """What the spec says may make it differ, where it does."""
-    spec = read(reproduction.SPECS / f"{name}.toml")
+    spec = reproduction.tables(name)
     said: str = reproduction.at_scale(spec, "embedded").get("why", "")
     return said if content["verdict"] == "does not hold" else ""
 

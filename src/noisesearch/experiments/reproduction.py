@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import unknown
+from ..names import protocols, registry
 from .spec import Experiment, experiment, read
 
 Scale = Literal["embedded", "paper"]
@@ -20,18 +21,26 @@ TRIAL = {"limit": 2, "seeds": 1, "steps": 4, "final_steps": 6, "candidates": 16,
 
 
 def ids() -> list[str]:
-    """All ids, figures first, in the paper's order."""
-    names = [path.stem for path in SPECS.glob("*.toml")]
-    return sorted(names, key=lambda name: (name.rstrip("0123456789"), _number(name)))
+    """Return the ids of the paper's experiments, figures first, in the paper's order."""
+    return [*registry.TABLES["experiment"]]
 
 
-def _number(name: str) -> int:
-    return int(name.lstrip("abcdefghijklmnopqrstuvwxyz"))
+def tables(name: str) -> dict[str, Any]:
+    """Return the tables of an experiment that is chosen by name, at all scales.
+
+    A name stands for the path of a TOML file, for tables, or for a function that gives either.
+    """
+    target = registry.load("experiment", name)
+    if protocols.makes(target):
+        target = target()
+    content = read(Path(target)) if isinstance(target, str | Path) else target
+    protocols.check("experiment", name, content)
+    return dict(content)
 
 
 def listed() -> list[dict[str, Any]]:
-    """Objects with name, summary and question."""
-    found = ((name, read(SPECS / f"{name}.toml")) for name in ids())
+    """Return objects with name, summary and question, third parties' experiments included."""
+    found = ((name, tables(name)) for name in registry.names("experiment"))
     return [{"name": name, "summary": of["summary"], "question": of.get("question", "")}
             for name, of in found]  # fmt: skip
 
@@ -43,13 +52,15 @@ def reproduction(
     trial: bool = False,
     sizes: Mapping[str, int] | None = None,
 ) -> Experiment:
-    """One of the paper's experiments at a scale; with ``trial`` cut down to a few minutes, to see
-    that everything is in place. ``sizes``: another ``limit`` of prompts, other ``seeds``."""
-    if name not in ids():
-        raise unknown("experiment", name, ids())
+    """Return an experiment by name, such as one of the paper's, at a scale.
+
+    With ``trial`` it is cut down to a few minutes, to see that everything is in place. ``sizes``:
+    another ``limit`` of prompts, other ``seeds``.
+    """
+    found = tables(name)
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
-    spec = at_scale(read(SPECS / f"{name}.toml"), scale)
+    spec = at_scale(found, scale)
     content = {**spec, "id": name, "scale": scale, **(sizes or {})}
     return experiment(smaller(content) if trial else content, assets)
 

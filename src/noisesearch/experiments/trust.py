@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..names import forms
-from ..setup.consent import NamedCode, code, of_objectives, of_verifiers
+from ..setup.consent import NamedCode, code, of_metrics, of_objectives, of_verifiers
 from ..store.run_store import read_spec
 from ..store.spec import EXPERIMENT, RunSpec
 from .arms import settings
@@ -15,18 +15,16 @@ from .spec import Experiment, experiment, read
 def of_experiment(folder: Path, experiment: Experiment) -> NamedCode:
     """Return what an experiment names that may run something."""
     arms, measure = settings(experiment), experiment.measure
-    seen = [
-        *measure.columns,
-        measure.eye,
-        measure.classes,
-        *(name for metrics in measure.by_group.values() for name in metrics.values()),
-    ]
+    metrics = [name for of in measure.by_group.values() for name in of.values()]
+    seen = [*measure.columns, measure.eye, measure.classes, *metrics]
     searched = (name for arm in arms for name in forms.separated(arm.verifier))
     return NamedCode(folder, tuple(dict.fromkeys((
         *code("model", [arm.model for arm in arms]),
         *code("algorithm", [arm.algorithm for arm in arms]),
         *of_verifiers([*searched, *seen]),
         *of_objectives([arm.objective for arm in arms]),
+        *code("solver", [arm.solver for arm in arms if arm.solver]),
+        *of_metrics(metrics),
     ))))  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from ..candidates.space import PIPELINE
 from ..errors import ConfigError
 from ..files.hub import ENDINGS
-from ..names import registry
+from ..names import protocols, registry
 from ..store.given_images import InputImages
 from .black_box.model import PipelineModel
 from .diffusers.model import DiffusersModel
@@ -29,26 +29,28 @@ def model_of(name: str) -> Model:
     from .sit.model import is_checkpoint, sit
 
     if name in registry.names("model"):
-        named: Model = registry.load("model", name)()
-        return named
+        return _loaded(name)
     if is_pipeline(name):
         return from_folder(name)
     if is_checkpoint(name):
         return sit(name)
+    return _loaded(name)
+
+
+def _loaded(name: str) -> Model:
     target = registry.load("model", name)
-    return as_model(target() if callable(target) else target)
+    return as_model(target() if callable(target) else target, name)
 
 
-def as_model(thing: Any) -> Model:
-    """A model, or the model of a diffusers pipeline in memory; ConfigError for anything else."""
-    if all(hasattr(thing, name) for name in ("space", "build", "condition")):
-        return cast(Model, thing)
+def as_model(thing: Any, name: str = "") -> Model:
+    """Return a model, or the model of a diffusers pipeline in memory.
+
+    ``name``: what the user wrote; empty for an object. ConfigError for anything else.
+    """
     if any(c.__name__ == "DiffusionPipeline" for c in type(thing).__mro__):
         return from_object(thing)
-    raise ConfigError(
-        f"model is a {type(thing).__name__}, but must be a name, a folder, a pipeline of "
-        "diffusers or an object with the methods of noisesearch's Model"
-    )
+    protocols.check("model", name, thing)
+    return cast(Model, thing)
 
 
 def at_size(model: Model, size: str | None) -> Model:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ConfigError
+from .registry import TABLES
 from .registry import with_absolute_path as whole
 
 PROCESS = "process:"  # what a verifier in a process of its own begins with
+NUMBER = re.compile(r"[+-]?[0-9.][0-9.e+-]*")  # no name begins so
 DIGITS = 20  # of 2**64: of numbers from outside none has more
 
 
@@ -45,6 +48,26 @@ def written(text: str) -> tuple[str, dict[str, str]]:
             )
         found[key.strip()] = _unquoted(value.strip())
     return name.strip(), found
+
+
+def numbered(solver: str) -> tuple[str, str | None]:
+    """Return (name, number) of a solver such as ``ddim:0.5``; None where no number is written.
+
+    What follows the colon of the package's own names is always meant as a number, so that one
+    that is none is refused as such; of other names it may be the name in a file or a module.
+    """
+    family, colon, rest = solver.partition(":")
+    if family in TABLES["solver"]:
+        return family, rest if colon else None
+    family, colon, rest = solver.rpartition(":")
+    return (family, rest) if colon and NUMBER.fullmatch(rest) else (solver, None)
+
+
+def located_solver(solver: str) -> str:
+    """Return a solver's name with the whole path of its file, where it is of one."""
+    family, number = numbered(solver)
+    located = whole(family) if ":" in family else family
+    return located if number is None else f"{located}:{number}"
 
 
 def form(name: str, settings: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Names of models, verifiers and algorithms: one table per kind, imported on first use."""
+"""One registry for all that is chosen by name: a table per kind, imported on first use."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, unknown
 
+# By kind, the names of the package and their targets; of others see :func:`names`.
 TABLES: dict[str, dict[str, str]] = {
     "model": {
         "shapes": "noisesearch.worlds.shapes.model:shapes",
@@ -41,7 +43,6 @@ TABLES: dict[str, dict[str, str]] = {
         "safety": "noisesearch.verifiers.packaged.safety:Safety",
         "human": "noisesearch.verifiers.human.human:Human",
     },
-    "set objective": {},
     "algorithm": {
         "auto": "noisesearch.algorithms.auto:Auto",
         "random": "noisesearch.algorithms.initial_noise:RandomSearch",
@@ -61,41 +62,104 @@ TABLES: dict[str, dict[str, str]] = {
         "rollover": "noisesearch.algorithms.per_step:Rollover",
         "backtracking": "noisesearch.algorithms.per_step:Backtracking",
     },
+    "solver": {
+        "euler": "noisesearch.sampling.solvers.single_step:Euler",
+        "heun": "noisesearch.sampling.solvers.single_step:Heun",
+        "ddim": "noisesearch.sampling.solvers.single_step:DDIM",
+        "ddim-ancestral": "noisesearch.sampling.solvers.single_step:DDIM_ANCESTRAL",
+        "dpm++2m": "noisesearch.sampling.solvers.multistep:DPMSolver",
+        "dpm++2m-sde": "noisesearch.sampling.solvers.multistep:DPM_SOLVER_SDE",
+        "euler-sde": "noisesearch.sampling.solvers.single_step:EulerSDE",
+    },
+    "metric": {
+        "fid": "noisesearch.evaluation.set_metrics:fid",
+        "is": "noisesearch.evaluation.set_metrics:inception_score_",
+        "kid": "noisesearch.evaluation.set_metrics:kid",
+        "precision": "noisesearch.evaluation.set_metrics:precision",
+        "recall": "noisesearch.evaluation.set_metrics:recall",
+        "density": "noisesearch.evaluation.set_metrics:density",
+        "coverage": "noisesearch.evaluation.set_metrics:coverage",
+        "diversity": "noisesearch.evaluation.set_metrics:diversity",
+        "compbench-attribute": "noisesearch.evaluation.compbench.metrics:Attributes",
+        "compbench-spatial": "noisesearch.evaluation.compbench.metrics:Spatial",
+        "compbench-numeracy": "noisesearch.evaluation.compbench.metrics:Numeracy",
+        "compbench-complex": "noisesearch.evaluation.compbench.metrics:Complex",
+        "grader": "noisesearch.evaluation.grader:GraderTable",
+    },
+    "objective": {
+        "part": "noisesearch.objectives.text:part",
+        "mean-rank": "noisesearch.objectives.text:mean_rank",
+        "weighted": "noisesearch.objectives.text:weighted",
+        "lexicographic": "noisesearch.objectives.text:lexicographic",
+        "constrain": "noisesearch.objectives.text:constrain",
+        "pareto": "noisesearch.objectives.text:pareto",
+        "cascade": "noisesearch.objectives.text:cascade",
+        "frechet": "noisesearch.objectives.sets:Frechet",
+    },
+    "experiment": {
+        name: f"noisesearch.experiments.specs:{name}"
+        for name in (
+            *(f"fig{number}" for number in (1, *range(3, 16))),
+            *(f"table{number}" for number in (1, 2, 3, 4, 7, 8)),
+        )
+    },
 }
 
-ALSO = {"verifier": ("ensemble",)}  # words that stand for several names
+FOLDERS = ("model", "verifier", "algorithm")  # kinds whose names a folder may have too
+ALSO = {"verifier": ("ensemble",), "solver": ("pipeline",)}  # words that no table has
 
 
 def names(kind: str) -> dict[str, str]:
-    """Name → target of everything known of a kind, third parties' entry points included.
+    """Return name → target of everything known of a kind, third parties' entry points included.
 
-    A third party registers under the group ``noisesearch.models`` (verifiers, algorithms).
+    A third party registers under the group ``noisesearch.models``, ``noisesearch.verifiers``,
+    ``noisesearch.algorithms``, ``noisesearch.solvers``, ``noisesearch.metrics``,
+    ``noisesearch.objectives`` or ``noisesearch.experiments``.
     """
     plugins = {e.name: e.value for e in entry_points(group=f"noisesearch.{kind}s")}
     return {**plugins, **TABLES[kind]}
 
 
 def load(kind: str, name: str, own: Mapping[str, str] | None = None) -> Any:
-    """The object behind a name, a ``package.module:Name`` or a ``file.py:Name``.
+    """Return the object behind a name, a ``package.module:Name`` or a ``file.py:Name``.
 
     ``own`` comes first: the names that mean something else on one model, such as a world's roles.
     """
-    table = {**names(kind), **(own or {})}
+    for table in (own or {}, TABLES[kind]):
+        if name in table:
+            return _import(kind, name, table[name])
+    # Entry points are looked for last: that goes through all that is installed.
+    table = names(kind)
     if name in table:
         return _import(kind, name, table[name])
     if ":" in name:
         return _import(kind, name, name)
-    raise unknown(kind, name, [*table, *ALSO.get(kind, ())])
+    raise unknown(kind, name, [*table, *(own or {}), *ALSO.get(kind, ())])
+
+
+def load_once(kind: str, name: str) -> Any:
+    """Return the same object as before for the same name, unless its file has changed since."""
+    path = Path(name.rpartition(":")[0])
+    if path.suffix != ".py" or not path.is_file():
+        return load(kind, name)
+    return _of_file(kind, f"{path.resolve()}:{name.rpartition(':')[2]}", path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _of_file(kind: str, name: str, changed: int) -> Any:
+    """``changed``: when the file was, so that what was read before is not taken for it."""
+    return load(kind, name)
 
 
 def with_absolute_path(name: str) -> str:
-    """``file.py:Name`` or a path with the whole path, so that a run is resumed from any folder."""
+    """Return ``file.py:Name`` or a path with the whole path, so that a run is resumed anywhere."""
     source, mark, attribute = name.rpartition(":")
     if source.endswith(".py"):
         return f"{Path(source).resolve()}{mark}{attribute}"
     path = Path(name).expanduser()
-    known = any(name in names(kind) for kind in TABLES)
-    return str(path.resolve()) if path.exists() and not known else name
+    if not path.exists() or any(name in names(kind) for kind in FOLDERS):
+        return name
+    return str(path.resolve())
 
 
 def _import(kind: str, name: str, target: str) -> Any:

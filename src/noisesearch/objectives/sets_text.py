@@ -14,6 +14,7 @@ from ..names import registry
 from .sets import Rows
 
 REFERENCE = 2048  # real images that a world's reference is made of
+KINDS = ("frechet",)  # ways of the package to compare sets
 _FORM = re.compile(r"\s*(?P<kind>frechet|[^()]+:[^()]+)\((?P<inside>[^()]*)\)\s*")
 
 

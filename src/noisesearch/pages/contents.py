@@ -22,6 +22,7 @@ from ..objectives import text as objective_text
 from ..objectives.single import UNMET, Bound, Constrained, Objective, Pareto
 from ..store.run_store import RunStore, read_spec
 from ..store.spec import RunSpec
+from ..store.step_price import step_price
 from ..store.winners import stored_results
 
 TOLERANCE = 1e-6  # relative, between a stored score and the same from the stored parts
@@ -195,6 +196,7 @@ def _searches(store: RunStore, spec: RunSpec, content: Mapping[str, Any]) -> Ite
         assert reply is not None  # its arrival is in the same journal
         replies.setdefault(reply.trajectory.condition.key, []).append((reply, seconds))
     done: set[str] = set()
+    step = step_price(spec, content)
     for result in content["searches"]:
         condition = graph.trajectory(result["baseline"]["trajectory"]).condition
         for stored in (result["baseline"], *result["winners"]):
@@ -206,7 +208,8 @@ def _searches(store: RunStore, spec: RunSpec, content: Mapping[str, Any]) -> Ite
                 )
         if condition.key not in done:  # a prompt that is given twice is searched once
             done.add(condition.key)
-            yield Searched(condition, result, _candidates(spec, result, replies[condition.key]))
+            found = _candidates(spec, result, replies[condition.key], step)
+            yield Searched(condition, result, found)
 
 
 def _arrivals(store: RunStore) -> dict[str, float]:
@@ -225,11 +228,11 @@ def _arrivals(store: RunStore) -> dict[str, float]:
 
 
 def _candidates(
-    spec: RunSpec, result: Mapping[str, Any], replies: Sequence[tuple[Reply, float]]
+    spec: RunSpec, result: Mapping[str, Any], replies: Sequence[tuple[Reply, float]], step: int
 ) -> list[AnsweredCandidate]:
     base = result["baseline"]["trajectory"]
     paid = result["ledger"]["nfe"]
-    rates = _rates(spec, paid, len(replies))
+    rates = _rates(spec, paid, len(replies), step)
     whole = Ledger(rates)
     for reply, _ in replies:
         whole.charge(reply.trajectory)
@@ -252,12 +255,10 @@ def _candidates(
     return found
 
 
-def _rates(spec: RunSpec, paid: float, count: int) -> Rates:
+def _rates(spec: RunSpec, paid: float, count: int, step: int) -> Rates:
     if spec.solver == PIPELINE:  # every sample of a black box costs the same
         return Rates(whole=lambda _: max(1, round(paid / count)))
-    from ..sampling.solvers import solver
-
-    return Rates(stages=solver(spec.solver).price())
+    return Rates(stages=step)
 
 
 def _kind(spec: RunSpec, trajectory: Trajectory) -> str:

@@ -17,7 +17,7 @@ from ..files.writing import replace
 from ..models.choice import as_model
 from ..names import drafts
 from ..setup import fingerprints, workers
-from ..setup.consent import is_code
+from ..setup.consent import NamedCode, is_code
 from ..setup.loaded import Loaded
 from ..setup.python_objects import PythonObjects
 from ..store.given_images import InputImages
@@ -68,6 +68,7 @@ def remake(image: str | Path, out: str | Path, model: Any = None) -> Remade:
 def _spec(known: Pictured, model: Any) -> RunSpec:
     """The settings to make it again with; refused where that would be something else."""
     spec = RunSpec.read(known.spec.model_dump(), known.path)
+    _check_solver(known, spec)
     draft = known.trajectory.draft
     others = {f"draft {text}" for text in spec.drafts if text != draft}
     made = {name: of for name, of in _made(spec).items() if name not in others}
@@ -92,6 +93,18 @@ def _spec(known: Pictured, model: Any) -> RunSpec:
                 f"any; if you know it, name it yourself: --model {name}"
             )
     return spec
+
+
+def _check_solver(known: Pictured, spec: RunSpec) -> None:
+    """ConfigError where the solver is code that this user has not agreed to in its folder."""
+    if not is_code("solver", spec.solver):
+        return
+    if known.folder is None:
+        raise ConfigError(
+            f"{known.path} names a solver that is code ({spec.solver}), and a picture must not "
+            "start any; give the file in the samples/ of a run that was made here"
+        )
+    NamedCode(known.folder, (("solver", spec.solver),)).check()
 
 
 def _arrays(known: Pictured) -> Any:

@@ -60,7 +60,7 @@ def rerank(
     found = [objects.get(name) or build.verifier_of(name, parts.model) for name in names]
     added = [v for v in found if v.name not in known]
     scales = {**parts.scales, **{p: s for v in added for p, s in v.scale.items()}}
-    chosen = objective_text.parse(objective, scales)
+    chosen = objective_text.parse(objective, scales, code=True)
     parts.watch = [v for v in added if set(v.parts) & set(chosen.parts)]
     setup = Searches.of(parts)
     searches = setup.all()

@@ -19,7 +19,7 @@ from ..candidates.trajectory import FULL
 from ..errors import ConfigError, StoreError
 from ..files.writing import disk_error
 from ..names import drafts, forms, registry
-from ..objectives import sets_text
+from ..objectives import text as objective_text
 from ..store.spec import RunSpec
 
 SERVICES = ("process", "llm-grader")  # verifiers that are commands, or calls to somewhere
@@ -41,6 +41,7 @@ class NamedCode:
             *code("algorithm", [spec.algorithm]),
             *of_verifiers([*spec.verifiers, *spec.watch]),
             *of_objectives([spec.objective]),
+            *code("solver", [spec.solver]),
             *_drafts([spec.draft, *spec.drafts]),
         ) if found[1] not in objects)))  # fmt: skip
 
@@ -80,9 +81,15 @@ Found = Iterator[tuple[str, str]]  # kind and name
 
 
 def is_code(kind: str, name: str) -> bool:
-    """True of a name that stands for somebody's Python: of a file, a module or a plug-in."""
+    """Return whether a name stands for somebody's Python: of a file, a module or a plug-in."""
+    if kind == "solver":
+        name = forms.numbered(name)[0]
     # Plug-ins are looked for last: that goes through all that is installed.
-    return ":" in name or (name not in registry.TABLES[kind] and name in registry.names(kind))
+    return ":" in name or _is_plugin(kind, name)
+
+
+def _is_plugin(kind: str, name: str) -> bool:
+    return name not in registry.TABLES[kind] and name in registry.names(kind)
 
 
 def code(kind: str, names: Iterable[str]) -> Found:
@@ -97,7 +104,12 @@ def of_verifiers(names: Iterable[str]) -> Found:
 
 
 def of_objectives(texts: Iterable[str]) -> Found:
-    return (("objective", text) for text in texts if ":" in sets_text.kind_of(text))
+    return (("objective", text) for text in texts if objective_text.code_of(text))
+
+
+def of_metrics(names: Iterable[str]) -> Found:
+    """Yield the metrics of plug-ins; those of files and modules are asked about as verifiers."""
+    return (("metric", n) for n in names if _is_plugin("metric", forms.written(n)[0]))
 
 
 def _drafts(texts: Iterable[str]) -> Found:

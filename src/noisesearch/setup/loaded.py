@@ -121,7 +121,7 @@ class Loaded:
         """Return the solver of every sample."""
         from ..sampling.solvers import solver
 
-        return solver(self.spec.solver)
+        return solver(self.spec.solver, code=True)
 
     @property
     def sampler(self) -> Sampler | None:

@@ -18,7 +18,7 @@ from ..models.choice import as_it_runs, as_model, at_size, placement, with_call_
 from ..models.protocol import Model
 from ..names import registry
 from ..names.drafts import parse
-from ..objectives import sets_text
+from ..objectives import text as objective_text
 from ..store.given_images import InputImages
 from ..store.spec import RunSpec
 from ..verifiers import slow
@@ -190,7 +190,7 @@ class Request:
         device, precision = self._placed(model)
         if memory.mode(self.memory, model, device, precision) == "lean":
             return False
-        return self.solver is None or solver(self.solver).stochastic
+        return self.solver is None or solver(self.solver, code=True).stochastic
 
     def _placed(self, model: Model) -> tuple[str, str]:
         """Device and precision."""
@@ -221,7 +221,7 @@ class Request:
             verifiers=asked.verifiers.searched,
             watch=asked.verifiers.watch,
             guard=asked.verifiers.guard,
-            objective=str(sets_text.parse(self.objective) or self.objective),
+            objective=objective_text.located(self.objective),
             budget=asked.budget,
             solver=solver,
             seed=self.seed,

@@ -110,7 +110,7 @@ class Searches:
             reported = {p for v in loaded.verifiers for p in getattr(v, "beside", ())}
             left_out = reported | loaded.guards.keys()
             scales = {p: s for p, s in scales.items() if p not in left_out} or scales
-        return objective_text.parse(loaded.spec.objective, scales)
+        return objective_text.parse(loaded.spec.objective, scales, code=True)
 
     def _record(self, index: int, limit: float) -> SearchRecord:
         """What one search is made of, with nothing asked yet."""

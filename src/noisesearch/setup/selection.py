@@ -10,7 +10,7 @@ from ..algorithms.problem import Algorithm
 from ..candidates.space import PIPELINE, Known, PastRun
 from ..errors import ConfigError
 from ..models.protocol import Model
-from ..names import forms, registry
+from ..names import forms, protocols, registry
 from ..names.options import settings
 from ..verifiers.settings import VerifierSettings
 from .python_objects import FunctionAlgorithm, as_list, name_of
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 
 def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
-    """By name or ``file.py:Name``; a plain generator function gets the protocol's attributes."""
+    """Return the algorithm of a name; a generator function gets the protocol's attributes."""
     target = registry.load("algorithm", name)
-    built: Algorithm = settings("algorithm", name, target, parameters)
-    if hasattr(built, "extendable"):
-        return built
+    built: Any = settings("algorithm", name, target, parameters)
+    if isinstance(built, type) and protocols.called_on_instances(built):
+        built = protocols.made("algorithm", name, built)
+    if protocols.has(built, "extendable") or not callable(built):
+        protocols.check("algorithm", name, built)
+        algorithm: Algorithm = built
+        return algorithm
     # The short name: seeds are derived from it, and a path is another on every machine.
     return FunctionAlgorithm(name.rpartition(":")[2], built)
 
@@ -73,10 +77,10 @@ def solver_of(named: str | None, model: Model, algorithm: Algorithm) -> str:
     """
     from ..sampling.solvers import solver, with_noise
 
-    name = named or model.solver
+    name = forms.located_solver(named or model.solver)
     whole = name == PIPELINE
     if not whole:
-        solver(name)
+        solver(name, code=True)
     if not getattr(algorithm, "stochastic", False):
         return name
     if whole or model.space().black_box:
@@ -106,20 +110,22 @@ def verifier_of(name: str, model: Model | None) -> Verifier:
     if kind in roles:
         built: Verifier = chosen()
         return built
-    return as_verifier(chosen, kind.rpartition(":")[2])
+    return as_verifier(chosen, kind.rpartition(":")[2], kind)
 
 
-def as_verifier(target: Any, name: str) -> Verifier:
-    """A verifier, a class of one, or a function ``f(images, conditions)``."""
+def as_verifier(target: Any, name: str, given: str = "") -> Verifier:
+    """Return a verifier, made of one, of a class of one or of ``f(images, conditions)``.
+
+    ``given``: what the user wrote, where that is not the name.
+    """
     from ..verifiers.protocol import FunctionVerifier
 
     if isinstance(target, type):
         target = target()
-    if hasattr(target, "parts"):
+    if protocols.has(target, "parts") or not callable(target):
+        protocols.check("verifier", given or name, target)
         verifier: Verifier = target
         return verifier
-    if not callable(target):
-        raise ConfigError(f"verifier {name!r} is {target!r}, but must be a verifier or a function")
     return FunctionVerifier(target, name)
 
 

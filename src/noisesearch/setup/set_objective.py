@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, unknown
-from ..names import registry
+from ..names import protocols, registry
 from ..objectives.sets import Frechet, Moments, Rows, SetObjective, Spread
 from ..objectives.sets_text import REFERENCE, SetForm, stored
 
@@ -24,7 +24,8 @@ def build(form: SetForm, parts: Loaded) -> SetObjective:
     verifier = named[form.verifier]
     features_of(verifier)
     if form.kind != "frechet":
-        function = registry.load("set objective", form.kind, {})
+        function = registry.load("objective", form.kind)
+        protocols.check("objective of sets", form.kind, function)
         return Spread(form.verifier, function)
     mean, covariance = _statistics(form, verifier, parts)
     return Frechet(form.verifier, mean, covariance)

@@ -20,6 +20,7 @@ from ..objectives import text as objective_text
 from ..objectives.single import Bound, Constrained, Objective
 from .run_store import RunStore, read_spec
 from .spec import RunSpec
+from .step_price import step_price
 from .winners import stored_results
 
 WINNER, BASELINE, CANDIDATE = "winner", "baseline", "candidate"  # roles
@@ -149,9 +150,7 @@ class RunRecords:
         """What an evaluation is; None where a black box is asked for several numbers of steps,
         which it alone can price."""
         if self.spec.solver != PIPELINE:
-            from ..sampling.solvers import solver
-
-            return Rates(solver(self.spec.solver).price())
+            return Rates(step_price(self.spec, self.content))
         if self.spec.steps != self.spec.final_steps:
             return None
         price = self.content["searches"][0]["ledger"]["baseline"]["nfe"]

@@ -63,7 +63,7 @@ class Plane:
     def __init__(self, budget: float, steps: int, seed: int, solver_name: str) -> None:
         mixture = Mixture.of([0.4, 0.35, 0.25], [list(m) for m in MEANS], [0.45, 0.6, 0.35])
         model = MixtureModel((2,), mixture=mixture)
-        way, verifier = solver(solver_name), Near()
+        way, verifier = solver(solver_name, code=True), Near()
         self._denoiser = _Pointing(mixture, (2,), model.process, torch.float64)
         self._blobs: dict[str, Array] = {}
         self.numbers = Materialiser((2,), self._blobs.__getitem__)

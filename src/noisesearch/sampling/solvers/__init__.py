@@ -2,13 +2,12 @@
 
 from ..process import like, renoise
 from .multistep import DPMSolver
-from .names import SOLVERS, solver, with_noise
+from .names import solver, with_noise
 from .protocol import Denoise, Pair, Solver, State, mixed, velocity
 from .single_step import DDIM, Euler, EulerSDE, Heun
 
 __all__ = [
     "DDIM",
-    "SOLVERS",
     "DPMSolver",
     "Denoise",
     "Euler",

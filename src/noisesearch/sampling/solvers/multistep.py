@@ -71,3 +71,6 @@ class DPMSolver:
         lambdas = [process.alpha(t).log() - process.sigma(t).log() for t in (last, now, goal)]
         ratio = (lambdas[2] - lambdas[1]) / (lambdas[1] - lambdas[0])
         return torch.where(second, ratio, 0)
+
+
+DPM_SOLVER_SDE = DPMSolver(eta=1.0, name="dpm++2m-sde")

@@ -127,6 +127,9 @@ class DDIM(SingleStep):
         return (result,)
 
 
+DDIM_ANCESTRAL = DDIM(eta=1.0, name="ddim-ancestral")
+
+
 @dataclass(frozen=True)
 class EulerSDE(SingleStep):
     """Euler's with fresh noise on the way: the SDE of the same marginals, ``euler-sde:KAPPA``.
