@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
+from ..candidates.space import Known
 from ..candidates.trajectory import Trajectory
 from ..names.capabilities import offered
 from ..names.capabilities import warn_of_near_misses as _warn_of_near_misses
@@ -128,9 +129,9 @@ class WithNames(Protocol):
 class WithRunFacts(Protocol):
     """An algorithm that takes something from the run's model or verifiers."""
 
-    def fitted(self, parts: Any) -> Algorithm:
-        """Return the algorithm with what it takes from the loaded parts of the run; ConfigError
-        where they do not fit."""
+    def with_run_facts(self, known: Known) -> Algorithm:
+        """Return the algorithm with what it takes from what is known of the run; ConfigError
+        where that does not fit."""
         ...
 
 

@@ -12,8 +12,11 @@ from ..candidates.space import PIPELINE
 from ..errors import ConfigError
 from ..files.hub import ENDINGS
 from ..names import registry
+from ..names.capabilities import offered
 from ..store.given_images import InputImages
+from . import capabilities
 from .black_box.model import PipelineModel
+from .capabilities import Sized
 from .diffusers.model import DiffusersModel, from_folder, from_object
 from .protocol import Model
 from .sit.config import NAMES
@@ -29,6 +32,7 @@ def model_of(name: str) -> Model:
 
     if name in registry.names("model"):
         named: Model = registry.load("model", name)()
+        capabilities.warn_of_near_misses(named)
         return named
     if is_pipeline(name):
         return from_folder(name)
@@ -41,7 +45,9 @@ def model_of(name: str) -> Model:
 def as_model(thing: Any) -> Model:
     """A model, or the model of a diffusers pipeline in memory; ConfigError for anything else."""
     if all(hasattr(thing, name) for name in ("space", "build", "condition")):
-        return cast(Model, thing)
+        model = cast(Model, thing)
+        capabilities.warn_of_near_misses(model)
+        return model
     if any(c.__name__ == "DiffusionPipeline" for c in type(thing).__mro__):
         return from_object(thing)
     raise ConfigError(
@@ -55,13 +61,13 @@ def at_size(model: Model, size: str | None) -> Model:
     width, height = model.size
     if not size or size == f"{width}x{height}":
         return model
-    resize = getattr(model, "sized", None)
-    if resize is None:
+    several = offered(model, Sized)
+    if several is None:
         raise ConfigError(f"size {size!r}: {model.name} makes {width}x{height} only")
     numbers = SIZE.fullmatch(size)
     if numbers is None:
         raise ConfigError(f"size is {size!r}, but must be WIDTHxHEIGHT, such as 1024x768")
-    return cast(Model, resize(int(numbers[1]), int(numbers[2])))
+    return several.sized(int(numbers[1]), int(numbers[2]))
 
 
 def as_it_runs(model: Model, solver: str | None) -> Model:
@@ -105,7 +111,7 @@ class Placement:
 
 def placement(model: Model) -> Placement:
     """Where a model is already, to be used there and as it is."""
-    return Placement(*(getattr(model, "placed", None) or ()))
+    return Placement(*(capabilities.placed(model) or ()))
 
 
 def is_pipeline(name: str) -> bool:
