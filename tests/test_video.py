@@ -19,7 +19,7 @@ from noisesearch.setup.python_objects import PythonObjects
 from noisesearch.testing import tiny_pipeline
 from noisesearch.testing.mixture_model import brightness, evenness
 from noisesearch.verifiers.protocol import FunctionVerifier, Views
-from noisesearch.verifiers.video import FRAMES, features, scores
+from noisesearch.verifiers.video import FRAMES, OnVideos
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:diffusers")
 
@@ -71,7 +71,7 @@ def test_a_verifier_of_images_sees_frames(frames: int, seen: list[int]) -> None:
         looked.append(tuple(images.shape))
         return images.mean((1, 2, 3))
 
-    found = scores(FunctionVerifier(bright, "bright"), views(frames))["bright"]
+    found = OnVideos(FunctionVerifier(bright, "bright")).scores(views(frames))["bright"]
     expected = sum(seen) / len(seen) / 100 + torch.arange(3) / 1000
     assert torch.allclose(found.float(), expected, atol=1e-6)
     assert looked == [(3, 3, 4, 4)] * len(seen) and len(seen) <= FRAMES
@@ -82,17 +82,17 @@ def test_a_verifier_of_videos_sees_all_of_them() -> None:
         return (images[:, 1:] - images[:, :-1]).abs().mean((1, 2, 3, 4))
 
     motion.video = True  # type: ignore[attr-defined]
-    found = scores(FunctionVerifier(motion, "motion"), views(20))["motion"]
+    found = OnVideos(FunctionVerifier(motion, "motion")).scores(views(20))["motion"]
     assert torch.allclose(found, torch.full((3,), 0.01), atol=1e-6)
     nan = FunctionVerifier(lambda i, c: torch.where(i.mean((1, 2, 3)) > 0.05, torch.nan, 1.0), "n")
-    assert scores(nan, views(20))["n"].isnan().all()
+    assert OnVideos(nan).scores(views(20))["n"].isnan().all()
 
 
 def test_features_are_the_mean_over_frames() -> None:
-    seen = evenness()
+    seen = OnVideos(evenness())
     clip = views(5)
-    one = [features(seen, Views(clip.images[:, k], clip.conditions)) for k in range(5)]
-    assert torch.allclose(features(seen, clip), torch.stack(one).mean(0))
+    one = [seen.features(Views(clip.images[:, k], clip.conditions)) for k in range(5)]
+    assert torch.allclose(seen.features(clip), torch.stack(one).mean(0))
 
 
 def test_a_run_of_videos(tmp_path: Path) -> None:

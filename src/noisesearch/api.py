@@ -104,8 +104,8 @@ def resume(
         python_objects.name_of(v): build.as_verifier(v, python_objects.name_of(v))
         for v in python_objects.as_list(verifier)
     }
-    if algorithm is not None and not hasattr(algorithm, "extendable"):
-        algorithm = python_objects.FunctionAlgorithm(python_objects.name_of(algorithm), algorithm)
+    if algorithm is not None:
+        algorithm = build.as_algorithm(algorithm, python_objects.name_of(algorithm))
     wanted = None if budget is None else str(budget)
     known = None if model is None else as_model(model)
     opened = Run.open(

@@ -23,7 +23,7 @@ from noisesearch.verifiers.llm.calls import Bill
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.protocol import Verifier, Views
 from noisesearch.verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
-from noisesearch.verifiers.video import scores
+from noisesearch.verifiers.video import OnVideos
 from support.grader_server import FAULTS, GraderServer
 
 pytest.importorskip("httpx")
@@ -249,7 +249,7 @@ def test_a_video_is_eight_of_its_frames() -> None:
         grader = graded(server)
         (verdict,) = grader.look([CandidatePicture(frames, RED, "video")])
         videos = torch.from_numpy(frames / np.float32(255)).movedim(-1, -3)[None]
-        scored = scores(grader, Views(videos, [RED]))
+        scored = OnVideos(grader).scores(Views(videos, [RED]))
         grader.close()
     at = np.linspace(0, 19, 8).round()
     assert verdict.parts["llm-grader"] == pytest.approx(at.mean() / 10) == scored["llm-grader"]

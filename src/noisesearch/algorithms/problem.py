@@ -28,7 +28,8 @@ class Algorithm(Protocol):
     nothing from a stream but names its seeds; asks all it can at once; sizes itself by
     :meth:`Problem.room`. After a crash it is started again from nothing and answered from the
     journal, so it must ask the same again. ``extendable`` says that its asks do not depend on
-    the total budget, so that a larger one only goes on.
+    the total budget, so that a larger one only goes on. What an algorithm may offer beyond this
+    is in :mod:`algorithms.capabilities`.
     """
 
     @property

@@ -35,3 +35,19 @@ class Patient(Protocol):
     without one."""
 
     patience: float | None
+
+
+@runtime_checkable
+class Swapping(Protocol):
+    """An executor, or a worker, on whose device networks make room for each other.
+
+    ``swaps``: how often they did; a run in lean memory reports it.
+    """
+
+    @property
+    def swaps(self) -> int: ...
+
+
+def swaps(executor: object) -> int:
+    """Return how often networks made room for others; 0 where the executor does not count."""
+    return executor.swaps if isinstance(executor, Swapping) else 0

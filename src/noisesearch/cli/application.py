@@ -181,13 +181,14 @@ def fresh_folder() -> Path:
 
 def execute(run: Run, seconds: float | None, json_: bool, where: ExecutorChoice) -> None:
     from ..runs.progress import Progress
+    from ..verifiers.capabilities import in_terminal
     from .tables import warnings
 
     try:
         _say_what(run)
         # A bar would be drawn over what a person is asked, and over what is typed.
         verifiers = run.loaded.every_verifier
-        with Progress(run, any(getattr(v, "terminal", False) for v in verifiers)) as progress:
+        with Progress(run, any(map(in_terminal, verifiers))) as progress:
             results = run.execute(progress, seconds, where)
     except KeyboardInterrupt:
         results = run.results()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..algorithms import capabilities
 from ..algorithms.problem import Algorithm
 from ..candidates.ask import Ask, Reply
 from ..candidates.ledger import Ledger
@@ -85,7 +86,7 @@ def plan(search: Callable[[], LiveSearch], algorithm: Algorithm) -> Plan:
     ledgers.sort(key=lambda ledger: ledger.worth)
     open_ended = math.isinf(live.problem.run.limit)
     baseline = live.record.baseline_ledger.nfe
-    adaptive = bool(getattr(algorithm, "adaptive", False))
+    adaptive = capabilities.adaptive(algorithm)
     return Plan(ledgers[0], ledgers[-1], baseline, open_ended, adaptive)
 
 

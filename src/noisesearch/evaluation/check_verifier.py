@@ -18,13 +18,16 @@ from torch import Tensor
 from ..candidates.condition import Condition
 from ..errors import ConfigError, first_of
 from ..files.pictures import Picture
+from ..names.capabilities import offered
 from ..names.forms import numeral
 from ..sampling.denoiser import fill
 from ..sampling.images import from_pictures
 from ..store.given_images import picture
+from ..verifiers import capabilities
+from ..verifiers.capabilities import WithFeatures
 from ..verifiers.protocol import Verifier, Views
 from ..verifiers.slow import CandidatePicture, SlowVerifier
-from ..verifiers.video import scores
+from ..verifiers.video import OnVideos
 from ..worker.scoring import numbers
 
 Scores = Mapping[str, npt.NDArray[np.float64]]
@@ -120,7 +123,7 @@ class Trial:
 
     def report(self) -> VerifierReport:
         """Everything tried. What the verifier raises is a check that failed."""
-        for network in getattr(self.verifier, "networks", ()):
+        for network in capabilities.networks(self.verifier):
             network.to(self.device)
         checks = [self._parts()]
         if checks[0].passed:
@@ -151,7 +154,7 @@ class Trial:
         yield self._equal("order", "in the opposite order", first, back)
         said = "it changes the images it is given" if self.touched else "left alone"
         yield Check("images", not self.touched, said)
-        if hasattr(self.verifier, "features"):
+        if offered(self.verifier, WithFeatures) is not None:
             yield self._features(images)
         if self.verifier.differentiable:
             yield self._gradient(images)
@@ -170,10 +173,11 @@ class Trial:
 
     def _scored(self, images: Tensor, conditions: Sequence[Condition]) -> Scores:
         columns: dict[str, list[float]] = {part: [] for part in self.verifier.parts}
+        shown = OnVideos(self.verifier)
         for views, count in self._rows(images, conditions):
             before = views.images.clone()
             with torch.inference_mode():
-                found = scores(self.verifier, views)
+                found = shown.scores(views)
             self.touched |= not torch.equal(views.images, before)
             for part, column in columns.items():
                 size = len(views.images)

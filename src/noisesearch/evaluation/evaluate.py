@@ -15,12 +15,14 @@ from ..candidates.condition import Condition
 from ..errors import ConfigError
 from ..models import choice
 from ..models.protocol import Model
+from ..names.capabilities import offered
 from ..objectives import statistics
 from ..setup import selection as build
 from ..setup.consent import NamedCode
 from ..store.run_store import read_spec
 from ..store.spec import EXPERIMENT, RunSpec
 from ..store.winners import stored_results
+from ..verifiers.capabilities import WithFeatures
 from ..verifiers.protocol import previews_of
 from ..verifiers.slow import SlowVerifier
 from . import metrics, protocol
@@ -242,7 +244,7 @@ class Evaluation:
 
 
 def _sees(sight: VerifierView) -> bool:
-    return hasattr(sight.verifier, "features")
+    return offered(sight.verifier, WithFeatures) is not None
 
 
 def _gains(figures: Sequence[Figures]) -> dict[str, statistics.Interval]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 from ..candidates.condition import Condition
 from ..errors import ConfigError
 from ..files.pictures import Picture
+from ..names.capabilities import offered
 
 Figures = Mapping[str, float | list[float]]  # by name: one of the set, or one for each image
 
@@ -35,9 +36,8 @@ class Metric(Protocol):
 
     Contract: ``measure`` gives a number for the set, or a list of one for each image in their
     order (NaN: no figure for this one), under names that begin with the metric's own. Whether
-    more is better is said in ``summary``, one line. It opens what it needs itself. It may have
-    ``check(images)``, which raises ConfigError where it cannot measure these, and is called for
-    all metrics before the first one measures.
+    more is better is said in ``summary``, one line. It opens what it needs itself. It may be
+    :class:`Checking`.
 
     A name of a metric stands for the class of one: called with the settings in its brackets,
     ``compbench-spatial(fixed=true)``, it gives the metric. An object is taken as it is, and in the
@@ -53,12 +53,21 @@ class Metric(Protocol):
     def measure(self, images: ImageSet) -> Figures: ...
 
 
+@runtime_checkable
+class Checking(Protocol):
+    """A metric that can say before anything is measured that it cannot measure some images."""
+
+    def check(self, images: ImageSet) -> None:
+        """Raise ConfigError where it cannot measure these images."""
+        ...
+
+
 def check(metrics: Sequence[Metric], images: ImageSet) -> None:
     """ConfigError where one of the metrics says that it cannot measure these images."""
     for metric in metrics:
-        said: Any = getattr(metric, "check", None)
-        if said is not None:
-            said(images)
+        checking = offered(metric, Checking)
+        if checking is not None:
+            checking.check(images)
 
 
 def prompts_of(images: ImageSet, metric: str) -> list[str]:

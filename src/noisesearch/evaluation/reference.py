@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..candidates.condition import Condition
 from ..errors import ConfigError
 from ..files import arrays as array_files
+from ..models.capabilities import WithRealImages
 from ..models.protocol import Model
+from ..names.capabilities import offered
 from ..objectives.sets import Rows
 from ..objectives.sets_text import REFERENCE, stored
+from ..verifiers import capabilities
 from .images import of_folder
 from .moments import Accumulator, Features
 from .verifier_view import VerifierView, ViewedFeatures
@@ -60,13 +62,13 @@ def reference_of(
     [n, d]; else what the verifier or the model's world has. None where there is nothing."""
     if given is not None:
         return _given(Path(given).expanduser(), sight)
-    own: tuple[Rows, Rows] | None = getattr(sight.verifier, "reference", None)
-    real: Any = getattr(model, "real", None)
-    if own is None and real is None:
+    own = capabilities.reference(sight.verifier)
+    world = offered(model, WithRealImages)
+    if own is None and world is None:
         return None
-    name = f"real images of {model.name}" if model and real else f"{sight.verifier.name}'s own"
+    name = f"real images of {model.name}" if model and world else f"{sight.verifier.name}'s own"
     of = list(dict.fromkeys(conditions)) or [Condition()]
-    see = None if real is None else lambda: sight.of_tensor(real(of, REFERENCE), of)
+    see = None if world is None else lambda: sight.of_tensor(world.real(of, REFERENCE), of)
     return Reference(name, own, see)
 
 

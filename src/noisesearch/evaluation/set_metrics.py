@@ -8,6 +8,7 @@ from functools import cached_property
 
 from ..errors import ConfigError
 from ..objectives.sets import frechet_distance
+from ..verifiers import capabilities
 from ..verifiers.features import inception
 from .moments import Features
 from .neighbours import NEAREST, NEAREST_OF_DENSITY, Neighbourhoods, Points, mean_distance
@@ -96,7 +97,7 @@ class SetFeatures:
     @property
     def published(self) -> bool:
         """True where the features are those by which published FIDs are measured."""
-        networks = getattr(self.sight.verifier, "networks", ())
+        networks = capabilities.networks(self.sight.verifier)
         return any(isinstance(n, inception.Inception) and n.fc.in_features == POOL3
                    for n in networks)  # fmt: skip
 

@@ -14,10 +14,13 @@ from torch import Tensor
 from ..candidates.condition import Condition
 from ..driver.winners import SIDE
 from ..errors import ConfigError
+from ..names.capabilities import offered
 from ..objectives.sets import Moments
 from ..sampling.denoiser import fill
 from ..sampling.images import from_pictures
-from ..verifiers.protocol import Verifier, Views, features_of
+from ..verifiers import capabilities
+from ..verifiers.capabilities import WithLogits, features_of
+from ..verifiers.protocol import Verifier, Views
 from ..worker.scoring import numbers
 from .moments import Accumulator, Features
 from .protocol import ImageSet
@@ -42,12 +45,12 @@ class VerifierView:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for network in getattr(self.verifier, "networks", ()):
+        for network in capabilities.networks(self.verifier):
             network.to(self.device)
 
     @property
     def classifies(self) -> bool:
-        return hasattr(self.verifier, "logits")
+        return offered(self.verifier, WithLogits) is not None
 
     def of(self, images: ImageSet) -> ViewedFeatures:
         """What it sees in a set, in one pass over the files."""
@@ -78,7 +81,7 @@ class VerifierView:
 
     def _seen(self, batches: Iterator[tuple[Views, int]]) -> ViewedFeatures:
         see = features_of(self.verifier)
-        classify: Callable[[Views], Tensor] | None = getattr(self.verifier, "logits", None)
+        classifier = offered(self.verifier, WithLogits)
         moments, rows, logits = Accumulator(), [], []
         for views, count in batches:
             fresh = self._asked(see, views)[:count].float().cpu().numpy()
@@ -89,8 +92,8 @@ class VerifierView:
                 )
             moments.add(fresh)
             rows.append(fresh)
-            if classify is not None:
-                logits.append(self._asked(classify, views)[:count].float().cpu().numpy())
+            if classifier is not None:
+                logits.append(self._asked(classifier.logits, views)[:count].float().cpu().numpy())
         said = np.concatenate(logits) if logits else None
         return ViewedFeatures(np.concatenate(rows), moments.moments, said)
 

@@ -13,7 +13,9 @@ from torch import Tensor
 from ..candidates.condition import Condition
 from ..errors import BackendError
 from ..sampling.images import from_pictures, pictures
-from ..verifiers.protocol import Verifier, Views, features_of
+from ..verifiers import capabilities
+from ..verifiers.capabilities import features_of
+from ..verifiers.protocol import Verifier, Views, previews_of
 from .shipped_run import named
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def heavy(parts: Loaded) -> dict[str, Verifier]:
     """The verifiers of a run that are worth a device of their own, by their names in the spec;
     one with gradients stays with the network that they go back through."""
     return {name: v for name, v in named(parts)
-            if getattr(v, "heavy", False) and not v.differentiable}  # fmt: skip
+            if capabilities.heavy(v) and not v.differentiable}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,10 @@ class About:
 
     @classmethod
     def of(cls, verifier: Verifier) -> About:
-        def said(name: str, otherwise: Any) -> Any:
-            return getattr(verifier, name, otherwise)
-
         return cls(
             verifier.name, tuple(verifier.parts), dict(verifier.scale), verifier.rows,
-            verifier.fingerprint, tuple(said("previews", ())), bool(said("video", False)),
-            bool(said("whole_only", False)),
+            verifier.fingerprint, previews_of(verifier), capabilities.video(verifier),
+            capabilities.whole_only(verifier),
         )  # fmt: skip
 
 
@@ -66,7 +65,7 @@ class RemoteVerifierActor:
         self._device = torch.device(spec["device"])
         model = at_size(model_of(spec["model"]), spec["size"]) if given is None else None
         self._verifier = given or verifier_of(name, model)
-        for network in getattr(self._verifier, "networks", ()):
+        for network in capabilities.networks(self._verifier):
             network.to(self._device)
 
     def look(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ..candidates.executor import swaps
 from ..files.pictures import Picture, png, read
 from ..files.remote_code import trust_remote_code, trusted
 from ..setup.python_objects import FunctionAlgorithm, PythonObjects
@@ -136,7 +137,7 @@ class Work:
 
     @property
     def swaps(self) -> int:
-        return getattr(self._worker, "swaps", 0)
+        return swaps(self._worker)
 
     def submit(self, ask: Ask) -> None:
         self._worker.submit(ask)

@@ -22,6 +22,7 @@ from ..driver.driver import Watcher
 from ..driver.live_search import LiveSearch
 from ..errors import ConfigError
 from ..files.json_text import parsed
+from ..models import capabilities
 from ..models.choice import as_model, model_of
 from ..objectives.single import ranking
 from ..objectives.statistics import Interval, mean, rank_correlation
@@ -106,7 +107,7 @@ def drafts_of(model: Any, drafts: Sequence[str]) -> list[str]:
     if drafts:
         return list(drafts)
     known = model_of(model) if isinstance(model, str) else as_model(model)
-    found = list(dict.fromkeys(getattr(known, "drafts", {}).values()))
+    found = list(dict.fromkeys(capabilities.drafts(known).values()))
     if not found:
         raise ConfigError(f"{known.name} has no drafts of its own; name some, as --draft steps:8")
     return found

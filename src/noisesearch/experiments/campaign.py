@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from ..algorithms import capabilities
 from ..errors import ConfigError, StoreError, unknown
 from ..executors.choice import ExecutorChoice
 from ..files import arrays as array_files
@@ -302,7 +303,7 @@ class Campaign:
 
 
 def _joint(arm: Setting) -> bool:
-    return bool(getattr(build.algorithm_of(arm.algorithm, dict(arm.parameters)), "joint", False))
+    return capabilities.joint(build.algorithm_of(arm.algorithm, dict(arm.parameters)))
 
 
 def _done(

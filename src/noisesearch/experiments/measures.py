@@ -17,12 +17,16 @@ from ..evaluation.protocol import check as check_metrics
 from ..evaluation.verifier_view import VerifierView
 from ..files import arrays as array_files
 from ..files.pictures import read
+from ..models.capabilities import WithRealImages
 from ..models.protocol import Model
+from ..names.capabilities import offered
 from ..objectives.sets import Moments, Rows
 from ..sampling.denoiser import fill
 from ..sampling.images import from_pictures
 from ..setup import selection as build
-from ..verifiers.protocol import Views, check, features_of, previews_of
+from ..verifiers import capabilities
+from ..verifiers.capabilities import WithClasses, features_of
+from ..verifiers.protocol import Views, check, previews_of
 from ..verifiers.slow import SlowVerifier
 from .spec import Measure
 
@@ -59,12 +63,13 @@ class WinnerMeasures:
             self._features = features_of(self.eye)
         if measure.classes:
             of = build.verifier_of(measure.classes, model)
-            self._classes = getattr(of, "classes", None)
-            if self._classes is None:
+            classifier = offered(of, WithClasses)
+            if classifier is None:
                 raise ConfigError(
                     f"verifier {measure.classes!r} gives no probabilities of all classes, which "
                     "the Inception Score is made of; oracle-is does"
                 )
+            self._classes = classifier.classes
 
         self._group = {c.key: group for c, group in zip(conditions, groups, strict=True)}
         self._by_group = {column: self._metrics(of, model, conditions)
@@ -184,7 +189,7 @@ def reference(
     """What sets are compared with: ``mean`` and ``covariance`` of real images by the eye, the
     eye's own where it has some, and ``features`` of real images where ``real`` asks for them."""
     eye = build.verifier_of(measure.eye, model)
-    own: tuple[Rows, Rows] | None = getattr(eye, "reference", None)
+    own = capabilities.reference(eye)
     if own is not None and not real:
         return {"mean": own[0], "covariance": own[1]}
     features = _real(measure, eye, model, conditions)
@@ -210,16 +215,16 @@ def _real(measure: Measure, eye: Verifier, model: Model, conditions: Sequence[Co
                 f"real {measure.real!r} cannot be read ({why}); give an .npz file with features "
                 "[n, d] of real images, or how many of the model's own to take"
             ) from error
-    own = getattr(model, "real", None)
-    if own is None:
+    world = offered(model, WithRealImages)
+    if world is None:
         raise ConfigError(
             f"model {model.name!r} has no real images, which its samples could be compared with; "
             "give an .npz file with their features as measure.real"
         )
-    images, seen = own(conditions, measure.real), []
+    images, see, seen = world.real(conditions, measure.real), features_of(eye), []
     with torch.inference_mode():
         for start in range(0, len(images), BATCH):
             some = images[start : start + BATCH]
-            seen.append(features_of(eye)(Views(some, [conditions[0]] * len(some))).double())
+            seen.append(see(Views(some, [conditions[0]] * len(some))).double())
     rows = torch.cat(seen).numpy()
     return rows

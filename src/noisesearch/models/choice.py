@@ -12,8 +12,11 @@ from ..candidates.space import PIPELINE
 from ..errors import ConfigError
 from ..files.hub import ENDINGS
 from ..names import protocols, registry
+from ..names.capabilities import offered
 from ..store.given_images import InputImages
+from . import capabilities
 from .black_box.model import PipelineModel
+from .capabilities import Sized
 from .diffusers.model import DiffusersModel
 from .pipelines import followed, from_folder, from_object, in_its_own_loop
 from .protocol import Model
@@ -49,6 +52,7 @@ def as_model(thing: Any, name: str = "") -> Model:
     """
     if any(c.__name__ == "DiffusionPipeline" for c in type(thing).__mro__):
         return from_object(thing)
+    capabilities.warn_of_near_misses(thing)
     protocols.check("model", name, thing)
     return cast(Model, thing)
 
@@ -58,13 +62,13 @@ def at_size(model: Model, size: str | None) -> Model:
     width, height = model.size
     if not size or size == f"{width}x{height}":
         return model
-    resize = getattr(model, "sized", None)
-    if resize is None:
+    several = offered(model, Sized)
+    if several is None:
         raise ConfigError(f"size {size!r}: {model.name} makes {width}x{height} only")
     numbers = SIZE.fullmatch(size)
     if numbers is None:
         raise ConfigError(f"size is {size!r}, but must be WIDTHxHEIGHT, such as 1024x768")
-    return cast(Model, resize(int(numbers[1]), int(numbers[2])))
+    return several.sized(int(numbers[1]), int(numbers[2]))
 
 
 def as_it_runs(model: Model, solver: str | None) -> Model:
@@ -108,7 +112,7 @@ class Placement:
 
 def placement(model: Model) -> Placement:
     """Where a model is already, to be used there and as it is."""
-    return Placement(*(getattr(model, "placed", None) or ()))
+    return Placement(*(capabilities.placed(model) or ()))
 
 
 def is_pipeline(name: str) -> bool:

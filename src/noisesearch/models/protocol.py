@@ -19,18 +19,7 @@ class Model(Protocol):
     ``ensemble``: the verifiers that `ensemble` stands for. ``verifiers``: which target the role
     names resolve to here. ``fingerprint``: of the weights; a run of others is refused.
 
-    It may also have ``real(conditions, count) -> images [N, 3, H, W]`` in [0, 1]: real images of
-    the conditions in turn, for objectives that compare sets; ``sized(width, height) -> Model``,
-    where it has several sizes; ``why``, a sentence that is said before it runs; ``placed``,
-    (device, dtype) of weights that are in memory already and are used where and as they are;
-    ``drafts``, short names of drafts; ``beside(denoiser, guidance) -> Denoiser``, as :meth:`build`
-    with the weights that a denoiser has loaded already.
-
-    For noise that comes from elsewhere or goes there: ``drawn(generator, dtype) -> noise``, what
-    its own pipeline draws (without it, float32 normals of torch); ``native(noises [B, …])``, as
-    its own ``latents=`` takes them, the same numbers in another order; ``arguments(condition,
-    guidance)`` of its own call beside noise and steps; ``opened(solver, device, dtype)``, lines of
-    Python that make the pipeline as ``pipe``.
+    What it may offer beyond this is in :mod:`models.capabilities`.
     """
 
     @property

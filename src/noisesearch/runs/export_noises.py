@@ -13,8 +13,10 @@ from ..candidates.noise import Materialiser
 from ..candidates.trajectory import Denoise, Renoise, Trajectory
 from ..errors import ConfigError
 from ..files.writing import replace
+from ..models.capabilities import WithCallArguments, WithNativeLayout, WithPipelineCode
 from ..models.choice import as_it_runs, as_model, at_size, model_of, with_call_arguments
 from ..models.protocol import Model
+from ..names.capabilities import offered
 from ..setup import memory
 from ..setup.consent import NamedCode
 from ..setup.start import LATENTS
@@ -90,8 +92,8 @@ def export(
     array = Materialiser(_shape(known, spec, comfyui), store.get)
     noises = torch.stack([torch.tensor(array(trajectory.noise)) for trajectory, _ in kept])
     winners = [_about(*each, known, spec) for each in kept]
-    native = getattr(known, "native", None)
-    packed = noises if native is None else native(noises)
+    pipeline = offered(known, WithNativeLayout)
+    packed = noises if pipeline is None else pipeline.native(noises)
     about = {"noisesearch": __version__, "model": spec.model, "winners": json.dumps(winners)}
     _write(file, {LATENTS: packed}, about)
     other = None
@@ -179,10 +181,10 @@ def _about(
     }  # fmt: skip
     if model.space().black_box:
         about["seed"] = seed_of("injected", trajectory.noise.key)
-    told = getattr(model, "arguments", None)
-    if told is None:
+    called = offered(model, WithCallArguments)
+    if called is None:
         return about
-    arguments = {**told(condition, spec.guidance), "num_inference_steps": steps}
+    arguments = {**called.arguments(condition, spec.guidance), "num_inference_steps": steps}
     return {**about, "arguments": arguments}
 
 
@@ -195,12 +197,12 @@ def _write(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str
 
 def _lines(model: Model, spec: RunSpec, file: Path) -> tuple[str, list[str]]:
     """Lines that make the pictures with diffusers, or a sentence on why there are none."""
-    opened = getattr(model, "opened", None)
+    coded = offered(model, WithPipelineCode)
     again = f"noisesearch takes the file with --start-latents {file}"
-    if opened is None:
+    if coded is None:
         return "", [f"{model.name} is no pipeline of diffusers, so there are no lines; {again}"]
     try:
-        pipe = opened(spec.solver, spec.device, spec.dtype)
+        pipe = coded.opened(spec.solver, spec.device, spec.dtype)
     except ConfigError as error:
         return "", [f"there are no lines for diffusers, since {error}; {again}"]
     drawn = DRAWN if model.space().black_box else ""

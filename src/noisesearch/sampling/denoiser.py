@@ -1,4 +1,4 @@
-"""The door to the network: the denoiser protocol and the wrapper that pads and counts."""
+"""The door to the network: the denoiser protocol."""
 
 from __future__ import annotations
 
@@ -28,16 +28,7 @@ class Denoiser(Protocol):
     model with another clock converts inside. ``forwards``: network calls in one evaluation (2
     under classifier-free guidance). ``flops``: of one forward of one sample.
 
-    It may also have ``networks``, its modules by phase (READ, DENOISE, LOOK), which are then moved
-    where a phase needs them; ``compile()``, after which torch.compile has hold of its network;
-    ``tile()``, after which pictures are decoded in tiles; ``work(rows)``, the bytes that each
-    phase needs beside its weights.
-
-    As drafts need it: ``recall(x, t, encoded, live) -> (x0, eps)``, the same evaluation by a
-    network that remembers: it finds in ``live`` what it kept of each row that is work, None at a
-    row's first evaluation, and leaves what it keeps; a memory that is the one it found means that
-    the row was not computed in full. And ``rewired(change) -> Denoiser``, itself with the network
-    that ``change(network)`` gives.
+    What it may offer beyond this is in :mod:`sampling.capabilities`.
     """
 
     @property
@@ -69,25 +60,3 @@ def fill(rows: Sequence[Tensor], size: int) -> Tensor:
     row's bits do not depend on its slot or its companions.
     """
     return torch.stack([*rows, *[rows[0]] * (size - len(rows))])
-
-
-class Counted:
-    """A denoiser called at one fixed number of rows, and the count of the rows that were meant."""
-
-    def __init__(self, denoiser: Denoiser, rows: int) -> None:
-        self.denoiser = denoiser
-        self.rows = rows
-        self.nfe = 0
-
-    def __call__(self, x: Tensor, t: Tensor, encoded: Encoded, live: RowMemories) -> Pair:
-        """One evaluation of x [rows, …]; the rows of ``live`` are work, the others fillers."""
-        assert x.shape[0] == self.rows, "the worker fills every batch"
-        recall = getattr(self.denoiser, "recall", None)
-        pair: Pair
-        pair = self.denoiser(x, t, encoded) if recall is None else recall(x, t, encoded, live)
-        self.nfe += len(live)  # a call that failed is made again, and is no work
-        return pair
-
-    @property
-    def forwards(self) -> int:
-        return self.nfe * self.denoiser.forwards

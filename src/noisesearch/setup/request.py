@@ -166,11 +166,7 @@ class Request:
             return selection.algorithm_of(self.algorithm, self.parameters)
         if self.parameters:
             raise ConfigError("parameters are given twice: in the algorithm object and beside it")
-        if hasattr(self.algorithm, "extendable"):
-            return self.algorithm
-        return python_objects.FunctionAlgorithm(
-            python_objects.name_of(self.algorithm), self.algorithm
-        )
+        return selection.as_algorithm(self.algorithm, python_objects.name_of(self.algorithm))
 
     def _may_inject_noise(self, model: Model) -> bool:
         """Whether a solver that injects noise may sample this run.

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..algorithms import capabilities
+from ..algorithms.capabilities import Unbound, WithNames, WithRunFacts, is_algorithm
 from ..algorithms.problem import Algorithm
 from ..candidates.space import PIPELINE, Known, PastRun
 from ..errors import ConfigError
+from ..models.capabilities import drafts
 from ..models.protocol import Model
 from ..names import forms, protocols, registry
+from ..names.capabilities import offered
 from ..names.options import settings
 from ..verifiers.settings import VerifierSettings
 from .python_objects import FunctionAlgorithm, as_list, name_of
@@ -27,35 +31,36 @@ def algorithm_of(name: str, parameters: dict[str, Any]) -> Algorithm:
         built = protocols.made("algorithm", name, built)
     if protocols.has(built, "extendable") or not callable(built):
         protocols.check("algorithm", name, built)
-        algorithm: Algorithm = built
-        return algorithm
     # The short name: seeds are derived from it, and a path is another on every machine.
-    return FunctionAlgorithm(name.rpartition(":")[2], built)
+    return as_algorithm(built, name.rpartition(":")[2])
+
+
+def as_algorithm(target: Any, name: str) -> Algorithm:
+    """Return an algorithm, or one of this name made of a generator function ``f(problem)``."""
+    capabilities.warn_of_near_misses(target, name)
+    return target if is_algorithm(target) else FunctionAlgorithm(name, target)
 
 
 def with_model_names(algorithm: Algorithm, model: Model, steps: int, unbound: bool) -> Algorithm:
     """The algorithm for runs of a model at so many steps, whose names for drafts it may use;
     ``unbound``: any solver may sample them."""
-    if unbound and hasattr(algorithm, "unbound"):
-        algorithm = algorithm.unbound()
-    with_names = getattr(algorithm, "with_names", None)
-    if with_names is None:
-        return algorithm
-    found: Algorithm = with_names(getattr(model, "drafts", {}), steps)
-    return found
+    free = offered(algorithm, Unbound) if unbound else None
+    if free is not None:
+        algorithm = free.unbound()
+    naming = offered(algorithm, WithNames)
+    return algorithm if naming is None else naming.with_names(drafts(model), steps)
 
 
 def with_run_facts(algorithm: Algorithm, model: Model, verifiers: Sequence[Verifier]) -> Algorithm:
     """Return the algorithm with what it takes from the run's model and verifiers, if anything."""
     from ..verifiers.slow import is_slow_or_paid
 
-    learn = getattr(algorithm, "with_run_facts", None)
-    if learn is None:
+    learning = offered(algorithm, WithRunFacts)
+    if learning is None:
         return algorithm
     slow = any(map(is_slow_or_paid, verifiers))
     known = Known(model.name, model.fingerprint, model.space().shape, slow, _past_run)
-    found: Algorithm = learn(known)
-    return found
+    return learning.with_run_facts(known)
 
 
 def _past_run(folder: Path) -> PastRun:
@@ -81,7 +86,7 @@ def solver_of(named: str | None, model: Model, algorithm: Algorithm) -> str:
     whole = name == PIPELINE
     if not whole:
         solver(name, code=True)
-    if not getattr(algorithm, "stochastic", False):
+    if not capabilities.stochastic(algorithm):
         return name
     if whole or model.space().black_box:
         raise ConfigError(
@@ -105,12 +110,18 @@ def verifier_of(name: str, model: Model | None) -> Verifier:
     roles = {} if model is None else model.verifiers
     chosen = settings("verifier", kind, registry.load("verifier", kind, roles), given)
     if isinstance(chosen, VerifierSettings):
-        opened: Verifier = chosen.open() if model is None else chosen.open_for(model)
-        return opened
+        return _seen(chosen.open() if model is None else chosen.open_for(model))
     if kind in roles:
-        built: Verifier = chosen()
-        return built
+        return _seen(chosen())
     return as_verifier(chosen, kind.rpartition(":")[2], kind)
+
+
+def _seen(verifier: Verifier) -> Verifier:
+    """Return the verifier itself, whose attributes have been looked at for misspellings."""
+    from ..verifiers.capabilities import warn_of_near_misses
+
+    warn_of_near_misses(verifier, verifier.name)
+    return verifier
 
 
 def as_verifier(target: Any, name: str, given: str = "") -> Verifier:
@@ -118,10 +129,12 @@ def as_verifier(target: Any, name: str, given: str = "") -> Verifier:
 
     ``given``: what the user wrote, where that is not the name.
     """
+    from ..verifiers.capabilities import warn_of_near_misses
     from ..verifiers.protocol import FunctionVerifier
 
     if isinstance(target, type):
         target = target()
+    warn_of_near_misses(target, name)
     if protocols.has(target, "parts") or not callable(target):
         protocols.check("verifier", given or name, target)
         verifier: Verifier = target

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, unknown
+from ..models.capabilities import WithRealImages
 from ..names import protocols, registry
+from ..names.capabilities import offered
 from ..objectives.sets import Frechet, Moments, Rows, SetObjective, Spread
 from ..objectives.sets_text import REFERENCE, SetForm, stored
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 def build(form: SetForm, parts: Loaded) -> SetObjective:
     """The set objective of a form; ConfigError where verifier or reference cannot serve."""
-    from ..verifiers.protocol import features_of
+    from ..verifiers.capabilities import features_of
 
     named = {v.name: v for v in parts.verifiers}
     if form.verifier not in named:
@@ -32,19 +34,21 @@ def build(form: SetForm, parts: Loaded) -> SetObjective:
 
 
 def _statistics(form: SetForm, verifier: Verifier, parts: Loaded) -> tuple[Rows, Rows]:
+    from ..verifiers import capabilities
+
     if form.reference is not None:
         return stored(form.reference)
-    own: tuple[Rows, Rows] | None = getattr(verifier, "reference", None)
+    own = capabilities.reference(verifier)
     if own is not None:
         return own
-    real = getattr(parts.model, "real", None)
-    if real is None:
+    world = offered(parts.model, WithRealImages)
+    if world is None:
         raise ConfigError(
             f"model {parts.model.name!r} has no real images to compare with; give their "
             f"statistics: frechet({form.verifier}, reference=FILE.npz), with arrays mu [d] and "
             "sigma [d, d]"
         )
-    moments = Moments.of(_features(verifier, real(parts.conditions, REFERENCE), parts))
+    moments = Moments.of(_features(verifier, world.real(parts.conditions, REFERENCE), parts))
     return moments.mean, moments.covariance
 
 
@@ -54,15 +58,16 @@ def _features(verifier: Verifier, images: object, parts: Loaded) -> Rows:
 
     from ..sampling.denoiser import fill
     from ..sampling.images import quantise
-    from ..verifiers.protocol import Views, features_of
+    from ..verifiers.capabilities import features_of
+    from ..verifiers.protocol import Views
 
     assert isinstance(images, torch.Tensor)
-    size = verifier.rows or parts.spec.rows
+    see, size = features_of(verifier), verifier.rows or parts.spec.rows
     seen = []
     with torch.inference_mode():
         for start in range(0, len(images), size):
             some = quantise(images[start : start + size].to(parts.spec.device))
             views = Views(fill(list(some), size), [parts.conditions[0]] * size)
-            seen.append(features_of(verifier)(views)[: len(some)].double().cpu())
+            seen.append(see(views)[: len(some)].double().cpu())
     rows: Rows = torch.cat(seen).numpy()
     return rows

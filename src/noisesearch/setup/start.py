@@ -15,7 +15,10 @@ from ..candidates.condition import Condition
 from ..candidates.noise import Array, packed
 from ..errors import ConfigError
 from ..files import arrays as array_files
+from ..models.capabilities import Sized, WithNativeLayout
+from ..names.capabilities import offered
 from ..names.forms import numeral
+from ..sampling.capabilities import DrawingNoise
 from ..store.spec import StartSpec
 
 if TYPE_CHECKING:
@@ -116,9 +119,9 @@ def _drawn(
 ) -> Array:
     import torch
 
-    own = getattr(of, "drawn", None)
+    own = offered(of, DrawingNoise)
     if own is not None:
-        noise: Tensor = own(generator, dtype)
+        noise = own.drawn(generator, dtype)
     else:
         noise = torch.randn(shape, generator=generator, device=generator.device)
     return noise.float().cpu().numpy()
@@ -224,10 +227,10 @@ def _fitted(
     """One noise for each of ``count`` conditions, in the shape of the model's."""
     import torch
 
-    native = getattr(model, "native", None)
+    pipeline = offered(model, WithNativeLayout)
     # A pipeline's own layout only puts the numbers elsewhere: where each goes tells the way back.
     order = torch.arange(math.prod(shape)).reshape(1, *shape)
-    order = order[0] if native is None else native(order)[0]
+    order = order[0] if pipeline is None else pipeline.native(order)[0]
     own, given = tuple(order.shape), tuple(found.shape)
     width, height = model.size
     size = f" at {width}x{height}" if width else ""  # of a black box it may not be known
@@ -248,7 +251,7 @@ def _fitted(
         noises = list(found.reshape(-1, *shape).numpy())
         return noises * count if len(noises) == 1 else noises
     also = "" if own == shape else f" or {list(own)}"
-    resize = ", or choose their size with --size" if hasattr(model, "sized") else ""
+    resize = ", or choose their size with --size" if offered(model, Sized) is not None else ""
     raise ConfigError(
         f"{of} has the shape {list(given)}, but {model.name}{size} needs {list(shape)}{also}, "
         f"or one such for each prompt; give latents of this model{resize}"

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from ..algorithms.problem import Algorithm
 from ..candidates.ask import Ask, Reply
@@ -25,6 +25,17 @@ from .mixture_model import MixtureModel
 
 if TYPE_CHECKING:
     from ..worker.engine import Worker
+
+
+@runtime_checkable
+class Recording(Protocol):
+    """An executor that knows what it was asked.
+
+    ``asked``: the keys of trajectories, in the order of the asks.
+    """
+
+    @property
+    def asked(self) -> list[str]: ...
 
 
 class Released:
@@ -162,7 +173,7 @@ class Bench:
         finally:
             executor.close()
             store.close()
-        asked = getattr(executor, "asked", [])
+        asked = executor.asked if isinstance(executor, Recording) else []
         return BenchOutcome(searches, asked, worker.usage, worker.evaluations, worker.evictions)
 
     def killed(self, name: str, after: int, **keywords: Any) -> None:

@@ -11,16 +11,18 @@ from torch import Tensor
 
 from ..candidates.condition import Condition
 from ..candidates.noise import normals
+from ..names.capabilities import offered
 from ..sampling.denoiser import fill
 from ..sampling.images import quantise
-from ..verifiers.protocol import Verifier, Views
+from ..verifiers.capabilities import WithFeatures
+from ..verifiers.protocol import Verifier, Views, previews_of
 
 ROWS = 8
 
 
 def shown(verifier: Verifier, images: Tensor, conditions: Sequence[Condition]) -> Views:
     """What a verifier is shown of images [B, 3, H, W]; previews that it wants are softer ones."""
-    times = getattr(verifier, "previews", ())
+    times = previews_of(verifier)
     return Views(images, conditions, {t: quantise(F.avg_pool2d(images, 3, 1, 1)) for t in times})
 
 
@@ -87,14 +89,14 @@ class VerifierContract:
         self, verifier: Verifier, images: Tensor, conditions: Sequence[Condition]
     ) -> None:
         """Where it has them: one row for every image, whatever its companions are."""
-        features = getattr(verifier, "features", None)
-        if features is None:
+        seeing = offered(verifier, WithFeatures)
+        if seeing is None:
             return
         size = verifier.rows or ROWS
         rows = fill(list(images[:size]), size)
         with torch.inference_mode():
-            seen = features(Views(rows, list(conditions)[:1] * size))
-            turned = features(Views(rows.flip(0), list(conditions)[:1] * size))
+            seen = seeing.features(Views(rows, list(conditions)[:1] * size))
+            turned = seeing.features(Views(rows.flip(0), list(conditions)[:1] * size))
         assert seen.dim() == 2 and len(seen) == size and seen.isfinite().all()
         assert torch.equal(turned.flip(0), seen)
 

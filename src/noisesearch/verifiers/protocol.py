@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ..candidates.condition import Condition
-from ..errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -47,17 +46,7 @@ class Verifier(Protocol):
     where None), so some may be copies. ``scale``: a part's typical standard deviation among
     i.i.d. candidates of one prompt. May raise: the rows are then tried one by one.
 
-    It may also have ``features(views) -> [B, d]``, what it sees in an image, for objectives that
-    compare sets, and ``reference``, mean [d] and covariance [d, d] of real images' features as
-    arrays, for those that name no file; ``logits(views) -> [B, classes]``, what it says of each
-    class, for the Inception Score; ``previews``, the times (of the linear interpolant, as
-    every σ of arXiv 2501.09732) at which it looks back on what the sample was predicted to be;
-    ``whole_only = True``, which says that the preview of an unfinished sample means nothing to it;
-    ``video = True``, which says that it looks at whole videos; ``heavy = True``, which says that
-    it is worth a device of its own where a run has many, if it has no gradients; ``networks``,
-    its modules, which are then moved to where the images are; ``beside``, those of its parts that
-    are reported, and that no objective wants which does not name them; and ``check(conditions)``,
-    which raises ConfigError where they are none that it can score, before anything is sampled.
+    What it may offer beyond this is in :mod:`verifiers.capabilities`.
     """
 
     @property
@@ -102,17 +91,6 @@ def check(verifiers: Iterable[Verifier], conditions: Sequence[Condition]) -> Non
         said: Callable[[Sequence[Condition]], None] | None = getattr(verifier, "check", None)
         if said is not None:
             said(conditions)
-
-
-def features_of(verifier: Verifier) -> Callable[[Views], Tensor]:
-    """What gives a verifier's features [B, d]; ConfigError where it has none."""
-    found: Callable[[Views], Tensor] | None = getattr(verifier, "features", None)
-    if found is None:
-        raise ConfigError(
-            f"verifier {verifier.name!r} gives no features, but an objective that compares sets "
-            "needs them; name another verifier in it"
-        )
-    return found
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..candidates.condition import Condition
+from .capabilities import paid
 from .protocol import Views
 
 
@@ -99,9 +100,7 @@ def _number(value: float | str | None) -> float:
 
 def is_slow_or_paid(verifier: Verifier) -> bool:
     """True where each look of a verifier is waited for or paid."""
-    pass
-
-    return isinstance(verifier, SlowVerifier) or bool(getattr(verifier, "paid", False))
+    return isinstance(verifier, SlowVerifier) or paid(verifier)
 
 
 def can_score_previews(verifier: Verifier) -> bool:

@@ -9,31 +9,45 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .protocol import Verifier, Views, features_of
+from ..names.capabilities import offered
+from .capabilities import WithFeatures, features_of, video
+from .protocol import Verifier, Views
 
 FRAMES = 8  # of a video that a verifier of images looks at
 
 
-def scores(verifier: Verifier, views: Views) -> Mapping[str, Any]:
-    """What a verifier says of images, or of videos as the mean over frames; NaN in one is NaN."""
-    if _seen_whole(verifier, views):
-        return verifier(views)
-    of = [verifier(frame) for frame in _frames(views)]
-    return {
-        part: torch.stack([_tensor(one[part]) for one in of]).mean(0) for part in verifier.parts
-    }
+class OnVideos:
+    """A verifier that is shown images or videos; of a video, one of images sees a few frames.
 
+    What the verifier offers is looked up once, since it is asked for every batch.
+    """
 
-def features(verifier: Verifier, views: Views) -> Tensor:
-    """Features [B, d] of images, or of videos as the mean over frames."""
-    see = features_of(verifier)
-    if _seen_whole(verifier, views):
-        return see(views)
-    return torch.stack([see(frame) for frame in _frames(views)]).mean(0)
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+        self._whole_videos = video(verifier)
+        self._seeing = offered(verifier, WithFeatures)
 
+    def scores(self, views: Views) -> Mapping[str, Any]:
+        """Return what it says of images, or of videos as the mean over frames; NaN in one frame is
+        NaN."""
+        if self._seen_whole(views):
+            return self._verifier(views)
+        of = [self._verifier(frame) for frame in _frames(views)]
+        return {
+            part: torch.stack([_tensor(one[part]) for one in of]).mean(0)
+            for part in self._verifier.parts
+        }
 
-def _seen_whole(verifier: Verifier, views: Views) -> bool:
-    return views.images.ndim == 4 or bool(getattr(verifier, "video", False))
+    def features(self, views: Views) -> Tensor:
+        """Return features [B, d] of images, or of videos as the mean over frames; ConfigError
+        where it has none."""
+        see = features_of(self._verifier) if self._seeing is None else self._seeing.features
+        if self._seen_whole(views):
+            return see(views)
+        return torch.stack([see(frame) for frame in _frames(views)]).mean(0)
+
+    def _seen_whole(self, views: Views) -> bool:
+        return self._whole_videos or views.images.ndim == 4
 
 
 def _frames(views: Views) -> Iterator[Views]:

@@ -22,7 +22,7 @@ from ..sampling.denoiser import fill
 from ..sampling.images import pictures, quantise
 from ..verifiers.protocol import Verifier, Views
 from ..verifiers.slow import SlowVerifier
-from ..verifiers.video import features, scores
+from ..verifiers.video import OnVideos
 from .residence import out_of_memory
 
 Sink = Callable[[Trajectory, Picture], None]
@@ -88,6 +88,7 @@ class Scorer:
         self._pool = ThreadPoolExecutor(SAVERS) if sink is not None else None
         self._saving: list[Future[None]] = []
         self.samples = {v.name: 0 for v in self.verifiers}
+        self._shown = {id(v): OnVideos(v) for v in self.verifiers}
 
     def stored(self, trajectory: Trajectory) -> Picture | None:
         """The picture of a whole sample that was made before."""
@@ -177,7 +178,8 @@ class Scorer:
             at, size = list(rows), verifier.rows or self.rows
             for start in range(0, len(at), size):
                 some = at[start : start + size]
-                for i, row in zip(some, _seen(verifier, shown.views(some, size)), strict=False):
+                seen = _seen(self._shown[id(verifier)], verifier.name, shown.views(some, size))
+                for i, row in zip(some, seen, strict=False):
                     found[rows[i].key] = {rows[i].key: row}
         return found
 
@@ -202,7 +204,7 @@ class Scorer:
         """Numbers by part for each of the rows, or the reason why there are none."""
         try:
             with torch.inference_mode():
-                scored = scores(verifier, shown.views(rows, size))
+                scored = self._shown[id(verifier)].scores(shown.views(rows, size))
             return {p: numbers(scored, p, size, verifier.name)[: len(rows)]
                     for p in verifier.parts}  # fmt: skip
         except BackendError:  # it cannot be reached, which says nothing of these rows
@@ -213,21 +215,21 @@ class Scorer:
             return f"verifier {verifier.name!r} failed: {type(error).__name__}: {error}"
 
 
-def _seen(verifier: Verifier, views: Views) -> Array:
+def _seen(verifier: OnVideos, name: str, views: Views) -> Array:
     """The features [B, d] of a batch; BackendError where they cannot be had, since a set without
     one of its samples is another set."""
     try:
         with torch.inference_mode():
-            seen: Array = features(verifier, views).float().cpu().numpy()
+            seen: Array = verifier.features(views).float().cpu().numpy()
     except Exception as error:  # a user's code
         if out_of_memory(error):
             raise
         raise BackendError(
-            f"the features of verifier {verifier.name!r} failed: {type(error).__name__}: {error}"
+            f"the features of verifier {name!r} failed: {type(error).__name__}: {error}"
         ) from error
     if seen.ndim != 2 or len(seen) != len(views.images) or not np.isfinite(seen).all():
         raise BackendError(
-            f"the features of verifier {verifier.name!r} must be finite numbers "
+            f"the features of verifier {name!r} must be finite numbers "
             f"[{len(views.images)}, d], got shape {list(seen.shape)}"
         )
     return seen

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..candidates.ask import Ask, Reply
-from ..candidates.executor import Executor
+from ..candidates.executor import Executor, swaps
 from ..candidates.trajectory import Trajectory
 from ..files.pictures import Picture
 from ..verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
@@ -91,7 +91,7 @@ class SlowVerifierExecutor:
     @property
     def swaps(self) -> int:
         """How often networks made room for others."""
-        return getattr(self.worker, "swaps", 0)
+        return swaps(self.worker)
 
     def submit(self, ask: Ask) -> None:
         if ask.key not in self._inside and ask.key not in self._held:

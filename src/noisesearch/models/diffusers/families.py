@@ -126,6 +126,7 @@ def predicted(scheduler: Any) -> str:
 def of_betas(scheduler: Any) -> Schedule:
     """The schedule of a network that may have been trained on betas; ConfigError where the times
     and what the network gives do not go together."""
+    from ...sampling.process import VariancePreserving
     from ..schedules import schedule
 
     given, found = predicted(scheduler), schedule(scheduler)
@@ -135,8 +136,8 @@ def of_betas(scheduler: Any) -> Schedule:
             f"{found.process.name} process and a network that gives {given}; put a scheduler "
             "into the pipeline that the network was trained for"
         )
-    end = getattr(found.process, "kept", None)
-    if given == "epsilon" and end is not None and end[-1] == 0:
+    table = found.process
+    if given == "epsilon" and isinstance(table, VariancePreserving) and table.kept[-1] == 0:
         raise ConfigError(
             "the pipeline's scheduler begins without any signal (rescale_betas_zero_snr), of "
             "which a network that gives epsilon can say nothing; turn that off in the scheduler"

@@ -13,8 +13,11 @@ from ...candidates.ledger import Cost, Rates
 from ...candidates.space import Space
 from ...errors import ConfigError
 from ...files.fingerprint import of_file
+from ...names.capabilities import offered
 from ...names.drafts import Draft, parse
+from ...sampling.capabilities import Rewirable
 from ...store.spec import RunSpec
+from ..capabilities import SharingWeights, Sized
 from ..choice import at_size, model_of
 from ..protocol import Model
 
@@ -65,7 +68,7 @@ def drafted(draft: Draft, full: Full, conditions: Sequence[Condition]) -> Drafte
             f"draft {str(draft)!r}: {model.name} runs in its own loop only; choose a pipeline "
             "that runs in ours"
         )
-    if draft.size or (draft.model and hasattr(model, "sized")):
+    if draft.size or (draft.model and offered(model, Sized) is not None):
         model = at_size(model, draft.size or full.size)
     fold = _fold(draft, model, full)
     if draft.model:
@@ -101,10 +104,9 @@ def _loaded(draft: Draft, model: Model, full: Full, guidance: float) -> Denoiser
     """Weights that are there already are used again, where the model can."""
     if model is full.model and guidance == full.guidance:
         return full.denoiser
-    beside = getattr(model, "beside", None)
-    if beside is not None and not draft.model:
-        found: Denoiser = beside(full.denoiser, guidance)
-        return found
+    sharing = offered(model, SharingWeights)
+    if sharing is not None and not draft.model:
+        return sharing.beside(full.denoiser, guidance)
     return cast("Denoiser", model.build(guidance, full.device, full.dtype))
 
 
@@ -113,7 +115,7 @@ def _rewired(draft: Draft, denoiser: Any) -> Denoiser:
     if draft.cache is None and not draft.skip and not draft.lora:
         found: Denoiser = denoiser
         return found
-    if not hasattr(denoiser, "rewired"):
+    if offered(denoiser, Rewirable) is None:
         raise ConfigError(
             f"draft {str(draft)!r} needs to look into the model's network, which this model does "
             "not allow; use a draft of fewer steps"

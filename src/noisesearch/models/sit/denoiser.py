@@ -14,6 +14,7 @@ from ...candidates.condition import Condition
 from ...sampling.denoiser import DENOISE, LOOK, Encoded
 from ...sampling.process import Linear
 from ...sampling.solvers import Pair, like
+from ..autoencoder import Autoencoder
 from ..footprint import peak_bytes
 from .config import SiTConfig
 from .network import SiT
@@ -50,8 +51,9 @@ class SiTDenoiser:
     @property
     def networks(self) -> dict[str, list[nn.Module]]:
         """The modules by phase; classes are read by the network itself."""
-        decoder = getattr(self._decode, "network", None)
-        return {DENOISE: [self._network], LOOK: [decoder] if decoder is not None else []}
+        decode = self._decode
+        decoders = [decode.network] if isinstance(decode, Autoencoder) else []
+        return {DENOISE: [self._network], LOOK: decoders}
 
     def compile(self) -> None:
         """Have torch.compile translate the network."""
@@ -66,8 +68,9 @@ class SiTDenoiser:
             x, clock = torch.zeros(size, *config.shape), torch.zeros(size)
             labels = torch.zeros(size, dtype=torch.long)
         found = {DENOISE: peak_bytes(lambda: network(x, clock, labels))}
-        work = getattr(self._decode, "work", None)
-        return found if work is None else {**found, LOOK: work(rows, config.shape)}
+        if isinstance(self._decode, Autoencoder):
+            found[LOOK] = self._decode.work(rows, config.shape)
+        return found
 
     def rewired(self, change: Callable[[nn.Module], nn.Module]) -> SiTDenoiser:
         """The same with the network that ``change`` makes of its own."""

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from ..blip import network as blip
+from ..capabilities import heavy
 from ..protocol import OnePart, Views
 from ..settings import Precision, VerifierSettings
 from ..weights import Files, files
@@ -46,7 +47,7 @@ class VqaScoreVerifier(OnePart):
 
     @property
     def heavy(self) -> bool:
-        return bool(getattr(self.answerer, "heavy", False))
+        return heavy(self.answerer)
 
     @property
     def fingerprint(self) -> str:
