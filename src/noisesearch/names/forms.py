@@ -47,6 +47,16 @@ def written(text: str) -> tuple[str, dict[str, str]]:
     return name.strip(), found
 
 
+def short_name(text: str) -> str:
+    """Return the name in the text of a model, a verifier or an algorithm: no settings, no folder
+    and no module; the text itself where nothing else is in it."""
+    try:
+        name = written(text)[0]
+    except ConfigError:  # the folder of a model may have brackets in its name
+        name = text
+    return name.rstrip("/").rpartition("/")[2].rpartition(":")[2] or text
+
+
 def form(name: str, settings: Mapping[str, str]) -> str:
     """The text that :func:`written` reads as this name with these settings."""
     if not settings:
