@@ -119,6 +119,7 @@ class Request:
         drafted = loaded.drafts.get(spec.draft)
         loaded = replace(loaded, spec=spec.model_copy(update={
             "scales": loaded.scales,
+            "guarded": list(loaded.guards),
             "fingerprints": fingerprints.of(loaded),
             "steps": drafted.steps if drafted else spec.steps,
             **rows.of(Searches(loaded, budget), self.rows),
