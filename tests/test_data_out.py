@@ -21,7 +21,7 @@ from noisesearch.files import pictures
 from noisesearch.runs.export_data import export_data
 from noisesearch.runs.rerank import rerank
 from noisesearch.setup.python_objects import PythonObjects
-from noisesearch.store.history import RunRecords
+from noisesearch.store.history import RunHistory
 from noisesearch.testing import MixtureModel
 
 
@@ -143,7 +143,7 @@ def test_a_margin_that_one_prompt_does_not_reach(results: ns.Results, tmp_path: 
 
 def test_guards_enter_the_scores(tmp_path: Path) -> None:
     made(tmp_path / "run", guard="brightness")
-    records = list(RunRecords(tmp_path / "run"))  # refuses scores that are not the run's own
+    records = list(RunHistory(tmp_path / "run"))  # refuses scores that are not the run's own
     broken = [r for r in records if r.score is not None and r.score < -100]
     assert broken, "some candidate is darker than its baseline"
 

@@ -12,7 +12,7 @@ import noisesearch as ns
 from noisesearch.experiments.pages.report import report
 from noisesearch.runs.export_data import export_data
 from noisesearch.store.formats import FORMAT, current_node, current_spec
-from noisesearch.store.history import RunRecords
+from noisesearch.store.history import RunHistory
 from noisesearch.store.run_store import read_spec
 
 EARLIER = Path(__file__).parent / "fixtures" / "run-format-1"
@@ -32,7 +32,7 @@ def test_it_is_of_the_earlier_format() -> None:
 
 def test_it_opens(folder: Path) -> None:
     assert read_spec(folder)["draft"] == "steps:4" and read_spec(folder)["format"] == FORMAT
-    records = list(RunRecords(folder))
+    records = list(RunHistory(folder))
     assert {r.trajectory.draft for r in records} == {"steps:4", "full"}
     assert {r.trajectory.key for r in records} == {p.stem for p in folder.glob("samples/*.png")}
 
@@ -47,18 +47,23 @@ def test_it_resumes(folder: Path) -> None:
     )
     spec = json.loads((folder / "spec.json").read_text("utf-8"))
     assert spec["format"] == FORMAT and spec["draft"] == "steps:4" and "quality" not in spec
-    assert len(list(RunRecords(folder))) > len(list(EARLIER.glob("samples/*.png")))
+    assert len(list(RunHistory(folder))) > len(list(EARLIER.glob("samples/*.png")))
 
 
 def test_it_reports_and_exports(folder: Path) -> None:
     assert report(folder).path.stat().st_size > 10_000
+    history = RunHistory(folder)
+    assert history.spec.guarded == ["aesthetic"] and not history.reranked
+    roles = {part: history.role(part) for part in history.parts}
+    assert roles == {"clipscore": "searched", "imagereward": "searched", "aesthetic": "guarded",
+                     "checker": "held out"}  # fmt: skip
     export_data(folder, "csv", folder / "table.csv")
     head, *rows = (folder / "table.csv").read_text("utf-8").splitlines()
     assert "draft" in head.split(",") and len(rows) == len(list(folder.glob("samples/*.png")))
 
 
 def test_a_picture_is_made_again(folder: Path, tmp_path: Path) -> None:
-    drafts = (r for r in RunRecords(folder) if r.trajectory.draft != "full")
+    drafts = (r for r in RunHistory(folder) if r.trajectory.draft != "full")
     picture = next(drafts).picture
     assert picture is not None
     assert ns.remake(picture, tmp_path / "again.png").pixels <= 2

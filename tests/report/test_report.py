@@ -23,10 +23,10 @@ from noisesearch.objectives.statistics import mean, means, paired
 from noisesearch.pages.answers import answers
 from noisesearch.pages.citing import MODELS, VERIFIERS, _entries, citations
 from noisesearch.pages.commands import command, recipe
-from noisesearch.pages.contents import Reading, read
 from noisesearch.pages.cost import cost
 from noisesearch.pages.gains import VALUE, curves, gains
 from noisesearch.runs.rerank import rerank
+from noisesearch.store.history import RunHistory
 from noisesearch.testing.synthetic import made_up_run
 
 PROMPTS = ["a red circle", "two blue squares"]
@@ -68,13 +68,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.mark.parametrize("name", RUNS)
 def test_reading_agrees_with_the_run(runs: Callable[[str], Path], name: str) -> None:
     """The values of baseline and winners are the stored scores, and the last NFE the ledger's."""
-    reading = read(runs(name))
+    reading = RunHistory(runs(name))
     assert reading.complete and not reading.reranked and reading.objective is not None
     assert [str(s.condition) for s in reading.searches] == PROMPTS
     stored = json.loads((runs(name) / "winners.json").read_text())["searches"]
     for search, of in zip(reading.searches, stored, strict=True):
-        assert search.baseline.value == pytest.approx(of["baseline"]["score"])
-        assert [w.value for w in search.winners] == pytest.approx(
+        assert search.baseline.score == pytest.approx(of["baseline"]["score"])
+        assert [w.score for w in search.winners] == pytest.approx(
             [w["score"] for w in of["winners"]]
         )
         assert search.winner.trajectory.key == of["winner"]["trajectory"]
@@ -86,7 +86,9 @@ def test_reading_agrees_with_the_run(runs: Callable[[str], Path], name: str) -> 
 
 def test_what_was_made_from_what(runs: Callable[[str], Path]) -> None:
     """A neighbour's parent has the pivot's noise, a finished draft's its own, a leg's the path."""
-    made = {name: read(runs(name)).searches[0].candidates for name in ("zero-order", "paths")}
+    made = {
+        name: RunHistory(runs(name)).searches[0].candidates for name in ("zero-order", "paths")
+    }
     later = [c for c in made["zero-order"] if c.kind == "sample"]
     assert later
     for candidate in later:
@@ -98,7 +100,7 @@ def test_what_was_made_from_what(runs: Callable[[str], Path]) -> None:
     for leg in legs:
         assert leg.parent is not None
         assert made["paths"][leg.parent].trajectory in leg.trajectory.lineage()
-    finished = read(runs("finished")).searches[1].candidates
+    finished = RunHistory(runs("finished")).searches[1].candidates
     (final,) = (c for c in finished if c.kind == "final")
     assert final.parent is not None
     assert finished[final.parent].trajectory.at(4) == final.trajectory
@@ -116,14 +118,14 @@ def test_steps_of_one_noise(runs: Callable[[str], Path], name: str, words: list[
     assert [said for _, said in data["unsearched"]] == words
     places = [i for i, _ in data["unsearched"]]
     assert places[-1] == data["base"]
-    candidates = read(runs(name)).searches[0].candidates
+    candidates = RunHistory(runs(name)).searches[0].candidates
     assert len({candidates[i].trajectory.noise.key for i in places}) == 1
     others = [c for i, c in enumerate(candidates) if i not in places]
     assert candidates[places[0]].trajectory.noise not in {c.trajectory.noise for c in others}
 
 
 def test_gains(runs: Callable[[str], Path]) -> None:
-    reading = read(runs("zero-order"))
+    reading = RunHistory(runs("zero-order"))
     found = {g.part: g for g in gains(reading)}
     assert list(found) == [VALUE, "clipscore", "aesthetic", "checker"]
     assert [found[p].role for p in ("clipscore", "checker")] == ["searched", "held out"]
@@ -137,9 +139,9 @@ def test_gains(runs: Callable[[str], Path]) -> None:
 
 
 def test_curves_end_at_the_best_so_far(runs: Callable[[str], Path]) -> None:
-    reading = read(runs("zero-order"))
+    reading = RunHistory(runs("zero-order"))
     (curve,) = (c for c in curves(reading) if c.part == VALUE)
-    rises = [max(c.value or 0 for c in s.candidates) - (s.baseline.value or 0)
+    rises = [max(c.score or 0 for c in s.candidates) - (s.baseline.score or 0)
              for s in reading.searches]  # fmt: skip
     assert curve.mean[-1] == pytest.approx(np.mean(rises))
     assert list(curve.mean) == sorted(curve.mean), "what is best so far never gets worse"
@@ -154,7 +156,7 @@ def test_intervals_of_columns() -> None:
 
 
 def test_planned_is_what_was_counted(runs: Callable[[str], Path]) -> None:
-    spent = cost(read(runs("zero-order")))
+    spent = cost(RunHistory(runs("zero-order")))
     lines = {line.name: line for line in spent.lines}
     for unit in ("nfe", "forwards", "decodes", "clipscore"):
         assert lines[unit].planned == (lines[unit].recipes, lines[unit].recipes), unit
@@ -165,7 +167,7 @@ def test_planned_is_what_was_counted(runs: Callable[[str], Path]) -> None:
 def test_an_extended_run_has_its_new_plan(runs: Callable[[str], Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(runs("zero-order"), tmp_path / "run"))
     ns.resume(folder, budget="20candidates")
-    lines = {line.name: line for line in cost(read(folder)).lines}
+    lines = {line.name: line for line in cost(RunHistory(folder)).lines}
     assert lines["nfe"].planned == (lines["nfe"].recipes,) * 2
     assert lines["nfe"].recipes == 2 * 20 * 2
 
@@ -176,10 +178,10 @@ def test_front_and_bounds(runs: Callable[[str], Path]) -> None:
     stored = json.loads((runs("pareto") / "winners.json").read_text())["searches"][0]
     on_front = [data["keys"][i] for i in data["front"]]
     assert on_front == [w["trajectory"] for w in stored["winners"]]
-    bounded = read(runs("bounded")).searches[0]
+    bounded = RunHistory(runs("bounded")).searches[0]
     for candidate in bounded.candidates:
         assert candidate.out == (candidate.reply.parts["aesthetic"] < 5.5)
-    cascade = read(runs("cascade")).searches[0]
+    cascade = RunHistory(runs("cascade")).searches[0]
     let_go = [c for c in cascade.candidates if "clipscore" not in c.reply.parts]
     assert let_go and all(c.out for c in let_go)
 
@@ -202,7 +204,7 @@ def test_the_command_makes_the_run_again(runs: Callable[[str], Path], tmp_path: 
     from noisesearch.cli import app
 
     for name in ("finished", "drafted", "pareto"):
-        written = command(read(runs(name)).spec, str(tmp_path / name))
+        written = command(RunHistory(runs(name)).spec, str(tmp_path / name))
         assert written is not None
         app(shlex.split(written)[1:], standalone_mode=False)
         old, new = (json.loads((f / "winners.json").read_text())["searches"]
@@ -213,7 +215,7 @@ def test_the_command_makes_the_run_again(runs: Callable[[str], Path], tmp_path: 
 
 
 def test_a_recipe_is_whole(runs: Callable[[str], Path]) -> None:
-    winner = read(runs("paths")).searches[0].winner.trajectory
+    winner = RunHistory(runs("paths")).searches[0].winner.trajectory
     graph = Graph()
     for line in recipe(winner):
         graph.add(line["node"], {k: v for k, v in line.items() if k != "node"})
@@ -229,7 +231,7 @@ def test_objects_have_no_command(tmp_path: Path) -> None:
 
     ns.search(PROMPTS[0], verifier=[vivid, "aesthetic"], watch="checker", algorithm="random",
               budget="8candidates", steps=2, max_missing=1.0, out=tmp_path / "run")  # fmt: skip
-    reading = read(tmp_path / "run")
+    reading = RunHistory(tmp_path / "run")
     assert command(reading.spec) is None
     lost = sum("vivid" in c.reply.missing for c in reading.searches[0].candidates)
     assert lost
@@ -241,14 +243,31 @@ def test_objects_have_no_command(tmp_path: Path) -> None:
 
 
 def test_reranked(runs: Callable[[str], Path], tmp_path: Path) -> None:
-    """A rerank leaves its objective nowhere, so no value is made up for it."""
+    """The scores are those of the rerank's objective, and the page says so."""
     folder = Path(shutil.copytree(runs("zero-order"), tmp_path / "run"))
     rerank(folder, "weighted(clipscore=-1)")
-    reading = read(folder)
+    reading = RunHistory(folder)
+    assert reading.reranked and reading.ranked_by == "weighted(clipscore=-1)"
+    for candidate in reading.candidates:
+        assert candidate.score == -candidate.parts["clipscore"]
+    assert VALUE in {g.part for g in gains(reading)} and reading.role("checker") == "held out"
+    page = report(folder).path.read_text()
+    assert "<span>objective weighted(clipscore=-1)</span>" in page
+    assert "by another objective than the run&#39;s own: weighted(clipscore=-1)." in page
+
+
+def test_reranked_by_what_is_not_known(runs: Callable[[str], Path], tmp_path: Path) -> None:
+    """No value is made up where winners.json does not say what it was ranked by."""
+    folder = Path(shutil.copytree(runs("zero-order"), tmp_path / "run"))
+    rerank(folder, "weighted(clipscore=-1)")
+    content = json.loads((folder / "winners.json").read_text())
+    del content["ranked_by"]
+    (folder / "winners.json").write_text(json.dumps(content))
+    reading = RunHistory(folder)
     assert reading.reranked and reading.objective is None
-    assert all(c.value is None for s in reading.searches for c in s.candidates)
+    assert all(c.score is None for s in reading.searches for c in s.candidates)
     assert curves(reading) == [] and VALUE not in {g.part for g in gains(reading)}
-    assert "ranked by another objective" in report(folder).path.read_text()
+    assert "which the folder does not keep" in report(folder).path.read_text()
 
 
 @pytest.mark.usefixtures("fashion_data")
@@ -256,7 +275,7 @@ def test_sets(tmp_path: Path) -> None:
     ns.search(["sneaker", "bag"], model="fashion", verifier="dino-linear", algorithm="population",
               parameters={"size": 8, "batch": 2, "candidates": 2}, budget="20candidates", steps=2,
               objective="frechet(dino-linear)", out=tmp_path / "run")  # fmt: skip
-    reading = read(tmp_path / "run")
+    reading = RunHistory(tmp_path / "run")
     assert reading.objective is None and not reading.reranked
     (gain,) = gains(reading)
     assert gain.pairs == 8 and gain.interval is not None
@@ -379,7 +398,7 @@ def test_citations(runs: Callable[[str], Path]) -> None:
     for entry in entries.values():
         assert entry.count("{") == entry.count("}") and "\n  year = {" in entry
     assert VERIFIERS.keys() <= registry.names("verifier").keys()
-    spec = read(runs("pareto")).spec
+    spec = RunHistory(runs("pareto")).spec
     of = citations([spec.model_copy(update={"model": "black-forest-labs/FLUX.1-dev"})])
     assert "flux2024" in of.bibtex and "hessel2021clipscore" in of.bibtex
     world = citations([spec])
@@ -388,5 +407,5 @@ def test_citations(runs: Callable[[str], Path]) -> None:
 
 def test_single_prompt_has_no_interval(tmp_path: Path) -> None:
     made_up_run(tmp_path / "run", 1, "6candidates", algorithm="random")
-    reading: Reading = read(tmp_path / "run")
+    reading = RunHistory(tmp_path / "run")
     assert all(g.interval is None for g in gains(reading)) and curves(reading) == []

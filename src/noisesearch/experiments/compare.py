@@ -16,6 +16,7 @@ from ..candidates.budget import Budget
 from ..errors import ConfigError
 from ..models import choice
 from ..names import registry
+from ..names.forms import short_name
 from ..objectives.statistics import Interval, paired
 from ..runs.results import Candidate, Results
 from ..runs.run import Run
@@ -99,7 +100,7 @@ def compare(
         if not arms:
             arms.append(_arm(NONE, "", results, [r.baseline for r in results], model))
         winners = [r.winner for r in results]
-        arms.append(_arm(_short(algorithm), budget, results, winners, model))
+        arms.append(_arm(short_name(algorithm), budget, results, winners, model))
     return Comparison(prompts, arms)
 
 
@@ -119,7 +120,7 @@ def _possible(requests: dict[Pair, Request], say: Callable[[str], None]) -> dict
             resolved.searches.all()
             kept[algorithm, budget] = resolved.searches
         except ConfigError as error:
-            say(f"{_short(algorithm)}, {budget}: left out; {error}")
+            say(f"{short_name(algorithm)}, {budget}: left out; {error}")
             refusal = error
     if not kept and refusal is not None:
         raise refusal
@@ -147,11 +148,7 @@ def _unseen(run: Run) -> AbstractContextManager[None]:
 
 
 def _name(algorithm: str, budget: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", f"{_short(algorithm)}-{budget}")
-
-
-def _short(algorithm: str) -> str:
-    return algorithm.rpartition(":")[2]
+    return re.sub(r"[^\w.-]+", "-", f"{short_name(algorithm)}-{budget}")
 
 
 def ran(
@@ -183,7 +180,7 @@ def ran(
 def _arm(
     name: str, budget: str, results: Results, chosen: Sequence[Candidate], model: str
 ) -> Arm:  # fmt: skip
-    parts = list(chosen[0].parts)
+    parts = dict.fromkeys(part for c in chosen for part in c.parts)
     columns = {"score": np.array([c.score for c in chosen])}
     for part in parts:
         columns[part] = np.array([c.parts.get(part, np.nan) for c in chosen])
@@ -218,6 +215,6 @@ def located(algorithms: Sequence[str]) -> list[str]:
     found = [registry.with_absolute_path(name) for name in algorithms]
     for name in found:
         build.algorithm_of(name, {})
-    if len({_short(n) for n in found}) < len(found):
+    if len({short_name(n) for n in found}) < len(found):
         raise ConfigError("an algorithm was named twice; name each once")
     return found

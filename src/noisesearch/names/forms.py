@@ -70,6 +70,16 @@ def located_solver(solver: str) -> str:
     return located if number is None else f"{located}:{number}"
 
 
+def short_name(text: str) -> str:
+    """Return the name in the text of a model, a verifier or an algorithm: no settings, no folder
+    and no module; the text itself where nothing else is in it."""
+    try:
+        name = written(text)[0]
+    except ConfigError:  # the folder of a model may have brackets in its name
+        name = text
+    return name.rstrip("/").rpartition("/")[2].rpartition(":")[2] or text
+
+
 def form(name: str, settings: Mapping[str, str]) -> str:
     """The text that :func:`written` reads as this name with these settings."""
     if not settings:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..algorithms.agreement import sentences
-from .contents import Reading
+from ..store.history import RunHistory
 from .cost import RunCost
 from .gains import VALUE, Gain
 
@@ -32,7 +32,7 @@ class Answers:
     trust: Sequence[Remark]
 
 
-def answers(reading: Reading, found: Sequence[Gain], cost: RunCost) -> Answers:
+def answers(reading: RunHistory, found: Sequence[Gain], cost: RunCost) -> Answers:
     return Answers(_changed(reading), _much(reading, found), _cost(reading, cost),
                    list(_trust(reading, found, cost)))  # fmt: skip
 
@@ -41,7 +41,7 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _changed(reading: Reading) -> str:
+def _changed(reading: RunHistory) -> str:
     sets = reading.content.get("population")
     if sets is not None:
         return (
@@ -66,7 +66,7 @@ def _changed(reading: Reading) -> str:
     return f"Search found a better picture for {changed} of {total} prompts{rest}."
 
 
-def _much(reading: Reading, found: Sequence[Gain]) -> str:
+def _much(reading: RunHistory, found: Sequence[Gain]) -> str:
     sets = reading.content.get("population")
     if sets is not None:
         change = sets["winner"] - sets["baseline"]
@@ -85,7 +85,7 @@ def _much(reading: Reading, found: Sequence[Gain]) -> str:
     )
 
 
-def _cost(reading: Reading, cost: RunCost) -> str:
+def _cost(reading: RunHistory, cost: RunCost) -> str:
     searches = len(reading.searches)
     candidates = sum(len(s.candidates) for s in reading.searches)
     times = f", {cost.nfe / cost.baseline:,.0f} times the baseline" if cost.baseline else ""
@@ -102,7 +102,7 @@ def clock(seconds: float) -> str:
     return f"{seconds / 60:.3g} minutes" if seconds < 7200 else f"{seconds / 3600:.3g} hours"
 
 
-def _trust(reading: Reading, found: Sequence[Gain], cost: RunCost) -> Iterator[Remark]:
+def _trust(reading: RunHistory, found: Sequence[Gain], cost: RunCost) -> Iterator[Remark]:
     if not reading.complete:
         yield Remark(
             "The run is not finished: what is shown is the best so far. Go on with: "
@@ -110,11 +110,7 @@ def _trust(reading: Reading, found: Sequence[Gain], cost: RunCost) -> Iterator[R
             False,
         )
     if reading.reranked:
-        yield Remark(
-            "The winners were ranked by another objective than the run's own, which the folder "
-            "does not keep; so there is no curve of it.",
-            None,
-        )
+        yield Remark(_reranked(reading), None)
     yield from _held_out(reading, found)
     yield from _interval(found)
     for said in sentences([s.result for s in reading.searches]):
@@ -147,7 +143,14 @@ def _trust(reading: Reading, found: Sequence[Gain], cost: RunCost) -> Iterator[R
         )
 
 
-def _held_out(reading: Reading, found: Sequence[Gain]) -> Iterator[Remark]:
+def _reranked(reading: RunHistory) -> str:
+    other = "The winners were ranked by another objective than the run's own"
+    if reading.objective is None:
+        return f"{other}, which the folder does not keep; so there is no curve of it."
+    return f"{other}: {reading.ranked_by or 'mean rank'}."
+
+
+def _held_out(reading: RunHistory, found: Sequence[Gain]) -> Iterator[Remark]:
     held = [g for g in found if g.role == "held out"]
     if not held:
         yield Remark(
@@ -189,7 +192,7 @@ def _interval(found: Sequence[Gain]) -> Iterator[Remark]:
         yield Remark("The interval of the gain includes zero.", False)
 
 
-def _failed(reading: Reading) -> Iterator[Remark]:
+def _failed(reading: RunHistory) -> Iterator[Remark]:
     lost: Counter[str] = Counter()
     first: dict[str, str] = {}
     total = 0

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..candidates.ledger import total
-from ..names.forms import written
-from .contents import Reading
+from ..store.history import RunHistory
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def spent(searches: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], float]
     return sums, max((of["seconds"] for of in ledgers), default=0.0)
 
 
-def cost(reading: Reading) -> RunCost:
+def cost(reading: RunHistory) -> RunCost:
     sums, seconds = spent(s.result for s in reading.searches)
     return RunCost(
         sums["nfe"],
@@ -69,7 +68,7 @@ def cost(reading: Reading) -> RunCost:
     )
 
 
-def _lines(sums: Mapping[str, Any], reading: Reading) -> Iterator[Line]:
+def _lines(sums: Mapping[str, Any], reading: RunHistory) -> Iterator[Line]:
     plan, physical = reading.plan, sums["physical"]
     about = {
         "nfe": "evaluations of the denoiser, each of one sample",
@@ -89,7 +88,7 @@ def _lines(sums: Mapping[str, Any], reading: Reading) -> Iterator[Line]:
     for name, of in sums["verifiers"].items():
         about_it = f"samples scored, in {of['seconds']:.3g} seconds"
         # How often a best is found, and looked at, no plan can know.
-        watched = name in {written(v)[0].rpartition(":")[2] for v in reading.spec.watch}
+        watched = name in reading.watched_verifiers
         planned = None if watched else _planned(plan, "verifiers", name, "samples")
         yield Line(name, about_it, planned, of["samples"], None)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..objectives.statistics import Interval, means, paired
-from .contents import AnsweredCandidate, Reading, Searched
+from ..store.answered import AnsweredCandidate
+from ..store.history import RunHistory, SearchHistory
 
 VALUE = "objective"  # the row and the curve of the objective's own value
 POINTS = 24  # places on a curve, spread evenly over its longest search
@@ -52,16 +53,16 @@ def number_of(candidate: AnsweredCandidate, part: str) -> float | None:
     """A candidate's number for a part, or its value; None where that was left out by a bound."""
     if part != VALUE:
         return candidate.reply.parts.get(part)
-    return None if candidate.out else candidate.value
+    return None if candidate.out else candidate.score
 
 
-def gains(reading: Reading) -> list[Gain]:
+def gains(reading: RunHistory) -> list[Gain]:
     """The objective first, where it has values, then every part."""
     names = [*([VALUE] if reading.objective else []), *reading.parts]
     return [gain for name in names if (gain := _gain(reading, name)) is not None]
 
 
-def _gain(reading: Reading, part: str) -> Gain | None:
+def _gain(reading: RunHistory, part: str) -> Gain | None:
     pairs = [(number_of(a, part), number_of(b, part)) for a, b in reading.pairs()]
     known = [(a, b) for a, b in pairs if a is not None and b is not None]
     if not known:
@@ -93,7 +94,7 @@ class Curve:
     high: Sequence[float]
 
 
-def curves(reading: Reading) -> list[Curve]:
+def curves(reading: RunHistory) -> list[Curve]:
     """Of the objective and every part, where the best so far is known: needs an objective with
     values and several conditions."""
     if reading.objective is None or len(reading.searches) < 2:
@@ -104,7 +105,7 @@ def curves(reading: Reading) -> list[Curve]:
     return [curve for curve in found if curve is not None]
 
 
-def _curve(reading: Reading, part: str, grid: Sequence[float]) -> Curve | None:
+def _curve(reading: RunHistory, part: str, grid: Sequence[float]) -> Curve | None:
     before: list[float] = []
     along: list[list[float]] = []
     for search in reading.searches:
@@ -129,7 +130,7 @@ def _curve(reading: Reading, part: str, grid: Sequence[float]) -> Curve | None:
     )
 
 
-def _leading(search: Searched, part: str) -> list[tuple[float, float]]:
+def _leading(search: SearchHistory, part: str) -> list[tuple[float, float]]:
     """(NFE, the part's number) of each best so far that has one."""
     bests = [search.candidates[i] for i in search.bests()]
     known = [(c.nfe, number_of(c, part)) for c in bests]

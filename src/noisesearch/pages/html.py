@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from ..names.forms import short_name
 from ..version import __version__
 
 
@@ -29,7 +30,7 @@ def filled(template: str, scripts: Sequence[str], blocks: Iterable[Any], **conte
         loader=PackageLoader("noisesearch.pages", "."), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=StrictUndefined,
     )  # fmt: skip
-    environment.filters.update(number=number, short=lambda name: name.rpartition("/")[2])
+    environment.filters.update(number=number, short=short_name)
     own = files(__package__)
     return environment.get_template(template).render(
         **{**content, "overview": Markup(_data(content["overview"]))},

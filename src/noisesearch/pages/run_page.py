@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 from ..candidates.trajectory import FULL, Trajectory
+from ..store.answered import AnsweredCandidate
+from ..store.history import RunHistory, SearchHistory
 from .answers import answers, counted
 from .citing import citations
 from .commands import command, in_words, recipe
-from .contents import AnsweredCandidate, Reading, Searched, read
 from .cost import cost
 from .gains import VALUE, curves, gains, number_of
 from .html import Page, filled, short
@@ -29,7 +30,7 @@ SHOWN_NODES = 200  # of a recipe; a longer one is in the journal
 
 def page(folder: Path, path: Path, pictures: str) -> Page:
     """The page of a run folder as it would be written to ``path``."""
-    reading = read(folder)
+    reading = RunHistory(folder)
     count = sum(len(s.candidates) for s in reading.searches)
     linked = pictures == "link" or (pictures == "auto" and count > EMBEDDED)
     remarks = () if reading.complete else (
@@ -39,7 +40,7 @@ def page(folder: Path, path: Path, pictures: str) -> Page:
     return Page(render(reading, path, linked), linked, remarks)
 
 
-def render(reading: Reading, path: Path, linked: bool) -> str:
+def render(reading: RunHistory, path: Path, linked: bool) -> str:
     """The page as it would be written to ``path``."""
     found, spent = gains(reading), cost(reading)
     return filled(
@@ -50,7 +51,7 @@ def render(reading: Reading, path: Path, linked: bool) -> str:
     )  # fmt: skip
 
 
-def _overview(reading: Reading, path: Path) -> dict[str, Any]:
+def _overview(reading: RunHistory, path: Path) -> dict[str, Any]:
     """What every view needs: parts, curves, and a pair of pictures a condition."""
     samples = reading.folder / "samples"
     beside = os.path.relpath(samples.resolve(), path.resolve().parent)
@@ -75,7 +76,7 @@ def _curve(columns: dict[str, Any]) -> dict[str, Any]:
             for name, column in columns.items()}  # fmt: skip
 
 
-def _pair(reading: Reading, search: Searched, samples: Path, most: int) -> dict[str, Any]:
+def _pair(reading: RunHistory, search: SearchHistory, samples: Path, most: int) -> dict[str, Any]:
     part = VALUE if reading.objective else reading.parts[0]
     base, winner = (number_of(c, part) for c in (search.baseline, search.winner))
     return {
@@ -88,14 +89,14 @@ def _pair(reading: Reading, search: Searched, samples: Path, most: int) -> dict[
     }
 
 
-def _name(search: Searched, reading: Reading) -> str:
+def _name(search: SearchHistory, reading: RunHistory) -> str:
     """The condition; with what it should not show where two differ in that alone."""
     name = str(search.condition)
     doubles = sum(str(s.condition) == name for s in reading.searches)
     return f"{name} (not {search.condition.negative})" if doubles > 1 else name
 
 
-def _sets(reading: Reading) -> dict[str, Any] | None:
+def _sets(reading: RunHistory) -> dict[str, Any] | None:
     """Where the samples of the sets without and with search are: (search, candidate) pairs."""
     found = reading.content.get("population")
     if found is None:
@@ -114,7 +115,7 @@ def _steps(trajectory: Trajectory) -> str:
     return counted(trajectory.steps, "step")
 
 
-def _block(reading: Reading, search: Searched, linked: bool) -> dict[str, Any]:
+def _block(reading: RunHistory, search: SearchHistory, linked: bool) -> dict[str, Any]:
     """All candidates of a condition, in columns."""
     candidates = search.candidates
     samples = reading.folder / "samples"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, unknown
 from ..files.writing import disk_error
-from ..store.history import CandidateRecord, RunRecords
+from ..store.answered import AnsweredCandidate
+from ..store.history import RunHistory
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,7 +86,7 @@ def export_data(
             f"{file.name} is text and cannot hold pictures; write Parquet, or name their paths: "
             "--images path"
         )
-    records = RunRecords(folder, objective)
+    records = RunHistory(folder, objective)
     if form == PREFERENCES:
         pairs, skipped = _pairs(records, _margin(margin), _count(per_prompt))
         rows = (_pair(*pair, file.parent, embedded) for pair in pairs)
@@ -122,7 +123,7 @@ def _count(per_prompt: int | None) -> int:
     return 1 if per_prompt is None else per_prompt
 
 
-def _columns(records: RunRecords, embedded: bool) -> list[Column]:
+def _columns(records: RunHistory, embedded: bool) -> list[Column]:
     texts = ("run", "model", "algorithm", "condition", "negative", "role")
     return [
         *(Column(name, "text") for name in texts),
@@ -135,7 +136,7 @@ def _columns(records: RunRecords, embedded: bool) -> list[Column]:
     ]  # fmt: skip
 
 
-def _row(record: CandidateRecord, records: RunRecords, beside: Path, embedded: bool) -> Row:
+def _row(record: AnsweredCandidate, records: RunHistory, beside: Path, embedded: bool) -> Row:
     spec, trajectory = records.spec, record.trajectory
     path = None if record.picture is None else _relative(record.picture, beside)
     image: Any = path
@@ -147,7 +148,7 @@ def _row(record: CandidateRecord, records: RunRecords, beside: Path, embedded: b
         "role": record.role, "rank": record.rank, "baseline": record.baseline,
         "number": record.number, "score": record.score,
         **{f"part_{name}": record.parts.get(name) for name in records.part_names},
-        "missing": json.dumps(dict(record.missing)), "nfe": record.nfe,
+        "missing": json.dumps(dict(record.missing)), "nfe": records.nfe_alone(record),
         "spent_nfe": record.spent, "steps": trajectory.steps, "draft": trajectory.draft,
         "trajectory": trajectory.key, "recipe": json.dumps(record.recipe), "image": image,
     }  # fmt: skip
@@ -158,15 +159,15 @@ def _relative(path: Path, beside: Path) -> str:
     return os.path.relpath(path.resolve(), beside.resolve())
 
 
-Pair = tuple[CandidateRecord, CandidateRecord]
+Pair = tuple[AnsweredCandidate, AnsweredCandidate]
 
 
-def _pairs(records: RunRecords, margin: float, most: int) -> tuple[list[Pair], list[str]]:
+def _pairs(records: RunHistory, margin: float, most: int) -> tuple[list[Pair], list[str]]:
     """(better, worse) of all conditions, and a sentence for each that has none."""
     pairs: list[Pair] = []
     skipped: list[str] = []
     for condition in dict.fromkeys(r.condition for r in records):
-        there = [r for r in records.of(condition) if r.picture is not None]
+        there = [r for r in records if r.condition == condition and r.picture is not None]
         ranked = sorted((r for r in there if r.score is not None), key=_score, reverse=True)
         whole = zip(ranked[:most], ranked[::-1][: len(ranked) // 2], strict=False)
         found = [(a, b) for a, b in whole if 0 < _score(a) - _score(b) >= margin]
@@ -185,7 +186,7 @@ def _pairs(records: RunRecords, margin: float, most: int) -> tuple[list[Pair], l
     return pairs, skipped
 
 
-def _score(record: CandidateRecord) -> float:
+def _score(record: AnsweredCandidate) -> float:
     assert record.score is not None, "records without a score are in no pair"
     return record.score
 
@@ -202,7 +203,9 @@ def _pair_columns(embedded: bool) -> list[Column]:
     ]  # fmt: skip
 
 
-def _pair(better: CandidateRecord, worse: CandidateRecord, beside: Path, embedded: bool) -> Row:
+def _pair(
+    better: AnsweredCandidate, worse: AnsweredCandidate, beside: Path, embedded: bool
+) -> Row:
     """A row with the columns of Pick-a-Pic. Which picture comes first is decided by the keys: a
     place that always had the better one would be learnt instead of the pictures."""
     both = sorted((better, worse), key=lambda r: r.trajectory.key)

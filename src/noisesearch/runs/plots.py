@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from ..candidates.condition import Condition
 from ..driver.held_out import Watched
 from ..errors import ConfigError
-from ..store.history import RunRecords
+from ..store.history import RunHistory
 
 WIDTH, HEIGHT = 7.0, 1.7  # inches, of a panel
 HIGHER = 1.6  # the first panel, over the others
@@ -53,7 +53,8 @@ def figure(result: PlottedResult) -> Any:
     matplotlib.
     """
     of = _new()
-    at = _spent(result)
+    history = RunHistory(result.run)
+    at = _spent(history, result)
     told = [c for c in result.candidates if c.trajectory in at]
     told.sort(key=lambda c: at[c.trajectory])
     best = _bests(told)
@@ -82,18 +83,17 @@ def figure(result: PlottedResult) -> Any:
         points = [(at[key], v) for key, v in known if v is not None and key in at]
         _steps(panel, points, last, HELD_OUT, part, "--")
         panel.set_ylabel(f"{part}\n(held out)")
-    counted = RunRecords(result.run).counts_nfe
-    panels[-1].set_xlabel("NFE" if counted else "candidates")
+    panels[-1].set_xlabel("NFE" if history.counts_nfe else "candidates")
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
     return of
 
 
-def _spent(result: PlottedResult) -> Mapping[str, int]:
+def _spent(history: RunHistory, result: PlottedResult) -> Mapping[str, int]:
     """What had been spent at each complete candidate of this condition, by trajectory."""
-    records = RunRecords(result.run)
-    mine = [r for r in records.unscored if r.condition == result.condition]
-    return {r.trajectory.key: r.number if r.spent is None else r.spent for r in mine}
+    mine = [c for c in history.candidates if c.condition == result.condition]
+    return {c.trajectory.key: c.number if c.spent is None else c.spent
+            for c in mine if c.number is not None}  # fmt: skip
 
 
 def _bests(told: Sequence[ScoredCandidate]) -> list[ScoredCandidate]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..candidates.ask import Ask, Reply, Score, score
-from ..candidates.trajectory import FULL
 from ..driver.held_out import Watch
 from ..driver.live_search import LiveSearch
 from ..errors import ConfigError
@@ -16,6 +15,7 @@ from ..objectives.single import Objective
 from ..setup import selection as build
 from ..setup.python_objects import PythonObjects
 from ..setup.searches import Searches
+from ..store.answered import arrivals, is_whole
 from ..store.run_store import RunStore
 from .opening import load_run
 from .results import Results
@@ -79,13 +79,9 @@ def rerank(
 
 
 def _stored(store: RunStore, draft: str) -> list[Reply]:
-    """The replies of all complete candidates, in the order of the journal; drafts that were looked
-    at beside are none."""
-    graph = store.graph()
-    found = [store.seen(graph.trajectory(key), ()) for key in store.answered()]
-    whole = (FULL, draft)
-    replies = [r for r in found
-               if r and r.trajectory.finished and r.trajectory.draft in whole]  # fmt: skip
+    """Return the replies of all complete candidates, in the order of the journal."""
+    found = (arrival.reply for arrival in arrivals(store))
+    replies = [reply for reply in found if is_whole(reply.trajectory, draft)]
     if not replies:
         raise ConfigError(
             f"{store.folder} has no complete candidate to rank; go on with: "

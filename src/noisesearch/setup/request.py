@@ -120,6 +120,7 @@ class Request:
         searches = Searches(loaded, budget)
         loaded = replace(loaded, spec=spec.model_copy(update={
             "scales": loaded.scales,
+            "guarded": list(loaded.guards),
             "fingerprints": fingerprints.of(loaded),
             "steps": drafted.steps if drafted else spec.steps,
             **rows.of(searches, self.rows),

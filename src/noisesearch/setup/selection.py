@@ -65,9 +65,9 @@ def with_run_facts(algorithm: Algorithm, model: Model, verifiers: Sequence[Verif
 
 def _past_run(folder: Path) -> PastRun:
     """The candidates of a run folder, as an algorithm may learn from them."""
-    from ..store.history import RunRecords
+    from ..store.history import RunHistory
 
-    records = RunRecords(folder)
+    records = RunHistory(folder)
     spec = records.spec
     candidates = [(r.trajectory, r.score) for r in records]
     return PastRun(spec.model, spec.fingerprints.get(f"model {spec.model}"), candidates)

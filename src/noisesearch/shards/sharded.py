@@ -249,7 +249,7 @@ class Sharded:
         mine = {
             "format": FORMAT, "prompts": of_content(self.file.path), "count": self.count,
             "column": self.file.column, "shard": self.size, "results": self.form,
-            **spec.model_dump(mode="json", exclude={"format", "conditions"}),
+            **spec.model_dump(mode="json", exclude={"format", "conditions", "guarded"}),
         }  # fmt: skip
         if not path.exists():
             written(path, json.dumps(mine, indent=1).encode())

@@ -1,78 +1,95 @@
-"""A run's complete candidates as plain rows, from its folder alone: no weights are loaded."""
+"""What a run folder says of its candidates; read from the folder alone, no weights are loaded."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..candidates.ask import Reply
 from ..candidates.condition import Condition
-from ..candidates.ledger import Ledger, Rates
+from ..candidates.ledger import Rates
 from ..candidates.space import PIPELINE
-from ..candidates.trajectory import Trajectory, nodes
-from ..errors import ConfigError
-from ..objectives import sets_text
-from ..objectives import text as objective_text
-from ..objectives.single import Bound, Constrained, Objective
+from ..candidates.trajectory import Trajectory
+from ..errors import ConfigError, StoreError
+from ..files.json_text import parsed
+from ..objectives.single import Objective, Pareto
+from .answered import (
+    BASELINE,
+    AnsweredCandidate,
+    Arrival,
+    Prices,
+    arrivals,
+    is_plain,
+    is_whole,
+    kind_of,
+    parents,
+)
 from .run_store import RunStore, read_spec
+from .scores import Scores, guarded, scores_by, scores_of
 from .spec import RunSpec
 from .step_price import step_price
 from .winners import stored_results
 
-WINNER, BASELINE, CANDIDATE = "winner", "baseline", "candidate"  # roles
-# Scores are sums of a few floats: what differs by more is of another objective.
-ROUNDING = 1e-9
+
+@dataclass(frozen=True)
+class SearchHistory:
+    """One condition: what winners.json says of it, and its candidates in the order of answers."""
+
+    condition: Condition
+    result: Mapping[str, Any]
+    candidates: Sequence[AnsweredCandidate]
+    draft: str  # that it searched at
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        return {c.trajectory.key: i for i, c in enumerate(self.candidates)}
+
+    @property
+    def baseline(self) -> AnsweredCandidate:
+        return self.candidates[self.index[self.result["baseline"]["trajectory"]]]
+
+    @property
+    def winners(self) -> list[AnsweredCandidate]:
+        return [self.candidates[self.index[w["trajectory"]]] for w in self.result["winners"]]
+
+    @property
+    def winner(self) -> AnsweredCandidate:
+        return self.winners[0]
+
+    def unsearched(self) -> list[int]:
+        """Indices of the baseline's noise, sampled in few steps and in more; the baseline last."""
+        base = self.baseline.trajectory
+        found = [i for i, c in enumerate(self.candidates)
+                 if is_plain(c.trajectory) and c.trajectory.noise == base.noise]  # fmt: skip
+        last = self.index[base.key]
+        return sorted(found, key=lambda i: (i == last, self.candidates[i].trajectory.steps))
+
+    def bests(self) -> list[int]:
+        """Indices of the complete candidates that were better than all before them; drafts that
+        were looked at beside are none."""
+        found: list[int] = []
+        best = -math.inf
+        for i, candidate in enumerate(self.candidates):
+            score = candidate.score
+            if score is not None and score > best and is_whole(candidate.trajectory, self.draft):
+                found.append(i)
+                best = score
+        return found
 
 
 @dataclass(frozen=True)
-class CandidateRecord:
-    """One complete candidate.
+class RunHistory:
+    """The candidates of a run folder, what each is worth, and what its parts were for.
 
-    ``number``: its place among the answers of its condition, from 1. ``rank``: of a winner, from
-    1. ``baseline``: whether it is the unsearched sample, which may have won all the same.
-    ``score``: the objective's value; None where it has none. ``nfe``: what its recipe needs, and
-    ``spent`` what its search had been answered up to it, shared evaluations counted once; None
-    where a black box does not say. ``picture``: None where it was not kept.
+    ``given``: an objective as text that scores them in place of the run's own. Nothing is read
+    before it is asked for. StoreError where there is no run, no result or another version's.
     """
 
-    number: int
-    trajectory: Trajectory
-    rank: int | None
-    baseline: bool
-    score: float | None
-    parts: Mapping[str, float]
-    missing: Mapping[str, str]
-    nfe: int | None
-    spent: int | None
-    picture: Path | None
-
-    @property
-    def condition(self) -> Condition:
-        return self.trajectory.condition
-
-    @property
-    def role(self) -> str:
-        """A baseline that won is a winner."""
-        if self.rank is not None:
-            return WINNER
-        return BASELINE if self.baseline else CANDIDATE
-
-    @property
-    def recipe(self) -> list[dict[str, Any]]:
-        """Its nodes in order, as the journal has them; read again by :class:`Graph`."""
-        return [{"node": n.key, **n.line()} for n in nodes(self.trajectory, set())]
-
-
-@dataclass(frozen=True)
-class RunRecords:
-    """The candidates of a run folder. ``objective``: as text, in place of the run's own."""
-
     folder: Path
-    objective: str = ""
+    given: str = ""
 
     @cached_property
     def spec(self) -> RunSpec:
@@ -80,126 +97,229 @@ class RunRecords:
 
     @cached_property
     def content(self) -> dict[str, Any]:
-        """winners.json."""
-        return stored_results(self.folder)
+        """winners.json; ConfigError where it holds no result yet."""
+        content = stored_results(self.folder)
+        if not content["searches"]:
+            raise ConfigError(
+                f"{self.folder} has no result yet, so there is nothing to report or export: not "
+                "even a baseline was finished; go on with: noisesearch resume "
+                f"{self.folder}"
+            )
+        return content
 
-    def __iter__(self) -> Iterator[CandidateRecord]:
-        """In the order in which they were answered."""
-        return iter(self._records)
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """plan.json, what the run was to cost; empty where that could not be told."""
+        try:
+            content: dict[str, Any] = parsed((self.folder / "plan.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return content
 
-    def of(self, condition: Condition) -> list[CandidateRecord]:
-        return [r for r in self if r.condition == condition]
+    @property
+    def complete(self) -> bool:
+        return bool(self.content.get("complete"))
+
+    def __iter__(self) -> Iterator[AnsweredCandidate]:
+        """Yield the complete candidates in the order in which they were answered. ConfigError
+        where it is not known what their scores are of."""
+        if self.objective is None and self.reranked:
+            raise ConfigError(
+                f"the winners of {self.folder} have other scores than the objective of its "
+                "spec.json gives; name the one that they were ranked by: --objective 'part(x)'"
+            )
+        return (c for c in self.candidates if c.trajectory.finished)
+
+    @cached_property
+    def candidates(self) -> list[AnsweredCandidate]:
+        """Everything that was answered, previews included, in that order."""
+        made = {c.trajectory.key: c for of in self._by_condition.values() for c in of}
+        return [made[arrival.reply.trajectory.key] for arrival in self._arrivals]
+
+    @cached_property
+    def searches(self) -> list[SearchHistory]:
+        """The conditions with a result. A prompt that was given twice was searched once."""
+        return [
+            SearchHistory(of[0].condition, result, of, self.spec.draft)
+            for key, result in self._results.items()
+            if (of := self._by_condition[key])
+        ]
+
+    @property
+    def objective(self) -> Objective | None:
+        """What gives the scores: of a rerank, the objective that it ranked by. None where no
+        candidate has a value of its own, or where it is not known."""
+        return self._scores.objective
+
+    @property
+    def ranked_by(self) -> str:
+        """The text of the objective; "" is the mean rank."""
+        return self._scores.text
+
+    @property
+    def reranked(self) -> bool:
+        """True where the winners were ranked by another objective than the run's own."""
+        return self._scores.reranked
+
+    @property
+    def front(self) -> Pareto | None:
+        """The objective, where no part is traded for another."""
+        return self.objective if isinstance(self.objective, Pareto) else None
+
+    def pairs(self) -> list[tuple[AnsweredCandidate, AnsweredCandidate]]:
+        """Baseline and winner of every condition; of a set, of every place in it."""
+        sets = self.content.get("population")
+        if sets is None:
+            return [(s.baseline, s.winner) for s in self.searches]
+        known = {key: s.candidates[i] for s in self.searches for key, i in s.index.items()}
+        places = zip(sets["without_search"], sets["with_search"], strict=True)
+        return [(known[a], known[b]) for a, b in places if a in known and b in known]
 
     @cached_property
     def part_names(self) -> list[str]:
-        """Of all verifiers that looked, those of held-out ones included."""
-        return list(dict.fromkeys(p for r in self for p in (*r.parts, *r.missing)))
+        """The parts that some complete candidate has or misses, in the order of the answers."""
+        whole = (c for c in self.candidates if c.trajectory.finished)
+        return list(dict.fromkeys(p for c in whole for p in (*c.parts, *c.missing)))
+
+    @cached_property
+    def parts(self) -> list[str]:
+        """Every part that some candidate has: the searched first, then the held-out."""
+        return list(dict.fromkeys((*self.spec.scales, *self.held_out, *self._seen)))
+
+    @cached_property
+    def held_out(self) -> list[str]:
+        """Parts of the verifiers that were only watched, unless a rerank ranked by them."""
+        watched = (s.result.get("watch", {}).get("parts", {}) for s in self.searches)
+        # A rerank writes winners.json again without them.
+        named = [p for p in self._seen if p in self.watched_verifiers]
+        known = {*self.spec.scales, *(self.objective.parts if self.objective else ())}
+        found = dict.fromkeys((*(part for parts in watched for part in parts), *named))
+        return [part for part in found if part not in known]
+
+    @cached_property
+    def watched_verifiers(self) -> set[str]:
+        """The names of the verifiers that were only watched."""
+        names = self.spec.verifier_names
+        return {names[text] for text in self.spec.watch}
+
+    def role(self, part: str) -> str:
+        """Return what a part was for: searched, guarded, held out or only scored."""
+        if part in self.held_out:
+            return "held out"
+        if part in guarded(self.spec):
+            return "guarded"
+        if self.objective is not None and part in self.objective.parts:
+            return "searched"
+        return "searched" if self.reranked and part in self.spec.scales else "scored"
 
     @property
     def counts_nfe(self) -> bool:
-        """Whether NFE are known; see :class:`Record`."""
-        return self._rates() is not None
+        """Whether NFE are known; see :class:`AnsweredCandidate`."""
+        return self._prices is not None
+
+    def nfe_alone(self, candidate: AnsweredCandidate) -> int | None:
+        """Return the NFE that the recipe of a candidate needs; None where they are not known."""
+        return None if self._prices is None else self._prices.alone(candidate.trajectory)
 
     @cached_property
-    def unscored(self) -> list[CandidateRecord]:
-        """The records with no score."""
-        return [record for _, record in self._found]
-
-    @cached_property
-    def _records(self) -> list[CandidateRecord]:
-        return self._scored(self._found)
-
-    @cached_property
-    def _found(self) -> list[tuple[Reply, CandidateRecord]]:
-        searches = self.content["searches"]
+    def _arrivals(self) -> list[Arrival]:
         store = RunStore(self.folder, write=False)
-        graph = store.graph()
-        ranks = {w["trajectory"]: i for s in searches for i, w in enumerate(s["winners"], 1)}
-        bases = {s["baseline"]["trajectory"] for s in searches}
-        rates = self._rates()
-        ledgers: dict[str, Ledger] = {}
-        counts: dict[str, int] = {}
-        found: list[tuple[Reply, CandidateRecord]] = []
-        for key in store.answered():
-            reply = store.seen(graph.trajectory(key), ())
-            if reply is None:
-                continue
-            trajectory, of = reply.trajectory, reply.trajectory.condition.key
-            spent = None
-            if rates is not None:
-                ledger = ledgers.setdefault(of, Ledger(rates))
-                ledger.charge(trajectory, ())
-                spent = ledger.nfe
-            if not trajectory.finished:
-                continue
-            counts[of] = counts.get(of, 0) + 1
-            path = store.sample_path(key)
-            found.append((reply, CandidateRecord(
-                counts[of], trajectory, ranks.get(key), key in bases, None, reply.parts,
-                reply.missing, None if rates is None else Ledger(rates).charge(trajectory, ()),
-                spent, path if path.exists() else None,
-            )))  # fmt: skip
-        if not found:
-            raise ConfigError(
-                f"{self.folder} has no complete candidate yet; go on with: noisesearch resume "
-                f"{self.folder}"
-            )
+        try:
+            return arrivals(store)
+        finally:
+            store.close()
+
+    @cached_property
+    def _seen(self) -> list[str]:
+        """The parts of all replies."""
+        return list(dict.fromkeys(p for a in self._arrivals for p in a.reply.parts))
+
+    @cached_property
+    def _results(self) -> dict[str, Mapping[str, Any]]:
+        """What winners.json says of each condition. StoreError where it names a candidate that is
+        not answered, or is one of another condition."""
+        known = {a.reply.trajectory.key: a.reply.trajectory.condition.key for a in self._arrivals}
+        found: dict[str, Mapping[str, Any]] = {}
+        for result in self.content["searches"]:
+            named = [c["trajectory"] for c in (result["baseline"], *result["winners"])]
+            for key in named:
+                if key not in known or known[key] != known[named[0]]:
+                    raise StoreError(
+                        f"{self.folder / 'winners.json'} names a candidate ({key}) that its "
+                        "journal has not; write it again with: noisesearch resume "
+                        f"{self.folder}"
+                    )
+            found.setdefault(known[named[0]], result)
         return found
 
-    def _rates(self) -> Rates | None:
+    @cached_property
+    def _scores(self) -> Scores:
+        results, ranked = self._results.values(), self.content.get("ranked_by")
+        replies = {a.reply.trajectory.key: a.reply for a in self._arrivals}
+        if self.given:
+            return scores_by(self.given, self.spec, ranked, replies.values())
+        named = [c for result in results for c in (result["baseline"], *result["winners"])]
+        stored = [(replies[c["trajectory"]], c["score"]) for c in named]
+        bases = [replies[result["baseline"]["trajectory"]] for result in results]
+        return scores_of(self.spec, ranked, stored, bases)
+
+    @cached_property
+    def _prices(self) -> Prices | None:
         """What an evaluation is; None where a black box is asked for several numbers of steps,
         which it alone can price."""
         if self.spec.solver != PIPELINE:
-            return Rates(step_price(self.spec, self.content))
+            return Prices(Rates(step_price(self.spec, self.content)))
         if self.spec.steps != self.spec.final_steps:
             return None
-        price = self.content["searches"][0]["ledger"]["baseline"]["nfe"]
-        return Rates(whole=lambda steps: price)
+        key, first = next(iter(self._results.items()))
+        sets = set((self.content.get("population") or {}).get("without_search", ()))
+        # A set has several baselines of a condition, which are counted together.
+        count = sum(a.reply.trajectory.key in sets for a in self._arrivals
+                    if a.reply.trajectory.condition.key == key)  # fmt: skip
+        return Prices(None, round(first["ledger"]["baseline"]["nfe"] / max(1, count)))
 
-    def _scored(self, found: list[tuple[Reply, CandidateRecord]]) -> list[CandidateRecord]:
-        """The records with the objective's value."""
-        if not self.objective and sets_text.parse(self.spec.objective) is not None:
-            return [record for _, record in found]  # one sample of a set has no value
-        value = self._value(found)
-        values = {reply.trajectory.key: value(reply) for reply, _ in found}
-        if not self.objective:
-            self._check(values)
-        pairs = ((record, values[record.trajectory.key]) for _, record in found)
-        return [replace(r, score=v if math.isfinite(v) else None) for r, v in pairs]
+    @cached_property
+    def _by_condition(self) -> dict[str, list[AnsweredCandidate]]:
+        answered: dict[str, list[Arrival]] = {}
+        for arrival in self._arrivals:
+            answered.setdefault(arrival.reply.trajectory.condition.key, []).append(arrival)
+        return {key: list(self._made(key, of)) for key, of in answered.items()}
 
-    def _value(self, found: list[tuple[Reply, CandidateRecord]]) -> Callable[[Reply], float]:
-        """Of a reply: by the objective given, by that of a rerank, or by the run's own."""
-        ranked = self.content.get("ranked_by")
-        if self.objective:
-            known = {part: 1.0 for reply, _ in found for part in reply.parts}  # held-out ones too
-            scales = {**known, **self.spec.scales, **(ranked["scales"] if ranked else {})}
-            return objective_text.parse(self.objective, scales).value
-        if ranked:
-            return objective_text.parse(ranked["objective"], ranked["scales"]).value
-        text, scales = self.spec.objective, self.spec.scales
-        # Guards say what must not fall, not what is wanted.
-        wanted = {p: s for p, s in scales.items() if p not in self.spec.guard} or scales
-        own = objective_text.parse(text, scales if text else wanted)
-        bases = {r.trajectory.condition.key: r for r, record in found if record.baseline}
-        return lambda reply: self._guarded(own, bases, reply).value(reply)
+    def _made(self, condition: str, of: Sequence[Arrival]) -> Iterator[AnsweredCandidate]:
+        """Yield the candidates of a condition."""
+        result = self._results.get(condition, {})
+        base = result["baseline"]["trajectory"] if result else ""
+        ranks = {w["trajectory"]: i for i, w in enumerate(result.get("winners", ()), 1)}
+        trajectories = [arrival.reply.trajectory for arrival in of]
+        spent, nfe = self._counted(result, trajectories, base)
+        samples, number = self.folder / "samples", 0
+        made_from = parents(self.spec, trajectories)
+        for i, ((reply, seconds), parent) in enumerate(zip(of, made_from, strict=True)):
+            trajectory = reply.trajectory
+            number += trajectory.finished
+            yield AnsweredCandidate(
+                reply,
+                BASELINE if trajectory.key == base else kind_of(self.spec, trajectory),
+                number if trajectory.finished else None,
+                parent,
+                ranks.get(trajectory.key),
+                self._scores.value(reply),
+                seconds,
+                nfe[i],
+                spent[i],
+                samples,
+            )
 
-    def _guarded(self, own: Objective, bases: Mapping[str, Reply], reply: Reply) -> Objective:
-        base = bases.get(reply.trajectory.condition.key)
-        bounds = [Bound(p, base.parts[p], True, self.spec.scales[p])
-                  for p in self.spec.guard if base is not None and p in base.parts]  # fmt: skip
-        return Constrained(tuple(bounds), own) if bounds else own
-
-    def _check(self, values: Mapping[str, float]) -> None:
-        """That these are the scores which the run's winners were chosen by."""
-        for search in self.content["searches"]:
-            for candidate in (search["baseline"], *search["winners"]):
-                score, value = candidate["score"], values.get(candidate["trajectory"], math.nan)
-                if score is None and not math.isfinite(value):
-                    continue
-                if score is None or not math.isclose(score, value, rel_tol=ROUNDING,
-                                                     abs_tol=ROUNDING):  # fmt: skip
-                    raise ConfigError(
-                        f"the winners of {self.folder} have other scores than the objective of "
-                        "its spec.json gives; name the one that they were ranked by: --objective "
-                        "'part(x)'"
-                    )
+    def _counted(
+        self, result: Mapping[str, Any], trajectories: Sequence[Trajectory], base: str
+    ) -> tuple[Sequence[int | None], Sequence[int]]:
+        """Return the NFE at each answer, with the baseline's and without."""
+        count, prices = len(trajectories), self._prices
+        paid = result["ledger"]["nfe"] if result else math.inf
+        if prices is None:  # on average
+            mean = Prices(None, max(1, round(paid / count)) if result else 1)
+            nfe = mean.sums(trajectories)
+            return [None] * count, mean.sums(trajectories, base) if nfe[-1] > paid else nfe
+        spent = prices.sums(trajectories)
+        # The baseline is outside the budget unless its noise is one of the search's own.
+        return spent, prices.sums(trajectories, base) if spent[-1] > paid else spent

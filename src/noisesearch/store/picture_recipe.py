@@ -26,7 +26,9 @@ TRAJECTORY, RECIPE = "trajectory", "recipe"  # fields of the file
 # the recipe of a longer one (some 1,500 rounds) is in its run's journal alone.
 MOST = 2**18  # characters
 # What was searched for and scored is no part of how a picture is made.
-BESIDE = {"conditions", "verifiers", "watch", "guard", "objective", "scales", "start"}
+BESIDE = {
+    "conditions", "verifiers", "watch", "guard", "guarded", "objective", "scales", "start",
+}  # fmt: skip
 
 
 def fields_of(trajectory: Trajectory, spec: RunSpec) -> dict[str, str]:

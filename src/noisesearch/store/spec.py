@@ -20,6 +20,7 @@ from pydantic import (
 from ..candidates.budget import EVEN, MAX_MISSING, Budget
 from ..candidates.trajectory import FULL
 from ..errors import ConfigError, StoreError
+from ..names.forms import short_name
 from ..names.options import sentence
 from ..version import __version__
 from .formats import FORMAT
@@ -29,6 +30,7 @@ Steps = Annotated[int, Field(ge=1, le=100_000)]
 Rows = Annotated[int, Field(ge=1, le=2**16)]
 Scale = Annotated[float, Field(gt=0, le=1e100)]
 SOME = Field(min_length=1)
+VERIFIER = "verifier "  # how the fingerprint of a verifier is named, before its name
 
 
 def usable(content: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +88,7 @@ class RunSpec(BaseModel):
     verifiers: list[str]
     watch: list[str] = Field(default_factory=list)  # held out
     guard: list[str] = Field(default_factory=list)  # of the verifiers: never below the baseline
+    guarded: list[str] = Field(default_factory=list)  # the parts of those verifiers
     objective: str = ""
     scales: dict[str, Scale] = Field(default_factory=dict)
     algorithm: str
@@ -137,9 +140,28 @@ class RunSpec(BaseModel):
                 f"go on with: pip install noisesearch=={version}"
             )
         try:
-            return cls.model_validate(content)
+            spec = cls.model_validate(content)
         except ValidationError as error:
             raise StoreError(f"{folder}/spec.json is not complete: {sentence(error)}") from error
+        if "guarded" in content or not spec.guard:
+            return spec
+        return spec.model_copy(update={"guarded": spec._guarded_by_name()})
+
+    @property
+    def verifier_names(self) -> dict[str, str]:
+        """The names of the verifiers, searched and watched, by the texts that name them."""
+        texts = [*self.verifiers, *self.watch]
+        prints = [name for name in self.fingerprints if name.startswith(VERIFIER)]
+        if len(prints) != len(texts):  # two verifiers have one name
+            return {text: short_name(text) for text in texts}
+        return {t: name.removeprefix(VERIFIER) for t, name in zip(texts, prints, strict=True)}
+
+    def _guarded_by_name(self) -> list[str]:
+        """Return the parts of the guards of a spec that does not list them: a verifier of one
+        part gives it its own name."""
+        names = self.verifier_names
+        guards = {name for text in self.guard for name in (short_name(text), names.get(text))}
+        return [part for part in self.scales if part in guards]
 
 
 EXPERIMENT = "experiment.json"  # in the folder of an experiment, whose runs are below it
