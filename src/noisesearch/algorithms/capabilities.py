@@ -84,7 +84,7 @@ class WithFinalists(Protocol):
 
 
 @runtime_checkable
-class WithDrafts(Protocol):
+class AskingForDrafts(Protocol):
     """An algorithm that asks for drafts beside the search's own.
 
     ``drafts``: their texts; its run loads them.
@@ -136,7 +136,7 @@ class WithRunFacts(Protocol):
 
 
 CAPABILITIES: tuple[Callable[..., Any], ...] = (
-    Stochastic, Joint, WithBaselineSet, WithSetSize, Adaptive, WithFinalists, WithDrafts,
+    Stochastic, Joint, WithBaselineSet, WithSetSize, Adaptive, WithFinalists, AskingForDrafts,
     WithFingerprints, Unbound, WithNames, WithRunFacts,
 )  # fmt: skip
 
@@ -178,7 +178,7 @@ def finalists(algorithm: object) -> int:
 
 def drafts(algorithm: object) -> Sequence[str]:
     """Return the drafts that an algorithm asks for beside the search's own."""
-    found = offered(algorithm, WithDrafts)
+    found = offered(algorithm, AskingForDrafts)
     return () if found is None else found.drafts
 
 

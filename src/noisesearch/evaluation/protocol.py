@@ -37,7 +37,7 @@ class Metric(Protocol):
     Contract: ``measure`` gives a number for the set, or a list of one for each image in their
     order (NaN: no figure for this one), under names that begin with the metric's own. Whether
     more is better is said in ``summary``, one line. It opens what it needs itself. It may be
-    :class:`Checking`.
+    :class:`CheckingImages`.
 
     A name of a metric stands for the class of one: called with the settings in its brackets,
     ``compbench-spatial(fixed=true)``, it gives the metric. An object is taken as it is, and in the
@@ -54,7 +54,7 @@ class Metric(Protocol):
 
 
 @runtime_checkable
-class Checking(Protocol):
+class CheckingImages(Protocol):
     """A metric that can say before anything is measured that it cannot measure some images."""
 
     def check(self, images: ImageSet) -> None:
@@ -65,7 +65,7 @@ class Checking(Protocol):
 def check(metrics: Sequence[Metric], images: ImageSet) -> None:
     """ConfigError where one of the metrics says that it cannot measure these images."""
     for metric in metrics:
-        checking = offered(metric, Checking)
+        checking = offered(metric, CheckingImages)
         if checking is not None:
             checking.check(images)
 

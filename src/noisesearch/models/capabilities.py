@@ -63,7 +63,7 @@ class Placed(Protocol):
 
 
 @runtime_checkable
-class WithDrafts(Protocol):
+class NamingDrafts(Protocol):
     """A model that has names for some of its drafts.
 
     ``drafts``: the text of each draft by its name, for ``--draft`` and for algorithms.
@@ -120,14 +120,14 @@ class WithPipelineCode(Protocol):
 
 
 CAPABILITIES: tuple[Callable[..., Any], ...] = (
-    WithRealImages, Sized, WithNotice, Placed, WithDrafts, SharingWeights, Weighed,
+    WithRealImages, Sized, WithNotice, Placed, NamingDrafts, SharingWeights, Weighed,
     WithNativeLayout, WithCallArguments, WithPipelineCode, DrawingNoise,
 )  # fmt: skip
 
 
 def drafts(model: object) -> Mapping[str, str]:
     """Return the texts of a model's drafts by their names; none where it has no names."""
-    found = offered(model, WithDrafts)
+    found = offered(model, NamingDrafts)
     return {} if found is None else found.drafts
 
 

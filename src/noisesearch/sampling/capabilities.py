@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class WithNetworks(Protocol):
+class WithPhases(Protocol):
     """A denoiser whose modules are moved to the device when a phase of the work needs them.
 
     ``networks``: its modules by phase (READ, DENOISE, LOOK). Without them a run cannot be had in
@@ -109,14 +109,14 @@ class DrawingNoise(Protocol):
 
 
 CAPABILITIES: tuple[Callable[..., Any], ...] = (
-    WithNetworks, Resident, WithWorkingMemory, Compilable, Tiling, Remembering, Rewirable,
+    WithPhases, Resident, WithWorkingMemory, Compilable, Tiling, Remembering, Rewirable,
     DrawingNoise,
 )  # fmt: skip
 
 
 def networks(denoiser: object) -> Mapping[str, Sequence[nn.Module]]:
     """Return the modules of a denoiser by phase; none where it names none."""
-    found = offered(denoiser, WithNetworks)
+    found = offered(denoiser, WithPhases)
     return {} if found is None else found.networks
 
 

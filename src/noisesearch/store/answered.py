@@ -175,7 +175,7 @@ def _parent(
 
 
 @dataclass(frozen=True)
-class Prices:
+class RecipePrices:
     """What samples cost in NFE: by the ``rates`` of their evaluations, or of a black box, which
     has none, the ``whole`` of each."""
 

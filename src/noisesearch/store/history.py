@@ -20,7 +20,7 @@ from .answered import (
     BASELINE,
     AnsweredCandidate,
     Arrival,
-    Prices,
+    RecipePrices,
     arrivals,
     is_plain,
     is_whole,
@@ -264,11 +264,11 @@ class RunHistory:
         return scores_of(self.spec, ranked, stored, bases)
 
     @cached_property
-    def _prices(self) -> Prices | None:
+    def _prices(self) -> RecipePrices | None:
         """What an evaluation is; None where a black box is asked for several numbers of steps,
         which it alone can price."""
         if self.spec.solver != PIPELINE:
-            return Prices(Rates(step_price(self.spec, self.content)))
+            return RecipePrices(Rates(step_price(self.spec, self.content)))
         if self.spec.steps != self.spec.final_steps:
             return None
         key, first = next(iter(self._results.items()))
@@ -276,7 +276,7 @@ class RunHistory:
         # A set has several baselines of a condition, which are counted together.
         count = sum(a.reply.trajectory.key in sets for a in self._arrivals
                     if a.reply.trajectory.condition.key == key)  # fmt: skip
-        return Prices(None, round(first["ledger"]["baseline"]["nfe"] / max(1, count)))
+        return RecipePrices(None, round(first["ledger"]["baseline"]["nfe"] / max(1, count)))
 
     @cached_property
     def _by_condition(self) -> dict[str, list[AnsweredCandidate]]:
@@ -317,7 +317,7 @@ class RunHistory:
         count, prices = len(trajectories), self._prices
         paid = result["ledger"]["nfe"] if result else math.inf
         if prices is None:  # on average
-            mean = Prices(None, max(1, round(paid / count)) if result else 1)
+            mean = RecipePrices(None, max(1, round(paid / count)) if result else 1)
             nfe = mean.sums(trajectories)
             return [None] * count, mean.sums(trajectories, base) if nfe[-1] > paid else nfe
         spent = prices.sums(trajectories)

@@ -94,7 +94,7 @@ class InTerminal(Protocol):
 
 
 @runtime_checkable
-class WithNetworks(Protocol):
+class MovableVerifier(Protocol):
     """A verifier whose modules are moved to the device of the images.
 
     ``networks``: its modules. A run moves them with the phases of its work, and off the device
@@ -145,7 +145,7 @@ class WithClasses(Protocol):
 
 
 @runtime_checkable
-class Checking(Protocol):
+class CheckingConditions(Protocol):
     """A verifier that can say before a run that it cannot score some conditions."""
 
     def check(self, conditions: Sequence[Condition]) -> None:
@@ -154,8 +154,8 @@ class Checking(Protocol):
 
 
 CAPABILITIES: tuple[Callable[..., Any], ...] = (
-    Previewing, WholeOnly, Video, Heavy, Paid, InTerminal, WithNetworks, WithFeatures,
-    WithReference, WithLogits, WithClasses, Checking,
+    Previewing, WholeOnly, Video, Heavy, Paid, InTerminal, MovableVerifier, WithFeatures,
+    WithReference, WithLogits, WithClasses, CheckingConditions,
 )  # fmt: skip
 
 
@@ -196,7 +196,7 @@ def in_terminal(verifier: object) -> bool:
 
 def networks(verifier: object) -> Sequence[nn.Module]:
     """Return the modules of a verifier; none where it names none."""
-    found = offered(verifier, WithNetworks)
+    found = offered(verifier, MovableVerifier)
     return () if found is None else found.networks
 
 

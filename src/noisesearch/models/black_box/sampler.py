@@ -14,9 +14,9 @@ from torch import Generator, Tensor, nn
 from ...candidates.condition import Condition
 from ...errors import BackendError, ConfigError
 from .call import Call
+from .call_record import CallRecord
 from .copy import double, networks
 from .draws import Draws, Replace, instead, same_numbers
-from .watch import Watch
 
 ROWS = 4  # of a call that makes pictures; a video alone is much
 
@@ -42,7 +42,7 @@ class PipelineOutput:
     and what its ``prepare_latents`` gave."""
 
     images: Tensor
-    watch: Watch
+    watch: CallRecord
     drawn: list[Tensor]
     prepared: list[Any]
 
@@ -85,7 +85,7 @@ class PipelineCaller:
 
         ``tried``: its draws and the calls of its networks are seen.
         """
-        watch = Watch()
+        watch = CallRecord()
         prepared: list[Any] = []
         pipeline = double(self.pipeline, watch.told)
         generators = [s if isinstance(s, Generator) else Generator().manual_seed(s)

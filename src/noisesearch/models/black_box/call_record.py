@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 @dataclass
-class Watch:
+class CallRecord:
     """Counts as a call runs.
 
     ``steps``: of schedulers; one is an evaluation of every row. ``mixed``: the first noise that a
