@@ -63,7 +63,7 @@ def test_noise_is_drawn_in_the_precision_of_the_pipeline(name: str, half: str) -
         if isinstance(module, torch.nn.Module) and chosen[half]:
             module.bfloat16()
     model = from_object(pipeline)
-    network = str(getattr(pipeline, model.family.needs[0]).dtype).removeprefix("torch.")
+    network = str(getattr(pipeline, model.facts.family.needs[0]).dtype).removeprefix("torch.")
     ours = model.drawn(torch.Generator().manual_seed(5), network)
     told = model.arguments(Condition(text="a red circle"), model.guidance)
     theirs = drawn(pipeline, {**told, "num_inference_steps": 4}, 5)

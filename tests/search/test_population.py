@@ -21,6 +21,7 @@ from noisesearch.objectives.sets import Frechet, Spread
 from noisesearch.sampling.images import from_pictures
 from noisesearch.setup.plan_table import planned
 from noisesearch.setup.request import Request
+from noisesearch.setup.searches import Searches
 from noisesearch.setup.selection import verifier_of
 from noisesearch.store.run_store import RunStore
 from noisesearch.testing import AlgorithmContract, MixtureModel
@@ -91,7 +92,7 @@ def test_each_choice_is_the_best_of_its_batches(tmp_path: Path) -> None:
     bench = Bench(tmp_path, Population(size=16, batch=4), model, {
         "budget": "24candidates", "objective": "frechet(brightness)", "verifier": "brightness",
     })  # fmt: skip
-    (live,) = bench.parts().searches(ns.Budget.parse("24candidates"))
+    (live,) = Searches.of(bench.parts()).all()
     first, later = [ask.trajectory.key for ask in live.start(Population(size=16, batch=4))[:16]], 3
     reference = live.problem.run.sets
     assert isinstance(reference, Frechet) and len(first) == 16

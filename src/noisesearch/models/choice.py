@@ -94,7 +94,7 @@ def with_call_arguments(model: Model, call: Mapping[str, Any], images: InputImag
         return model.given(call, images)
     given, how = [*call, *images.keys], ""
     if isinstance(model, DiffusersModel):
-        given, how = [*given, *model.preset.call], "; add --solver pipeline"
+        given, how = [*given, *model.facts.preset.call], "; add --solver pipeline"
     if given:
         raise ConfigError(
             f"{given[0]} is for pipelines that run as a black box, and {model.name} does not{how}"

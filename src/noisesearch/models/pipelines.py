@@ -13,6 +13,7 @@ from ..errors import ConfigError, Unfollowed
 from ..files.hub import unreachable
 from ..names.options import sentence
 from .black_box.model import PipelineModel, black_box
+from .diffusers.facts import PipelineFacts
 from .diffusers.families import FAMILIES, Family, Layout
 from .diffusers.folder import Folder
 from .diffusers.model import DiffusersModel
@@ -51,15 +52,17 @@ def followed(model: DiffusersModel) -> bool:
 
 def in_its_own_loop(model: DiffusersModel) -> PipelineModel:
     """Return the same pipeline as a black box, with what is known of its family."""
-    kind = type(model.source.scheduler()).__name__
+    facts = model.facts
+    kind = type(facts.source.scheduler()).__name__
     because = (
         "that was asked for"
         if followed(model)
         else f"its {kind} is none whose steps we take (for our own loop name a --solver)"
     )
-    preset = model.preset.model_copy(update={"steps": model.steps, "guidance": model.guidance})
-    made = _whole(model.source, preset, because)
-    return replace(made, wanted=model.size, ensemble=model.ensemble, check=model.check_prompt)
+    preset = facts.preset.model_copy(update={"steps": facts.steps, "guidance": facts.guidance})
+    made = _whole(facts.source, preset, because)
+    called = replace(made.called, wanted=facts.size, check=facts.check_prompt)
+    return replace(made, called=called, ensemble=model.ensemble)
 
 
 def _whole(source: PipelineSource, preset: Preset, because: str) -> PipelineModel:
@@ -84,7 +87,7 @@ def _model(
     package()
     try:
         layout = family.layout(source)
-        model = DiffusersModel(source, family, preset, layout.size)
+        model = DiffusersModel(PipelineFacts(source, family, preset, layout.size))
     except (KeyError, TypeError) as error:
         raise ConfigError(
             f"the configuration of {source.name} is not that of a {source.kind} ({error!r}); get "

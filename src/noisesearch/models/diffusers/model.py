@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, reduce
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from ...candidates.condition import Condition
 from ...candidates.space import Space
 from ...errors import ConfigError
 from ...names.drafts import usual
-from .families import BETAS, Family, Layout
+from .facts import PipelineFacts
 from .folder import Folder
-from .object import InMemory
-from .preset import Preset, check_dtype
-from .prompt_length import check_length
-from .source import PipelineSource, package
+from .preset import check_dtype
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from ..schedules import Schedule
     from .denoiser import DiffusersDenoiser
 
 
@@ -36,114 +31,67 @@ class DiffusersModel:
     :meth:`native` packs it as ``latents=`` takes it.
     """
 
-    source: PipelineSource
-    family: Family
-    preset: Preset
-    size: tuple[int, int]
+    facts: PipelineFacts
     verifiers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        return self.source.name
+        return self.facts.source.name
 
     @property
     def summary(self) -> str:
-        return f"{self.family.summary} ({self.source.kind})"
+        return f"{self.facts.family.summary} ({self.facts.source.kind})"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.facts.size
 
     @property
     def steps(self) -> int:
-        return self.preset.steps or self.family.defaults(self.source)[0]
+        return self.facts.steps
 
     @property
     def guidance(self) -> float:
-        given = self.preset.guidance
-        return self.family.defaults(self.source)[1] if given is None else given
+        return self.facts.guidance
 
     @property
     def drafts(self) -> Mapping[str, str]:
-        return {**usual(self.steps, "transformer" in self.family.needs), **self.preset.drafts}
+        transformer = "transformer" in self.facts.family.needs
+        return {**usual(self.steps, transformer), **self.facts.preset.drafts}
 
     @property
     def solver(self) -> str:
         """The one that takes the steps of the pipeline's scheduler."""
-        return self._scheduled(self.source.scheduler()).solver
-
-    def _scheduled(self, scheduler: Any) -> Schedule:
-        """ConfigError where none of our solvers takes the scheduler's steps."""
-        width, height = self.size
-        return self.family.schedule(scheduler, width * height // self.layout.unit**2)
-
-    @cached_property
-    def schedule(self) -> Schedule:
-        """Of the pipeline's scheduler, else of the family's usual one with its settings."""
-        scheduler = self.source.scheduler()
-        try:
-            return self._scheduled(scheduler)
-        except ConfigError:
-            usual = getattr(package(), self.family.usual)
-            changed = self._changed(scheduler.config)
-            return self._scheduled(usual.from_config({**scheduler.config, **changed}))
-
-    def _changed(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """What the family's usual scheduler takes otherwise than another one's settings say."""
-        if self.family.usual == BETAS:  # without what would bend a clean image
-            return {"clip_sample": False, "thresholding": False}
-        # The same shift under another name.
-        return {"shift": config["flow_shift"]} if "flow_shift" in config else {}
+        return self.facts.scheduled(self.facts.source.scheduler()).solver
 
     @property
     def ensemble(self) -> tuple[str, ...]:
-        return self.family.ensemble
+        return self.facts.family.ensemble
 
     @property
     def fingerprint(self) -> str:
-        return self.source.fingerprint
+        return self.facts.source.fingerprint
 
     @property
     def placed(self) -> tuple[str, str] | None:
         """(device, dtype) of an object in memory, which is used where and as it is."""
-        if not isinstance(self.source, InMemory):
-            return None
-        network = getattr(self.source.object, self.family.needs[0])
-        dtype = str(network.dtype).removeprefix("torch.")
-        return self.source.device, dtype
-
-    @cached_property
-    def layout(self) -> Layout:
-        return self.family.layout(self.source)
+        return self.facts.placed
 
     def sized(self, width: int, height: int) -> DiffusersModel:
         """The same at another size; ConfigError for one that its latents cannot have."""
-        unit = self.layout.unit
-        if width < unit or height < unit or width % unit or height % unit:
-            near = "x".join(str(max(unit, round(side / unit) * unit)) for side in (width, height))
-            raise ConfigError(
-                f"size {width}x{height}: width and height of {self.name} must be multiples of "
-                f"{unit}, such as {near}"
-            )
-        return replace(self, size=(width, height))
+        return replace(self, facts=self.facts.sized(width, height))
 
     def condition(self, text: str | None, negative: str | None = None) -> Condition:
         """Any text that is not too long; None is the empty prompt."""
-        led = self.preset.true_guidance > 1 or not self.family.distilled(self.source)
-        if negative is not None and not led:
+        if negative is not None and not self.facts.takes_negative:
             raise ConfigError(
                 f"negative is {negative!r}, but {self.name} reads its guidance as a number and is "
                 "led away from nothing; leave it out, or set true_guidance in its noisesearch.json"
             )
         for name, prompt in (("prompt", text), ("negative prompt", negative)):
             if prompt is not None:
-                self.check_prompt(name, prompt)
+                self.facts.check_prompt(name, prompt)
         return Condition(text=text, negative=negative)
-
-    @cached_property
-    def _reader(self) -> tuple[Any, int]:
-        part, length = self.family.reader(self.source)
-        return self.source.tokenizer(part), length
-
-    def check_prompt(self, what: str, text: str) -> None:
-        """Raise ConfigError where the text encoders would cut ``text``, which is a ``what``."""
-        check_length(*self._reader, self.name, what, text)
 
     def words(self) -> tuple[str, ...]:
         return ()
@@ -152,19 +100,20 @@ class DiffusersModel:
         return []
 
     def space(self) -> Space:
-        return Space(self.layout.shape(*self.size), self.schedule.times, differentiable=True)
+        return Space(self.facts.shape, self.facts.schedule.times, differentiable=True)
 
     def weigh(self, dtype: str) -> dict[str, int]:
         """Bytes of the weights by component, before anything is loaded."""
-        if not isinstance(self.source, Folder):
+        source = self.facts.source
+        if not isinstance(source, Folder):
             return {}
         wide = 4 if dtype == "float32" else 2
-        return {part: wide * self.source.numbers(part)
-                for part in self.family.needs if part != "scheduler"}  # fmt: skip
+        return {part: wide * source.numbers(part)
+                for part in self.facts.family.needs if part != "scheduler"}  # fmt: skip
 
     def build(self, guidance: float, device: str, dtype: str) -> DiffusersDenoiser:
         check_dtype(self.name, dtype, self.placed)
-        return self._around(self.source.pipeline(device, dtype), guidance)
+        return self._around(self.facts.source.pipeline(device, dtype), guidance)
 
     def beside(self, denoiser: DiffusersDenoiser, guidance: float) -> DiffusersDenoiser:
         """With the weights that a denoiser of this pipeline, of whatever size, has loaded."""
@@ -173,58 +122,50 @@ class DiffusersModel:
     def _around(self, pipeline: Any, guidance: float) -> DiffusersDenoiser:
         from .denoiser import DiffusersDenoiser
 
-        backbone = self._backbone(pipeline, self.size, guidance)
-        shape = self.layout.shape(*self.size)
-        return DiffusersDenoiser(backbone, self.schedule, shape, self._scale(guidance))
-
-    @property
-    def _backbone(self) -> Any:
-        """The class of the family's backbone."""
-        module, _, name = self.family.backbone.partition(":")
-        return getattr(importlib.import_module(f"{__package__}.{module}"), name)
-
-    def _scale(self, guidance: float) -> float:
-        """Of the guidance that takes two forwards; 1 is none."""
-        return self.preset.true_guidance if self.family.distilled(self.source) else guidance
+        facts = self.facts
+        backbone = facts.backbone(pipeline, facts.size, guidance)
+        return DiffusersDenoiser(backbone, facts.schedule, facts.shape, facts.scale(guidance))
 
     def drawn(self, generator: torch.Generator, dtype: str) -> Tensor:
         """The noise [C, H, W] that the pipeline in ``dtype`` draws for one picture."""
         import torch
 
-        found = [self.source.precision(part, dtype) for part in self.family.draws_as]
+        facts = self.facts
+        found = [facts.source.precision(part, dtype) for part in facts.family.draws_as]
         kinds = [kind for kind in found if kind is not None] or [torch.float32]
         kind = reduce(torch.promote_types, kinds)
-        shape = (1, *self.layout.shape(*self.size))
+        shape = (1, *facts.shape)
         return torch.randn(shape, generator=generator, device=generator.device, dtype=kind)[0]
 
     def native(self, x: Tensor) -> Tensor:
         """Noises [B, C, H, W] as the pipeline's own ``latents=`` takes them."""
-        found: Tensor = self._backbone.native(x)
+        found: Tensor = self.facts.backbone.native(x)
         return found
 
     def arguments(self, condition: Condition, guidance: float) -> dict[str, Any]:
         """What the pipeline's own call is told, beside latents and steps, for the same picture."""
         width, height = self.size
         away = {} if condition.negative is None else {"negative_prompt": condition.negative}
-        own = self.family.arguments(guidance, self._scale(guidance))
+        own = self.facts.family.arguments(guidance, self.facts.scale(guidance))
         return {"prompt": condition.text or "", **own, **away, "width": width, "height": height}
 
     def opened(self, solver: str, device: str, dtype: str) -> list[str]:
         """Lines of Python that make ``pipe``, whose own loop takes the solver's steps; ConfigError
         where it does not."""
-        scheduler, lines = self.source.scheduler(), self.source.opened(device, dtype)
+        facts = self.facts
+        scheduler, lines = facts.source.scheduler(), facts.source.opened(device, dtype)
         try:
-            own = self._scheduled(scheduler).solver
+            own = facts.scheduled(scheduler).solver
         except ConfigError:
             own = ""
         if own == solver:
             return lines
-        if own or self.schedule.solver != solver:
+        if own or facts.schedule.solver != solver:
             raise ConfigError(
                 f"the run's solver is {solver}, whose steps the {type(scheduler).__name__} of "
                 f"{self.name} does not take"
             )
-        changed = [f"{name}={value!r}" for name, value in self._changed(scheduler.config).items()]
+        changed = [f"{name}={value!r}" for name, value in facts.changed(scheduler.config).items()]
         settings = ", ".join(["pipe.scheduler.config", *changed])
-        usual = f"diffusers.{self.family.usual}"
+        usual = f"diffusers.{facts.family.usual}"
         return [*lines, f"pipe.scheduler = {usual}.from_config({settings})"]
