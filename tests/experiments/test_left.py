@@ -12,7 +12,8 @@ import pytest
 
 from noisesearch.errors import StoreError
 from noisesearch.experiments import outcome
-from noisesearch.experiments.campaign import Campaign, kept, stored
+from noisesearch.experiments.campaign import Campaign
+from noisesearch.experiments.folder import kept, stored
 from noisesearch.experiments.schema import table_of
 from noisesearch.experiments.spec import experiment
 

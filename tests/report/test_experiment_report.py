@@ -18,7 +18,8 @@ import noisesearch as ns
 from noisesearch.errors import ConfigError, StoreError
 from noisesearch.experiments import outcome, reproduction
 from noisesearch.experiments.arms import ArmGroup, Setting
-from noisesearch.experiments.campaign import SPEC, Campaign, Unit
+from noisesearch.experiments.campaign import Campaign, Unit
+from noisesearch.experiments.folder import SPEC
 from noisesearch.experiments.pages.contents import read
 from noisesearch.experiments.pages.findings import findings
 from noisesearch.experiments.pages.page import _shown

@@ -172,11 +172,6 @@ class LiveSearch:
                 return True
         return False
 
-    @property
-    def answered_share(self) -> float:
-        """Of what has been asked so far; asks are charged before they are answered."""
-        return 1.0 - len(self.waiting) / max(1, len(self.record.replies) + len(self.pending))
-
     def answer(self, reply: Reply) -> Reply | None:
         """Remember a reply beside what is known of the trajectory; returns both together, or None
         where it is the watch's.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
@@ -13,13 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
 
 from ..algorithms import capabilities
 from ..errors import ConfigError, StoreError, unknown
 from ..executors.choice import ExecutorChoice
-from ..files import arrays as array_files
-from ..files.json_text import parsed
 from ..files.writing import disk_error
 from ..files.writing import replace as written
 from ..models import choice
@@ -28,9 +24,9 @@ from ..setup import fingerprints
 from ..setup import selection as build
 from ..setup.loaded import Loaded
 from ..setup.searches import Searches
-from ..store.spec import EXPERIMENT
 from ..version import __version__
 from .arms import ArmGroup, Setting, groups, settings
+from .folder import ARMS, CANDIDATES, REFERENCE, SEEN, SPEC, kept, save, stored
 from .prompts import GroupedPrompt, prompts
 from .replay import parts_of, replayed
 from .set_metrics import METRICS, NEEDS
@@ -40,8 +36,6 @@ from .trust import of_experiment
 if TYPE_CHECKING:
     from .measures import WinnerMeasures
 
-SPEC, ARMS, REFERENCE = EXPERIMENT, "arms.json", "reference.npz"
-SEEN, CANDIDATES = "seen.npz", "candidates.npz"
 # What an experiment runs; what is said about it beside changes nothing of that.
 RUN = ("prompts", "limit", "seeds", "seed", "defaults", "arms", "measure")
 Watching = Callable[[Run], AbstractContextManager[Any]]
@@ -172,7 +166,7 @@ class Campaign:
                 mine = Searches.of(own)
                 share = mine.prices.finalists if own.joint else 1
                 per_image.append(mine.plan().most.counted / share)
-                finals += mine.prices.sample(own.spec.final_steps) if own.drafted else 0.0
+                finals += mine.prices.sample(own.spec.final_steps) if own.spec.drafted else 0.0
                 arms.append({"arm": arm.name, "nfe": per_image[-1], "run": group.name})
             shared = setup.loaded.algorithm.extendable
             nfe = (max(per_image) + finals if shared else sum(per_image)) * self.images
@@ -260,7 +254,7 @@ class Campaign:
         model = choice.model_of(self._model)
         real = any("real" in NEEDS[name] for name in measure.sets)
         conditions = [model.condition(text, None) for text in self.texts]
-        _save(path, reference(measure, model, conditions, real), np.float64)
+        save(path, reference(measure, model, conditions, real), np.float64)
 
     def _few(self, folder: Path) -> str | None:
         """What to know about the Fréchet distances of an arm's images."""
@@ -327,11 +321,11 @@ def _done(
         seen = eyes.columns(paths, conditions)
         told = (reply for live in run.searches for reply in live.record.replies)
         replies = [reply for reply in told if reply.trajectory.finished]
-        _save(folder / CANDIDATES, {
+        save(folder / CANDIDATES, {
             part: np.array([r.parts.get(part, np.nan) for r in replies])
             for part in parts.part_names
         })  # fmt: skip
-        _save(folder / SEEN, eyes.arrays(paths, conditions))
+        save(folder / SEEN, eyes.arrays(paths, conditions))
     finally:
         run.close()
     content = {
@@ -362,49 +356,3 @@ def _opened(folder: Path, setup: Searches) -> Run:
             "with --out"
         )
     return run
-
-
-def _save(path: Path, arrays: dict[str, Any], dtype: type = np.float32) -> None:
-    """An .npz file, there as a whole or not at all."""
-    data = io.BytesIO()
-    kept: dict[str, Any] = {name: np.asarray(a, dtype) for name, a in arrays.items()}
-    np.savez_compressed(data, **kept)
-    written(path, data.getvalue())
-
-
-def kept(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays that an experiment keeps in a file; StoreError where it cannot be read."""
-    try:
-        with array_files.opened(path) as arrays:
-            found = {name: arrays[name] for name in arrays}
-            if any(array.dtype.kind not in "biuf" for array in found.values()):
-                raise ValueError("not all of it is numbers")
-            return {name: array.astype(np.float64) for name, array in found.items()}
-    except array_files.BROKEN as error:
-        why = array_files.reason(error)
-        raise StoreError(f"{path} cannot be read ({why}); restore it from a copy") from error
-
-
-class _Stored(BaseModel):
-    """What is read of experiment.json again; see :meth:`Campaign._content`."""
-
-    versions: dict[str, str]
-    experiment: dict[str, Any]
-    prompts: list[tuple[str, str]]
-
-
-def stored(folder: Path) -> dict[str, Any]:
-    """The experiment.json of a folder; StoreError where there is none."""
-    path = folder / SPEC
-    try:
-        content: dict[str, Any] = parsed(path.read_text())
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{folder} holds no experiment ({SPEC} cannot be read); make one with: noisesearch "
-            "run EXPERIMENT.toml --out DIR"
-        ) from error
-    try:
-        _Stored.model_validate(content)
-    except ValidationError as error:
-        raise StoreError(f"{path} is not complete; restore it from a copy") from error
-    return content

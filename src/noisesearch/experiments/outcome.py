@@ -18,8 +18,9 @@ from ..errors import StoreError
 from ..files.writing import replace
 from ..objectives.sets import Rows
 from . import plot
-from .campaign import ARMS, SPEC, Campaign, Unit
+from .campaign import Campaign, Unit
 from .estimates import Estimates, Scored
+from .folder import ARMS, SPEC
 from .schema import TABLE, arms_of, candidates_of, reference_of, unit_of
 from .set_metrics import Sample
 from .verdicts import TEST, Judged, Verdict, judged, overall

@@ -14,7 +14,8 @@ from ..errors import StoreError
 from ..files.json_text import parsed
 from ..names.options import sentence
 from ..store.schema import Count, Key, Number, Place
-from .campaign import ARMS, CANDIDATES, REFERENCE, SEEN, Unit, kept
+from .campaign import Unit
+from .folder import ARMS, CANDIDATES, REFERENCE, SEEN, kept
 from .set_metrics import ReferenceMoments
 from .spec import Measure
 from .verdicts import Verdict

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from ..driver.live_search import LiveSearch
+
 if TYPE_CHECKING:
     from ..candidates.ask import Reply
     from ..driver.driver import Driver
@@ -89,7 +91,7 @@ class Progress:
     def _done(self, driver: Driver) -> float:
         if self.clock:
             return min(self.total, driver.elapsed)
-        return sum(s.ledger.counted * s.answered_share for s in driver.searches)
+        return sum(s.ledger.counted * _answered_share(s) for s in driver.searches)
 
     def _news(self) -> str:
         both = [i for i in self._best if i in self._base]
@@ -99,3 +101,8 @@ class Progress:
         best = sum(self._best[i] for i in both) / len(both)
         gain = best - sum(self._base[i] for i in both) / len(both)
         return f"best {best:.3f} ({gain:+.3f} over the baseline)"
+
+
+def _answered_share(live: LiveSearch) -> float:
+    """Of what has been asked so far; asks are charged before they are answered."""
+    return 1.0 - len(live.waiting) / max(1, len(live.record.replies) + len(live.pending))

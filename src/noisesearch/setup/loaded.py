@@ -112,11 +112,6 @@ class Loaded:
         return bool(getattr(self.algorithm, "joint", False))
 
     @property
-    def drafted(self) -> bool:
-        """Return whether winners are finished otherwise than the search sees them."""
-        return self.spec.final_steps != self.spec.steps or self.spec.draft != FULL
-
-    @property
     def solver(self) -> Solver:
         """Return the solver of every sample."""
         from ..sampling.solvers import solver

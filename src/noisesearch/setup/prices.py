@@ -75,7 +75,7 @@ class Prices:
         loaded = self.loaded
         if loaded.joint:
             return getattr(loaded.algorithm, "size", None) or len(self.groups[0])
-        if not loaded.drafted:
+        if not loaded.spec.drafted:
             return loaded.spec.top
         return max(loaded.spec.top, getattr(loaded.algorithm, "finalists", 1))
 

@@ -94,7 +94,7 @@ def check_allocation(parts: Loaded, budget: Budget) -> None:
             f"algorithm {name!r} asks differently under another budget, so it cannot be given "
             "more as it goes; choose random or zero-order, or leave out --allocate"
         )
-    if parts.drafted:
+    if parts.spec.drafted:
         raise ConfigError(
             "allocate gives out a budget by the scores of finished samples, and this run finishes "
             "its winners otherwise than it searches; leave out --draft and --final-steps, or "

@@ -61,7 +61,7 @@ class Searches:
     def with_final(self) -> Budget:
         """Return a counted budget for the search with its final generation on top, in NFE."""
         whole = self._whole
-        if self.loaded.drafted:
+        if self.loaded.spec.drafted:
             final = self.prices.sample(self.loaded.spec.final_steps)
             whole += self._reserve(whole + final * self.prices.finalists)
         return Budget(whole * self.prices.count / len(self.loaded.conditions))
@@ -75,7 +75,7 @@ class Searches:
 
     def _reserve(self, whole: float) -> float:
         """NFE set aside for the final generation; none where the winners are finished already."""
-        if not self.loaded.drafted:
+        if not self.loaded.spec.drafted:
             return 0
         least = self.prices.sample(self.loaded.spec.final_steps) * self.prices.finalists
         if whole < least + self.prices.candidate:

@@ -121,6 +121,11 @@ class RunSpec(BaseModel):
     objects: dict[str, list[str]] = Field(default_factory=dict)  # Python's, by kind
     fingerprints: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def drafted(self) -> bool:
+        """Return whether winners are finished otherwise than the search sees them."""
+        return self.final_steps != self.steps or self.draft != FULL
+
     @classmethod
     def of(cls, **settings: Any) -> RunSpec:
         """What a user asked for; ConfigError where nothing could run it."""

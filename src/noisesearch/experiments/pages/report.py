@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import ConfigError
 from ...files.writing import replace
 from ...pages import run_page
-from ..campaign import SPEC
+from ..folder import SPEC
 from . import page as experiment_page
 
 PICTURES = ("auto", "embed", "link")
