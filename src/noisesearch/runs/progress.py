@@ -6,8 +6,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..driver.live_search import LiveSearch
-
 if TYPE_CHECKING:
     from ..candidates.ask import Reply
     from ..driver.driver import Driver
