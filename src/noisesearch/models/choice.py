@@ -52,8 +52,8 @@ def as_model(thing: Any, name: str = "") -> Model:
     """
     if any(c.__name__ == "DiffusionPipeline" for c in type(thing).__mro__):
         return from_object(thing)
-    capabilities.warn_of_near_misses(thing)
     protocols.check("model", name, thing)
+    capabilities.warn_of_near_misses(thing)
     return cast(Model, thing)
 
 
