@@ -44,6 +44,7 @@ FOREIGN = {
     # pydantic
     "cli/tables.py": {"model_fields"},
     "names/options.py": {"model_fields"},
+    "setup/request.py": {"model_dump"},
     # torch, diffusers, transformers
     "models/footprint.py": {"__tensor_flatten__"},
     "models/black_box/call.py": {"tobytes", "numpy"},
@@ -67,22 +68,6 @@ FOREIGN = {
     "verifiers/capabilities.py": {"parts"},
     "verifiers/protocol.py": {"video"},
 }
-# To be asked as capabilities.
-LATER = {
-    "pages/commands.py": {"drafts"},
-    "runs/run.py": {"swaps"},
-    "setup/fingerprints.py": {"fingerprints"},
-    "setup/loaded.py": {"joint"},
-    "setup/memory.py": {"weigh", "networks"},
-    "setup/notices.py": {"why", "stochastic"},
-    "setup/prices.py": {"size", "finalists"},
-    "setup/refusals.py": {"paid", "whole_only"},
-    "setup/request.py": {"extendable", "model_dump", "drafts", "sized"},
-    "setup/residence.py": {"work", "resident", "networks"},
-    "setup/searches.py": {"beside"},
-    "verifiers/protocol.py": {"previews", "check"},
-}
-
 
 KINDS = [of_verifiers, of_models, of_denoisers, of_algorithms]
 
@@ -99,7 +84,7 @@ def lookups(file: Path) -> Iterator[str]:
 def test_optional_members_are_asked_for_as_capabilities() -> None:
     for file in sorted(ROOT.rglob("*.py")):
         name = file.relative_to(ROOT).as_posix()
-        rest = {*lookups(file)} - FOREIGN.get(name, set()) - LATER.get(name, set())
+        rest = {*lookups(file)} - FOREIGN.get(name, set())
         assert not rest, (
             f"{name} looks up {', '.join(sorted(rest))}; make a protocol of it in the "
             "capabilities.py of its kind, and ask with names.capabilities.offered"
@@ -107,9 +92,8 @@ def test_optional_members_are_asked_for_as_capabilities() -> None:
 
 
 def test_what_is_allowed_is_there() -> None:
-    for allowed in (FOREIGN, LATER):
-        for name, known in allowed.items():
-            assert known <= {*lookups(ROOT / name)}, f"{name} has less lookups than are allowed"
+    for name, known in FOREIGN.items():
+        assert known <= {*lookups(ROOT / name)}, f"{name} has less lookups than are allowed"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__.split(".")[1])
@@ -157,6 +141,8 @@ def test_a_member_that_is_none_is_not_offered() -> None:
         (of_verifiers.paid, "paid", True, False),
         (of_verifiers.in_terminal, "terminal", True, False),
         (of_verifiers.networks, "networks", ("a",), ()),
+        (of_verifiers.previews_of, "previews", (0.4,), ()),
+        (of_verifiers.reported, "reported", ("mine.dark",), ()),
         (of_verifiers.reference, "reference", (1, 2), None),
         (of_models.drafts, "drafts", {"half": "steps:4"}, {}),
         (of_models.placed, "placed", ("cpu", "float32"), None),

@@ -53,7 +53,7 @@ def test_parts_are_the_aspects_the_mean_and_the_overall_mark() -> None:
 def test_only_the_overall_mark_is_wanted_where_no_objective_is_named() -> None:
     with GraderServer() as server:
         grader = graded(server)
-    assert set(grader.parts) - set(getattr(grader, "beside", ())) == {"llm-grader"}
+    assert set(grader.parts) - set(grader.reported) == {"llm-grader"}
 
 
 @pytest.mark.parametrize("per_call", [1, 4])

@@ -22,8 +22,7 @@ from ..setup.consent import NamedCode
 from ..store.run_store import read_spec
 from ..store.spec import EXPERIMENT, RunSpec
 from ..store.winners import stored_results
-from ..verifiers.capabilities import WithFeatures
-from ..verifiers.protocol import previews_of
+from ..verifiers.capabilities import WithFeatures, previews_of
 from ..verifiers.slow import SlowVerifier
 from . import metrics, protocol
 from .images import ImageFiles, of_folder, of_run

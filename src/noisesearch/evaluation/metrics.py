@@ -11,7 +11,7 @@ from ..candidates.condition import Condition
 from ..errors import ConfigError, unknown
 from ..names import forms, protocols, registry
 from ..names.options import settings
-from ..verifiers.protocol import check as check_verifiers
+from ..verifiers.capabilities import check as check_verifiers
 from .protocol import Figures, ImageSet, Metric
 from .set_metrics import SetFeatures
 from .verifier_view import VerifierView

@@ -14,8 +14,8 @@ from ..candidates.condition import Condition
 from ..errors import BackendError
 from ..sampling.images import from_pictures, pictures
 from ..verifiers import capabilities
-from ..verifiers.capabilities import features_of
-from ..verifiers.protocol import Verifier, Views, previews_of
+from ..verifiers.capabilities import features_of, previews_of
+from ..verifiers.protocol import Verifier, Views
 from .shipped_run import named
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from ..sampling.denoiser import fill
 from ..sampling.images import from_pictures
 from ..setup import selection as build
 from ..verifiers import capabilities
-from ..verifiers.capabilities import WithClasses, features_of
-from ..verifiers.protocol import Views, check, previews_of
+from ..verifiers.capabilities import WithClasses, check, features_of, previews_of
+from ..verifiers.protocol import Views
 from ..verifiers.slow import SlowVerifier
 from .spec import Measure
 

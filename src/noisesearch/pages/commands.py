@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..algorithms.capabilities import drafts
 from ..candidates.condition import Condition
 from ..candidates.trajectory import FULL, Denoise, Renoise, Trajectory, nodes
 from ..names import registry
@@ -30,8 +31,7 @@ def _own_drafts(spec: RunSpec) -> Sequence[str]:
     if spec.algorithm not in registry.TABLES["algorithm"]:
         return ()
     algorithm = algorithm_of(spec.algorithm, spec.parameters)
-    found: Sequence[str] = getattr(algorithm, "drafts", ())
-    return found
+    return drafts(algorithm)
 
 
 def _conditions(spec: RunSpec) -> Iterator[str]:

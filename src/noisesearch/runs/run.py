@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..candidates.budget import Budget
 from ..candidates.condition import Condition
-from ..candidates.executor import Executor
+from ..candidates.executor import Executor, swaps
 from ..candidates.ledger import UNITS
 from ..driver.driver import Driver, Watcher
 from ..driver.joint_record import JointRecord
@@ -185,7 +185,7 @@ class Run:
                 self.driver.run()
         finally:
             worker.close()
-            self.swaps = getattr(worker, "swaps", 0)
+            self.swaps = swaps(worker)
             results = self.write()
         self._sweep(results)
         return results

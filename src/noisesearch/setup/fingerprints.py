@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..algorithms import capabilities
 from ..errors import StoreError
 from ..files.fingerprint import of_file
 from ..objectives import sets_text
@@ -13,7 +14,7 @@ def of(loaded: Loaded) -> dict[str, str]:
     prints = {f"verifier {v.name}": v.fingerprint for v in loaded.every_verifier}
     if (form := sets_text.parse(loaded.spec.objective)) and form.reference is not None:
         prints[f"reference {form.reference}"] = of_file(form.reference)
-    prints |= getattr(loaded.algorithm, "fingerprints", {})
+    prints |= capabilities.fingerprints(loaded.algorithm)
     prints |= {f"draft {q}": d.fingerprint for q, d in loaded.drafts.items() if d.fingerprint}
     return {f"model {loaded.spec.model}": loaded.model.fingerprint, **prints}
 

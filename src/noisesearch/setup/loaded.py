@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
+from ..algorithms import capabilities
 from ..algorithms.problem import Algorithm
 from ..candidates.condition import Condition
 from ..candidates.space import Space
@@ -109,7 +110,7 @@ class Loaded:
     @property
     def joint(self) -> bool:
         """Return whether one search is made for all conditions together."""
-        return bool(getattr(self.algorithm, "joint", False))
+        return capabilities.joint(self.algorithm)
 
     @property
     def solver(self) -> Solver:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ConfigError
+from ..models.capabilities import Weighed
 from ..models.choice import placement
 from ..models.protocol import Model
+from ..names.capabilities import offered
+from ..sampling.capabilities import Compilable, Tiling, WithPhases, warn_of_near_misses
 
 if TYPE_CHECKING:
     from ..sampling.denoiser import Denoiser
     from ..sampling.sampler import Sampler
     from ..store.spec import RunSpec
+
+Able = TypeVar("Able")
 
 MODES = ("auto", "full", "lean")
 AWAY = "away"  # the phase in which nothing is on the device
@@ -29,10 +35,10 @@ def mode(asked: str, model: Model, device: str, dtype: str) -> str:
         return asked
     from ..worker.residence import free_memory
 
-    free, weigh = free_memory(device), getattr(model, "weigh", None)
-    if free is None or weigh is None or _in_memory(model):
+    free, weighed = free_memory(device), offered(model, Weighed)
+    if free is None or weighed is None or _in_memory(model):
         return "full"
-    return "lean" if BESIDE * sum(weigh(dtype).values()) > free else "full"
+    return "lean" if BESIDE * sum(weighed.weigh(dtype).values()) > free else "full"
 
 
 def _in_memory(model: Model) -> bool:
@@ -44,15 +50,22 @@ def built(model: Model, spec: RunSpec) -> Denoiser | Sampler:
     lean = spec.memory == "lean"
     device = (placement(model).device or "cpu") if lean else spec.device
     denoiser = model.build(spec.guidance, device, spec.dtype)
-    if lean and not hasattr(denoiser, "networks"):
+    warn_of_near_misses(denoiser, model.name)
+    if lean and offered(denoiser, WithPhases) is None:
         raise ConfigError(
             f"memory is 'lean', but {model.name} has no parts that could make room for each "
             "other; leave it out"
         )
-    options = (("--compile", spec.compile, "compile"), ("--tiling", spec.tiling, "tile"))
-    for option, wanted, method in options:
-        if wanted and not hasattr(denoiser, method):
-            raise ConfigError(f"{model.name} cannot be had with {option}; leave it out")
-        if wanted:
-            getattr(denoiser, method)()
+    if spec.compile:
+        _able(denoiser, Compilable, model, "--compile").compile()
+    if spec.tiling:
+        _able(denoiser, Tiling, model, "--tiling").tile()
     return denoiser
+
+
+def _able(denoiser: object, capability: Callable[..., Able], model: Model, option: str) -> Able:
+    """Return the denoiser with what an option needs; ConfigError where it cannot do that."""
+    found = offered(denoiser, capability)
+    if found is None:
+        raise ConfigError(f"{model.name} cannot be had with {option}; leave it out")
+    return found

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+from ..algorithms.capabilities import stochastic
 from ..candidates.trajectory import Grid
+from ..models.capabilities import why
 from .loaded import Loaded
 
 
 def notice(loaded: Loaded) -> str:
     """Return what is unexpected about a run, a clause each; empty where nothing is."""
-    why = str(getattr(loaded.model, "why", ""))
-    return "; ".join(filter(None, [why, _other_solver(loaded), *_previews(loaded)]))
+    said = why(loaded.model)
+    return "; ".join(filter(None, [said, _other_solver(loaded), *_previews(loaded)]))
 
 
 def _other_solver(loaded: Loaded) -> str:
     """Return that an algorithm took another solver than the model's own."""
-    other = getattr(loaded.algorithm, "stochastic", False)
-    if not other or loaded.spec.solver == loaded.model.solver:
+    if not stochastic(loaded.algorithm) or loaded.spec.solver == loaded.model.solver:
         return ""
     return (
         f"algorithm {loaded.algorithm.name!r} looks for the noise that a solver injects, so "
@@ -29,7 +30,7 @@ def _other_solver(loaded: Loaded) -> str:
 
 def _previews(loaded: Loaded) -> Iterator[str]:
     """Yield for each verifier that compares samples with previews at which time it does."""
-    from ..verifiers.protocol import previews_of
+    from ..verifiers.capabilities import previews_of
 
     for verifier in loaded.every_verifier:
         for wanted in previews_of(verifier):

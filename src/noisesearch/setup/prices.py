@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
+from ..algorithms import capabilities
 from ..candidates.condition import Condition
 from ..candidates.ledger import Cost, Rates
 from ..candidates.trajectory import FULL
@@ -26,7 +27,7 @@ class Prices:
     @cached_property
     def rates(self) -> Rates:
         """Return what one evaluation is made of, for every ledger of the run."""
-        from ..verifiers.protocol import previews_of
+        from ..verifiers.capabilities import previews_of
 
         loaded, of, sampler = self.loaded, self.loaded.denoiser, self.loaded.sampler
         searched, watched = ({v.name: tuple(v.parts) for v in of_these}
@@ -74,10 +75,10 @@ class Prices:
         """Return how many winners are finished at the final steps."""
         loaded = self.loaded
         if loaded.joint:
-            return getattr(loaded.algorithm, "size", None) or len(self.groups[0])
+            return capabilities.set_size(loaded.algorithm) or len(self.groups[0])
         if not loaded.spec.drafted:
             return loaded.spec.top
-        return max(loaded.spec.top, getattr(loaded.algorithm, "finalists", 1))
+        return max(loaded.spec.top, capabilities.finalists(loaded.algorithm))
 
     def seconds_per_nfe(self) -> float:
         """Return seconds measured on batches of the run's rows, for plans."""

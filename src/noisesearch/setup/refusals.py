@@ -35,7 +35,7 @@ def check_together(parts: Loaded) -> None:
 def check_verifiers(parts: Loaded) -> None:
     """Of verifiers that cannot score the conditions; of those that look back on a sample, and a
     black box, which shows no way there."""
-    from ..verifiers.protocol import check, previews_of
+    from ..verifiers.capabilities import check, previews_of
 
     check((*parts.verifiers, *parts.watch), parts.conditions)
     back = [v.name for v in (*parts.verifiers, *parts.watch) if previews_of(v)]
@@ -72,7 +72,9 @@ def check_limit(
 
 def check_budget(parts: Loaded, budget: Budget) -> None:
     """Of money that nothing costs."""
-    if budget.unit == "usd" and not any(getattr(v, "paid", False) for v in parts.verifiers):
+    from ..verifiers.capabilities import paid
+
+    if budget.unit == "usd" and not any(map(paid, parts.verifiers)):
         raise ConfigError(
             "a budget in usd needs a verifier that costs money, and none of these does; give the "
             "budget in nfe, candidates or seconds"
@@ -104,7 +106,7 @@ def check_allocation(parts: Loaded, budget: Budget) -> None:
 
 def check_asks(parts: Loaded, asks: Sequence[Ask]) -> None:
     """Of what an algorithm asks at its first yield."""
-    from ..verifiers.protocol import previews_of
+    from ..verifiers.capabilities import previews_of, whole_only
 
     name = parts.algorithm.name
     pulls = any(isinstance(ask.want, Gradient) for ask in asks)
@@ -119,7 +121,7 @@ def check_asks(parts: Loaded, asks: Sequence[Ask]) -> None:
             f"algorithm {name!r} follows gradients, and verifier {back[0]!r} looks back on a "
             "sample's way, which has none; leave the verifier out, or choose another algorithm"
         )
-    partial = [v.name for v in parts.verifiers if getattr(v, "whole_only", False)]
+    partial = [v.name for v in parts.verifiers if whole_only(v)]
     if partial and any(not ask.trajectory.finished for ask in asks):
         raise ConfigError(
             f"algorithm {name!r} looks at unfinished samples, which mean nothing to verifier "

@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ..algorithms import capabilities as of_algorithms
 from ..algorithms.problem import Algorithm
 from ..candidates.budget import EVEN, GAIN, MAX_MISSING, Budget
 from ..candidates.condition import Condition
 from ..candidates.trajectory import FULL
 from ..errors import ConfigError
+from ..models import capabilities as of_models
 from ..models import choice
 from ..models.black_box.call import plain
 from ..models.choice import as_it_runs, as_model, at_size, placement, with_call_arguments
 from ..models.protocol import Model
 from ..names import registry
+from ..names.capabilities import offered
 from ..names.drafts import parse
 from ..objectives import text as objective_text
 from ..store.given_images import InputImages
@@ -243,9 +246,9 @@ class Request:
         """The draft that is searched, and every draft that can be asked for."""
         if isinstance(self.drafts, str):
             raise ConfigError(f"drafts is {self.drafts!r}, but must be a list of such")
-        named = getattr(model, "drafts", {})
+        named = of_models.drafts(model)
         draft = FULL if self.draft is None else str(parse(self.draft, named))
-        wanted = (*self.drafts, *getattr(algorithm, "drafts", ()))
+        wanted = (*self.drafts, *of_algorithms.drafts(algorithm))
         others = [str(parse(text, named)) for text in wanted]
         return {
             "draft": draft,
@@ -256,7 +259,7 @@ class Request:
         """How samples are made, and on what."""
         steps = self.steps or model.steps
         device, precision = self._placed(model)
-        several = hasattr(model, "sized") and all(model.size)
+        several = offered(model, of_models.Sized) is not None and all(model.size)
         return {
             "steps": steps,
             "final_steps": self.final_steps or steps,

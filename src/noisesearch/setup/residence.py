@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..names.capabilities import offered
+from ..sampling.capabilities import WithWorkingMemory, resident
+from ..sampling.capabilities import networks as networks_of
 from .memory import AWAY, _in_memory
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..sampling.denoiser import Denoiser
-    from ..sampling.sampler import Sampler
-    from ..verifiers.protocol import Verifier
     from ..worker.residence import Residence
     from .loaded import Loaded
 
@@ -51,9 +50,9 @@ def needed(parts: Loaded) -> dict[str, Any]:
     from ..sampling.denoiser import PHASES
 
     of = residence(parts)
-    work = getattr(parts.denoiser, "work", None)
-    beside = work(parts.spec.rows) if work is not None else {}
-    always: list[nn.Module] = getattr(parts.denoiser, "resident", [])
+    working = offered(parts.denoiser, WithWorkingMemory)
+    beside = {} if working is None else working.work(parts.spec.rows)
+    always = resident(parts.denoiser)
     phases = {
         phase: weight_bytes([*always, *of.present(phase)]) + beside.get(phase, 0)
         for phase in PHASES
@@ -70,19 +69,13 @@ def needed(parts: Loaded) -> dict[str, Any]:
 def _by_phase(parts: Loaded) -> dict[str, list[nn.Module]]:
     """All networks of a run."""
     from ..sampling.denoiser import LOOK, PHASES
+    from ..verifiers import capabilities as of_verifiers
 
     denoisers = [parts.denoiser, *(draft.denoiser for draft in parts.drafts.values())]
     networks = {
-        phase: [network for of in denoisers for network in _networks(of).get(phase, ())]
+        phase: [network for of in denoisers for network in networks_of(of).get(phase, ())]
         for phase in PHASES
     }
-    networks[LOOK] += _judges((*parts.verifiers, *parts.watch))
+    for verifier in (*parts.verifiers, *parts.watch):
+        networks[LOOK] += of_verifiers.networks(verifier)
     return networks
-
-
-def _networks(denoiser: Denoiser | Sampler) -> dict[str, Sequence[nn.Module]]:
-    return getattr(denoiser, "networks", {})
-
-
-def _judges(verifiers: Sequence[Verifier]) -> list[nn.Module]:
-    return [network for v in verifiers for network in getattr(v, "networks", ())]

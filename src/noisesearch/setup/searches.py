@@ -102,12 +102,14 @@ class Searches:
     @cached_property
     def objective(self) -> Objective:
         """Return the objective of single candidates."""
+        from ..verifiers import capabilities
+
         loaded, sets = self.loaded, self.sets
         if sets is not None and sets.features is not None:
             return NoOrder(loaded.part_names)
         scales = loaded.spec.scales or loaded.scales
         if not loaded.spec.objective:  # guards say what must not fall, not what is wanted
-            reported = {p for v in loaded.verifiers for p in getattr(v, "beside", ())}
+            reported = {p for v in loaded.verifiers for p in capabilities.reported(v)}
             left_out = reported | loaded.guards.keys()
             scales = {p: s for p, s in scales.items() if p not in left_out} or scales
         return objective_text.parse(loaded.spec.objective, scales, code=True)

@@ -14,8 +14,8 @@ from ..candidates.noise import normals
 from ..names.capabilities import offered
 from ..sampling.denoiser import fill
 from ..sampling.images import quantise
-from ..verifiers.capabilities import WithFeatures
-from ..verifiers.protocol import Verifier, Views, previews_of
+from ..verifiers.capabilities import WithFeatures, previews_of
+from ..verifiers.protocol import Verifier, Views
 
 ROWS = 8
 

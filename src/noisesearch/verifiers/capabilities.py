@@ -7,8 +7,8 @@ verifier as one that has it, or None.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..candidates.condition import Condition
 from ..errors import ConfigError
@@ -145,6 +145,17 @@ class WithClasses(Protocol):
 
 
 @runtime_checkable
+class WithReportedParts(Protocol):
+    """A verifier some of whose parts are only reported.
+
+    ``reported``: those of its parts that no objective wants which does not name them.
+    """
+
+    @property
+    def reported(self) -> Sequence[str]: ...
+
+
+@runtime_checkable
 class CheckingConditions(Protocol):
     """A verifier that can say before a run that it cannot score some conditions."""
 
@@ -155,13 +166,14 @@ class CheckingConditions(Protocol):
 
 CAPABILITIES: tuple[Callable[..., Any], ...] = (
     Previewing, WholeOnly, Video, Heavy, Paid, InTerminal, MovableVerifier, WithFeatures,
-    WithReference, WithLogits, WithClasses, CheckingConditions,
+    WithReference, WithLogits, WithClasses, WithReportedParts, CheckingConditions,
 )  # fmt: skip
 
 
-def is_verifier(thing: object) -> TypeGuard[Verifier]:
-    """Return whether an object is a verifier, and not a plain function of images."""
-    return hasattr(thing, "parts")
+def previews_of(verifier: object) -> tuple[float, ...]:
+    """Return the times at which a verifier looks back on a sample."""
+    found = offered(verifier, Previewing)
+    return () if found is None else tuple(found.previews)
 
 
 def whole_only(verifier: object) -> bool:
@@ -204,6 +216,20 @@ def reference(verifier: object) -> tuple[Rows, Rows] | None:
     """Return what a verifier knows of real images: mean [d] and covariance [d, d]."""
     found = offered(verifier, WithReference)
     return None if found is None else found.reference
+
+
+def reported(verifier: object) -> Sequence[str]:
+    """Return the parts of a verifier that are reported, and wanted where they are named."""
+    found = offered(verifier, WithReportedParts)
+    return () if found is None else found.reported
+
+
+def check(verifiers: Iterable[Verifier], conditions: Sequence[Condition]) -> None:
+    """Raise ConfigError where one of the verifiers says that it cannot score the conditions."""
+    for verifier in verifiers:
+        checking = offered(verifier, CheckingConditions)
+        if checking is not None:
+            checking.check(conditions)
 
 
 def features_of(verifier: Verifier) -> Callable[[Views], Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -78,19 +78,6 @@ class OnePart:
     @property
     def scale(self) -> Mapping[str, float]:
         return {self.name: self.deviation}
-
-
-def previews_of(verifier: Verifier) -> tuple[float, ...]:
-    """The times at which a verifier looks back on a sample."""
-    return tuple(getattr(verifier, "previews", ()))
-
-
-def check(verifiers: Iterable[Verifier], conditions: Sequence[Condition]) -> None:
-    """ConfigError where one of the verifiers says that it cannot score these conditions."""
-    for verifier in verifiers:
-        said: Callable[[Sequence[Condition]], None] | None = getattr(verifier, "check", None)
-        if said is not None:
-            said(conditions)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..candidates.condition import Condition
-from .capabilities import paid
+from .capabilities import paid, previews_of
 from .protocol import Views
 
 
@@ -105,6 +105,4 @@ def is_slow_or_paid(verifier: Verifier) -> bool:
 
 def can_score_previews(verifier: Verifier) -> bool:
     """True of a verifier that can look at previews, and at many."""
-    from .protocol import previews_of
-
     return not is_slow_or_paid(verifier) and not previews_of(verifier)

@@ -10,7 +10,8 @@ from torch import Tensor
 from ..candidates.ask import Ask
 from ..candidates.trajectory import Denoise, Grid, Trajectory
 from ..sampling.process import Process
-from ..verifiers.protocol import Verifier, previews_of
+from ..verifiers.capabilities import previews_of
+from ..verifiers.protocol import Verifier
 from .cache import CachedState
 from .jobs import Levels, Planner
 
@@ -53,8 +54,9 @@ class PreviewStore:
         self, verifiers: Sequence[Verifier], process: Process, levels: Callable[[Grid], Levels]
     ) -> None:
         self._process, self._levels = process, levels
-        self._of = {part: previews_of(v) for v in verifiers for part in v.parts}
-        self.times = tuple(sorted({time for v in verifiers for time in previews_of(v)}))
+        back = [(v.parts, previews_of(v)) for v in verifiers]
+        self._of = {part: times for parts, times in back for part in parts}
+        self.times = tuple(sorted({time for _, times in back for time in times}))
         self._found: dict[str, dict[float, Tensor]] = {}  # by trajectory and time
         self._samples: dict[str, Ready] = {}  # those that wait for their previews
 

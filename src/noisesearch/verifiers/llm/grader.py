@@ -42,14 +42,14 @@ class Grader(SlowVerifier):
         return self.asker.per_call > 1
 
     @property
-    def beside(self) -> tuple[str, ...]:
+    def reported(self) -> tuple[str, ...]:
         """Parts that are reported, and wanted by no objective that does not name them."""
         aspects = tuple(f"{NAME}.{aspect}" for aspect in ASPECTS)
         return (*aspects, MEAN, *([SPREAD] if self.repeats > 1 else []))
 
     @property
     def parts(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (NAME, *self.beside)
+        return (NAME, *self.reported)
 
     @property
     def scale(self) -> Mapping[str, float]:

@@ -17,7 +17,7 @@ class Bright:
 
     name = "bright"
     parts = ("bright", "bright.dark")
-    beside = ("bright.dark",)
+    reported = ("bright.dark",)
     scale: Mapping[str, float] = {"bright": 1.0, "bright.dark": 1.0}
     differentiable = False
     rows = None
