@@ -146,7 +146,7 @@ def _occupied(name: str, live: int, candidates: int) -> float:
     workers: list[Any] = []
 
     def made(store: RunStore) -> Executor:
-        workers.append(workers.of(parts, None, store.get))
+        workers.append(workers.of(parts, None, store.arrays.get))
         found: Executor = workers[-1]
         return found
 
