@@ -36,6 +36,7 @@ from noisesearch.candidates.executor import Executor
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.driver.driver import Driver
 from noisesearch.names import registry
+from noisesearch.setup import workers
 from noisesearch.setup.hardware import threads
 from noisesearch.setup.loaded import Loaded
 from noisesearch.setup.request import Request
@@ -143,16 +144,16 @@ def _occupied(name: str, live: int, candidates: int) -> float:
         raise ConfigError("one search makes the set of all prompts")
     if name in GRADIENTS:
         raise ConfigError("gradients go through the network in batches of their own")
-    workers: list[Any] = []
+    opened: list[Any] = []
 
     def made(store: RunStore) -> Executor:
-        workers.append(workers.of(parts, None, store.get))
-        found: Executor = workers[-1]
+        opened.append(workers.of(parts, None, store.arrays.get))
+        found: Executor = opened[-1]
         return found
 
     with tempfile.TemporaryDirectory() as folder:
         driven(parts, Path(folder) / "run", made)
-    share: float = workers[-1].occupancy
+    share: float = opened[-1].occupancy
     return share
 
 

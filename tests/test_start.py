@@ -18,7 +18,7 @@ from noisesearch.candidates.noise import Materialiser, Noise, normals
 from noisesearch.runs.rerank import rerank
 from noisesearch.runs.verify import verify
 from noisesearch.setup.start import start_of
-from noisesearch.store.run_store import RunStore
+from noisesearch.store.run_store import RunStore, read_spec
 from noisesearch.testing import MixtureModel
 
 SHAPE = (3, 8, 8)
@@ -39,7 +39,7 @@ def noises(run: Path, *keys: str) -> list[Noise]:
 
 def numbers(run: Path, key: str) -> np.ndarray:
     store = RunStore(run, write=False)
-    return Materialiser(SHAPE, store.get)(noises(run, key)[0])
+    return Materialiser(SHAPE, store.arrays.get)(noises(run, key)[0])
 
 
 def latents(seed: int = 5, count: int | None = None) -> np.ndarray:
@@ -89,12 +89,13 @@ def test_the_folder_is_enough(tmp_path: Path) -> None:
 def test_a_start_is_recorded_and_none_is_not(tmp_path: Path) -> None:
     search(start_seed=7, out=tmp_path / "mine")
     search(out=tmp_path / "plain")
-    mine, plain = (RunStore(tmp_path / n, write=False) for n in ("mine", "plain"))
-    assert mine.spec["start"]["of"] == "start-seed 7"
-    (key,) = mine.spec["start"]["noises"]
+    mine, plain = (read_spec(tmp_path / name)["start"] for name in ("mine", "plain"))
+    assert mine["of"] == "start-seed 7"
+    (key,) = mine["noises"]
     drawn = torch.randn(SHAPE, generator=torch.Generator().manual_seed(7))
-    assert np.array_equal(mine.get(key), drawn.numpy())
-    assert plain.spec["start"] is None and not (tmp_path / "plain" / "blobs").exists()
+    store = RunStore(tmp_path / "mine", write=False)
+    assert np.array_equal(store.arrays.get(key), drawn.numpy())
+    assert plain is None and not (tmp_path / "plain" / "blobs").exists()
 
 
 def test_one_for_all_prompts_and_one_for_each(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ class Weathered:
             dying(store, self.dice, 2 * Prices(self.parts).count * int(budget.amount))
         wanted, shape = self.searches[0].record.parts, self.parts.space.shape
         storm = Storm(self.dice, lambda rows: Stub(rows, wanted, shape), self.met)
-        pool = Pool(storm, ReportReader(wanted), fetch=store.get, clock=storm.clock)
+        pool = Pool(storm, ReportReader(wanted), fetch=store.arrays.get, clock=storm.clock)
         algorithm = self.parts.algorithm
         try:
             Driver(self.searches, algorithm, pool, store, budget, clock=storm.clock).run()

@@ -201,7 +201,7 @@ def test_keys_are_no_paths(foreign: Callable[..., Path], tmp_path: Path, key: st
     folder = foreign()
     (tmp_path / "victim.npy").write_text("mine")
     with closing(RunStore(folder, write=False)) as store, pytest.raises(StoreError, match="key"):
-        store.get(key)
+        store.arrays.get(key)
     journal = folder / "journal.jsonl"
     lines = [unseal(line) or {} for line in journal.read_bytes().splitlines()]
     reply = next(line for line in lines if "reply" in line)

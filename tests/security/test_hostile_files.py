@@ -135,7 +135,7 @@ def test_blobs_of_a_run(tmp_path: Path, what: str) -> None:
     (folder / "blobs").mkdir()
     MAKERS[what][0](folder / "blobs" / f"{key}.npy")
     with pytest.raises(NoisesearchError, match="cannot be read"):
-        store.get(key)
+        store.arrays.get(key)
     store.close()
     assert not (folder / "blobs" / "ran").exists()
 

@@ -56,7 +56,7 @@ def resume(
         say(f"{run.store.journal.left_out} corrupted lines of the journal were left out, what "
             "they held is computed again; the old file is "
             f"{run.folder / 'journal.jsonl.damaged'}")  # fmt: skip
-    for name, count in run.store.lost.items():
+    for name, count in run.store.spending.lost.items():
         say(f"verifier {name!r} was asked {count} times without its answer being kept: what that "
             "cost is in no ledger, and what is still wanted is asked again")  # fmt: skip
     say(f"{len(run.store)} answered candidates are kept")

@@ -71,7 +71,7 @@ class Driver:
     @property
     def elapsed(self) -> float:
         """Seconds of this process and those before it."""
-        return self.store.seconds_before + self.clock() - self._began
+        return self.store.spending.seconds_before + self.clock() - self._began
 
     def run(self) -> None:
         """Until every search is done. KeyboardInterrupt passes through, with nothing lost."""
@@ -142,7 +142,7 @@ class Driver:
             if ask.key not in self._wanted:
                 continue  # its search was stopped: a resume must not find what it did not count
             if reply.arrays:
-                blobs = {key: self.store.put(array) for key, array in reply.arrays.items()}
+                blobs = {key: self.store.arrays.put(array) for key, array in reply.arrays.items()}
                 reply = replace(reply, blobs=blobs, arrays={})
             key = reply.trajectory.condition.key
             usage = self.executor.usage.get(key, {})
@@ -203,14 +203,15 @@ class Driver:
         if self.budget.unit == "s" and self.budget.per == "run":
             limits.append((self.budget.amount, self.elapsed))
         if self.budget.unit == "usd" and self.budget.per == "run":
-            limits.append((self.budget.amount, self.store.money(self.store.spent)))
+            spending = self.store.spending
+            limits.append((self.budget.amount, spending.money(spending.spent)))
         return any(limit is not None and spent >= limit for limit, spent in limits)
 
     def _own_money_over(self, live: LiveSearch) -> bool:
         """Money is in the journal with what it bought, so that a resume stops there too."""
         if self.budget.unit != "usd" or self.budget.per != "condition":
             return False
-        spent = self.store.money(c.key for c in live.problem.conditions)
+        spent = self.store.spending.money(c.key for c in live.problem.conditions)
         return spent >= self.budget.amount * len(live.problem.conditions)
 
     def _own_time_over(self, live: LiveSearch) -> bool:
@@ -218,11 +219,11 @@ class Driver:
             return False
         condition = live.problem.condition.key
         amount = self.budget.amount * len(live.problem.conditions)
-        before = self.store.cuts.get(condition, 0.0)
+        before = self.store.spending.cuts.get(condition, 0.0)
         over = before + self.clock() - live.started >= amount
         if over and before < amount:
             self.store.event("cut", seconds=0.0, condition=condition, at=amount)
-            self.store.cuts[condition] = amount
+            self.store.spending.cuts[condition] = amount
         return over
 
     def _stop(self, live: LiveSearch) -> None:

@@ -57,7 +57,7 @@ class Choices:
             return np.array([[self.problem.objective.value(r)] for r in replies])
         keys = [self.problem.member(r.trajectory).key for r in replies]
         return np.stack([
-            self.store.get(r.blobs[key]) for r, key in zip(replies, keys, strict=True)
+            self.store.arrays.get(r.blobs[key]) for r, key in zip(replies, keys, strict=True)
         ]).astype(np.float64)  # fmt: skip
 
     def value(self, replies: Sequence[Reply]) -> float:

@@ -114,7 +114,7 @@ class ExecutorChoice:
         return Pool(
             crew, ReportReader(loaded.part_names, said),
             desk=IncomingPictures(loaded.part_names, run.pictures.keep, away),
-            fetch=store.get, stored=stored, narrowed=store.narrowed,
+            fetch=store.arrays.get, stored=stored, narrowed=store.narrowed,
         )  # fmt: skip
 
     def _crew(self, run: Running, setup: ShippedRun) -> WorkerGroup:

@@ -343,7 +343,7 @@ def _opened(folder: Path, setup: Searches) -> Run:
     that what one leaves behind another may need."""
     there = (folder / "spec.json").exists()
     run = Run.open(folder) if there else Run.create(folder, setup)
-    run.store.keep_arrays = True
+    run.store.arrays.keep = True
     if not there:
         return run
     found = run.loaded.spec.model_dump()

@@ -89,7 +89,7 @@ def export(
         raise ConfigError(f"out is {file}, but the latents are written as {ENDING}; name it so")
     store = RunStore(folder, write=False)
     kept, remarks = _kept(store, content)
-    array = Materialiser(_shape(known, spec, comfyui), store.get)
+    array = Materialiser(_shape(known, spec, comfyui), store.arrays.get)
     noises = torch.stack([torch.tensor(array(trajectory.noise)) for trajectory, _ in kept])
     winners = [_about(*each, known, spec) for each in kept]
     pipeline = offered(known, WithNativeLayout)

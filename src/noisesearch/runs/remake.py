@@ -110,7 +110,7 @@ def _check_solver(known: Pictured, spec: RunSpec) -> None:
 def _arrays(known: Pictured) -> Any:
     """What answers the keys of stored arrays."""
     if known.folder is not None:
-        return RunStore(known.folder, write=False).get
+        return RunStore(known.folder, write=False).arrays.get
 
     def nowhere(key: str) -> Array:
         raise StoreError(

@@ -200,23 +200,23 @@ class Run:
         from ..worker.slow_verifiers import SlowVerifierExecutor
 
         worker: Scoring = where.open(self) if where and not where.here else workers.of(
-            self.loaded, self.pictures.save, self.store.get, self.pictures.read, self.store.rows,
-            self.store.narrowed,
+            self.loaded, self.pictures.save, self.store.arrays.get, self.pictures.read,
+            self.store.rows, self.store.narrowed,
         )  # fmt: skip
         slow = [v for v in self.loaded.every_verifier if isinstance(v, SlowVerifier)]
         if not slow:
             return worker
         for verifier in slow:
-            verifier.begin(self.folder, self.store.spent_on(verifier.name))
+            verifier.begin(self.folder, self.store.spending.spent_on(verifier.name))
         return SlowVerifierExecutor(worker, slow, self._asking)
 
     def _asking(self, verifier: SlowVerifier, looks: Sequence[CandidatePicture]) -> None:
         if verifier.paid:
-            self.store.asks(verifier.name, [look.key for look in looks])
+            self.store.spending.asks(verifier.name, [look.key for look in looks])
 
     def results(self) -> Results:
         """As far as the searches have come; complete when all are done."""
-        elapsed = self.driver.elapsed if self.driver else self.store.seconds_before
+        elapsed = self.driver.elapsed if self.driver else self.store.spending.seconds_before
         found = [
             result
             for live in self.searches
@@ -232,14 +232,14 @@ class Run:
     def _physical(self, condition: Condition) -> dict[str, float]:
         """What ran, over all processes that worked on this search."""
         key = condition.key
-        before = self.store.physical_before.get(key, {})
+        before = self.store.spending.physical_before.get(key, {})
         now: Mapping[str, float] = self.driver.executor.usage.get(key, {}) if self.driver else {}
         units = dict.fromkeys((*UNITS, *before, *now))
         return {unit: before.get(unit, 0) + now.get(unit, 0) for unit in units}
 
     def _spent(self, condition: Condition) -> Mapping[str, Mapping[str, float]]:
         """What verifiers cost, over all processes that worked on this search."""
-        return self.store.spent.get(condition.key, {})
+        return self.store.spending.spent.get(condition.key, {})
 
     def write(self) -> Results:
         """winners.json and, where they are wanted, best.png and grid.png as of now."""

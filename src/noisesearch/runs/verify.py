@@ -30,7 +30,7 @@ def verify(folder: Path, given: PythonObjects | None = None) -> dict[str, Any]:
     store = RunStore(folder, write=False)
     graph = store.graph()
     made: dict[str, pictures.Picture] = {}
-    worker = workers.of(loaded, lambda t, picture: made.update({t.key: picture}), store.get)
+    worker = workers.of(loaded, lambda t, picture: made.update({t.key: picture}), store.arrays.get)
     # Neither a person nor a paid service is asked again about what it has said.
     here = tuple(p for v in loaded.verifiers if not isinstance(v, SlowVerifier) for p in v.parts)
     winners = {w["trajectory"]: w for s in content["searches"] for w in s["winners"]}

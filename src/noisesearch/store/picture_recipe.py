@@ -17,7 +17,7 @@ from ..files import pictures
 from ..files.json_text import parsed
 from ..names.options import sentence
 from .formats import current_node, current_spec
-from .run_store import RunStore
+from .run_store import RunStore, read_spec
 from .spec import RunSpec
 
 SHEETS = ("best.png", "grid.png")  # of several pictures, unless a run has one condition
@@ -78,7 +78,7 @@ class Pictured:
         if RECIPE in said:
             graph, settings = _parsed(said[RECIPE], path)
         elif known is not None:
-            graph, settings = known.graph(), dict(known.spec)
+            graph, settings = known.graph(), read_spec(known.folder)
         else:
             raise ConfigError(
                 f"{path} names its trajectory ({key}) but not its recipe, which is in the journal "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,19 +17,17 @@ import numpy.typing as npt
 from ..candidates.ask import NOTHING, Reply
 from ..candidates.trajectory import Graph, Trajectory, nodes
 from ..errors import StoreError
-from ..files import arrays as array_files
 from ..files.journal import Journal
 from ..files.json_text import parsed
 from ..files.writing import disk_error, replace, sweep
-from .creation import as_json, make, put, taken
+from .creation import as_json, make, taken
 from .formats import current_node, current_spec
 from .links import check_enclosed
 from .lock import acquire
+from .run_arrays import RunArrays
 from .schema import check_line
+from .spending import Spending
 
-Physical = dict[str, dict[str, float]]
-Spent = dict[str, dict[str, dict[str, float]]]  # by search, verifier and unit
-KEY = re.compile("[0-9a-f]{32}")  # of what has a file of its own
 Value = TypeVar("Value")
 
 
@@ -53,20 +50,15 @@ class RunStore:
 
     def __init__(self, folder: Path, *, repair: bool = False, write: bool = True) -> None:
         self.folder = folder
-        self.spec: dict[str, Any] = read_spec(folder)
+        read_spec(folder)  # StoreError where the folder is no run
         self._lock = acquire(folder) if write else None
         self.journal = Journal(folder / "journal.jsonl", write=write)
         self.known: set[str] = set()
-        self.seconds_before = 0.0
-        self.cuts: dict[str, float] = {}  # seconds at which a condition's own clock stopped it
+        self.spending = Spending(self.journal)
+        self.arrays = RunArrays(folder)
         self.rows: int | None = None  # that memory had room for, where it ran out
-        self.choices: dict[str, list[int]] = {}  # indices, by what was chosen from
-        self.physical_before: Physical = {}
-        self.spent: Spent = {}
-        self.lost: Counter[str] = Counter()  # paid looks of processes before, never answered
-        self._asking: dict[str, set[str]] = {}  # those of the present process, by verifier
+        self._choices: dict[str, list[int]] = {}  # indices, by what was chosen from
         self._replies: dict[str, _Known] = {}
-        self.keep_arrays = False  # of replies that nobody chose, for whoever reads the run again
         self._dropped: set[str] = set()  # replies whose arrays nobody needs any more
         self._holders: Counter[str] = Counter()  # how many replies need an array
         try:
@@ -119,10 +111,9 @@ class RunStore:
         return cls(folder)
 
     def _load(self, repair: bool) -> None:
-        session: Physical = {}
-        latest = 0.0
         for record in self.journal.read(repair, skim=True):
             check_line(record, self.journal.path)
+            self.spending.read(record)
             if "node" in record:
                 self.known.add(record["node"])
             elif "reply" in record:
@@ -131,38 +122,15 @@ class RunStore:
                                for name in ("parts", "cost"))  # fmt: skip
                 missing, blobs = record["missing"] or NOTHING, record.get("blobs") or NOTHING
                 self._remember(record["reply"], _Known(parts, missing, cost, blobs))
-                self._pay(record)
-                session[record["search"]] = record["physical"]
-                latest = record["seconds"]
             elif record.get("event") == "choice":
-                self.choices[record["choice"]] = record["indices"]
+                self._choices[record["choice"]] = record["indices"]
             elif record.get("event") == "dropped":
                 self._drop(record["of"])
             elif record.get("event") == "wanted again":
                 self._want_again()
-            elif record.get("event") == "asking":
-                self._asking.setdefault(record["verifier"], set()).update(record["of"])
             elif record.get("event") == "rows":
                 self.rows = record["rows"]
-            elif record.get("event") == "cut":
-                latest = max(latest, record["seconds"])
-                if "condition" in record:
-                    self.cuts[record["condition"]] = record["at"]
-            elif record.get("event") == "open":
-                self._close_session(session, latest)
-                session, latest = {}, 0.0
-        self._close_session(session, latest)
-
-    def _close_session(self, session: Physical, seconds: float) -> None:
-        """What a process spent is in its last lines; the sum over processes is the physical. What
-        it had asked and paid for, and did not hear, is lost."""
-        self.lost.update({verifier: len(of) for verifier, of in self._asking.items() if of})
-        self._asking.clear()
-        self.seconds_before += seconds
-        for search, units in session.items():
-            sums = self.physical_before.setdefault(search, {})
-            for unit, count in units.items():
-                sums[unit] = sums.get(unit, 0) + count
+        self.spending.close_session()
 
     def _remember(self, key: str, new: _Known) -> None:
         old = self._replies.get(key)
@@ -177,34 +145,6 @@ class RunStore:
         old.parts = {**_without(old.parts, fresh), **new.parts}
         old.missing = {**_without(old.missing, fresh), **new.missing}
         old.cost, old.blobs = {**old.cost, **new.cost}, {**old.blobs, **new.blobs}
-
-    def _pay(self, record: Mapping[str, Any]) -> None:
-        """Enter what a reply's verifiers took and cost."""
-        for verifier in record["cost"]:
-            self._asking.get(verifier, set()).discard(record["reply"])
-        for verifier, units in record.get("spent", {}).items():
-            sums = self.spent.setdefault(record["search"], {}).setdefault(verifier, {})
-            for unit, count in units.items():
-                sums[unit] = sums.get(unit, 0) + count
-
-    def asks(self, verifier: str, keys: Sequence[str]) -> None:
-        """Journal that a verifier is about to be asked, and paid: what a crash then loses is known
-        to be lost."""
-        self._asking.setdefault(verifier, set()).update(keys)
-        self.event("asking", verifier=verifier, of=list(keys))
-
-    def money(self, searches: Iterable[str]) -> float:
-        """What the verifiers of some searches cost so far, in usd."""
-        return sum(units.get("usd", 0.0) for search in searches
-                   for units in self.spent.get(search, {}).values())  # fmt: skip
-
-    def spent_on(self, verifier: str) -> dict[str, float]:
-        """What a verifier cost so far, by unit; ``unanswered`` counts looks that were lost."""
-        sums: dict[str, float] = {"unanswered": self.lost[verifier]}
-        for of in self.spent.values():
-            for unit, count in of.get(verifier, {}).items():
-                sums[unit] = sums.get(unit, 0) + count
-        return sums
 
     def __len__(self) -> int:
         return len(self._replies)
@@ -240,7 +180,7 @@ class RunStore:
         self.known.update(n.key for n in fresh)
         known = _Known(reply.parts, reply.missing, reply.cost, reply.blobs)
         self._remember(reply.trajectory.key, known)
-        self._pay(record)
+        self.spending.pay(record)
 
     def narrowed(self, rows: int) -> None:
         """Journal that memory ran out, so that a resume does not try more rows again."""
@@ -252,11 +192,11 @@ class RunStore:
 
     def chosen(self, choice: str, choose: Callable[[], Sequence[int]]) -> list[int]:
         """The indices that a choice came to: as journalled, or made now and journalled."""
-        if choice not in self.choices:
+        if choice not in self._choices:
             indices = list(choose())
             self.event("choice", choice=choice, indices=indices)
-            self.choices[choice] = indices
-        return self.choices[choice]
+            self._choices[choice] = indices
+        return self._choices[choice]
 
     def forget_failed(self) -> int:
         """Take replies with missing parts as not given, so that they are asked again."""
@@ -277,39 +217,19 @@ class RunStore:
                 graph.add(record["node"], current_node(line))
         return graph
 
-    def put(self, array: npt.NDArray[np.float32]) -> str:
-        """Store an array; the key is the hash of its content."""
-        return put(self.folder, array)
-
-    def get(self, key: str) -> npt.NDArray[np.float32]:
-        path = self._blob(key)
-        if not path.exists():
-            raise StoreError(f"blob {key} is not in {self.folder}; the run folder is not complete")
-        try:
-            array: npt.NDArray[np.float32] = array_files.array(path)
-        except array_files.BROKEN as error:
-            why = array_files.reason(error)
-            raise StoreError(f"{path} cannot be read ({why}); restore it from a copy") from error
-        return array
-
-    def _blob(self, key: str) -> Path:
-        if not KEY.fullmatch(key):  # it may come from a stranger's recipe
-            raise StoreError(f"{key!r:.60} names no blob of {self.folder}: it is no key")
-        return self.folder / "blobs" / f"{key}.npy"
-
     def drop(self, replies: Iterable[str]) -> None:
         """Delete the arrays of some replies, by trajectory, that no other reply holds.
 
         The replies stay answered, so a resume does not ask for the arrays again; journalled
         first, so that it knows which are gone.
         """
-        if self.keep_arrays:
+        if self.arrays.keep:
             return
         fresh = [key for key in replies if key in self._replies and key not in self._dropped]
         if fresh:
             self.event("dropped", of=fresh)
         for blob in self._drop(fresh):
-            self._blob(blob).unlink(missing_ok=True)
+            self.arrays.delete(blob)
 
     def _drop(self, replies: Iterable[str]) -> list[str]:
         """Returns the arrays that are no longer held."""

@@ -166,7 +166,7 @@ class Bench:
         folder = self.folder / name
         known = (folder / "spec.json").exists()
         store = RunStore(folder) if known else RunStore.create(folder, parts.spec.model_dump())
-        worker = cast("Worker", workers.of(parts, None, store.get))
+        worker = cast("Worker", workers.of(parts, None, store.arrays.get))
         executor = wrap(worker)
         try:
             Driver(searches, parts.algorithm, executor, store, parts.spec.budget, **driver).run()

@@ -61,7 +61,7 @@ class StoreContract:
         made = self.filled(store_type, tmp_path / "run")
         store = store_type(tmp_path / "run")
         assert len(store) == 6
-        assert store.physical_before == {"search": {"nfe": 24, "decodes": 6}}
+        assert store.spending.physical_before == {"search": {"nfe": 24, "decodes": 6}}
         assert store.seen(made[0].trajectory, ("other",)) is None
         graph = store.graph()
         assert [graph.trajectory(r.trajectory.key) for r in made] == [r.trajectory for r in made]
@@ -137,11 +137,11 @@ class StoreContract:
     def test_blobs(self, store_type: StoreType, tmp_path: Path) -> None:
         store = store_type.create(tmp_path / "run", SPEC)
         array = np.arange(6, dtype=np.float32).reshape(2, 3)
-        key = store.put(array)
-        assert store.put(array.copy()) == key and store.put(array + 1) != key
-        assert np.array_equal(store.get(key), array)
+        key = store.arrays.put(array)
+        assert store.arrays.put(array.copy()) == key and store.arrays.put(array + 1) != key
+        assert np.array_equal(store.arrays.get(key), array)
         with pytest.raises(StoreError, match="not complete"):
-            store.get("0" * 32)
+            store.arrays.get("0" * 32)
         store.close()
 
     def test_one_writer(self, store_type: StoreType, tmp_path: Path) -> None:
