@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,7 +83,7 @@ class AnsweredCandidate:
         """True where a bound is broken or a cascade let it go."""
         return self.score is not None and self.score <= -UNMET / 2
 
-    @property
+    @cached_property
     def picture(self) -> Path | None:
         """The file of its picture; None where it was not kept."""
         path = self.samples / f"{self.trajectory.key}.png"
