@@ -63,14 +63,14 @@ def load(rounds: int) -> Loaded:
     return request.resolve().loaded
 
 
-def begun(parts: Loaded) -> Run:
+def begun(loaded: Loaded) -> Run:
     """A run in a folder of its own."""
-    return Run.create(Path(tempfile.mkdtemp(dir=RUNS.name)) / "run", parts)
+    return Run.create(Path(tempfile.mkdtemp(dir=RUNS.name)) / "run", loaded)
 
 
-def search(parts: Loaded) -> Results:
+def search(loaded: Loaded) -> Results:
     """A whole run."""
-    run = begun(parts)
+    run = begun(loaded)
     try:
         return run.execute()
     finally:
@@ -78,47 +78,47 @@ def search(parts: Loaded) -> Results:
 
 
 @torch.inference_mode()
-def evaluate(parts: Loaded, noise: torch.Tensor, conditions: list, encoded: dict) -> None:
+def evaluate(loaded: Loaded, noise: torch.Tensor, conditions: list, encoded: dict) -> None:
     """One batch through the bare network, decoder and verifiers."""
-    solver, steps, rows = parts.solver, parts.spec.steps, len(noise)
-    schedule = parts.model.space().times(Grid(steps))
+    solver, steps, rows = loaded.solver, loaded.spec.steps, len(noise)
+    schedule = loaded.model.space().times(Grid(steps))
     times = torch.tensor(schedule, dtype=torch.float64, device=noise.device)
     state = solver.init(noise)
     for k in range(steps):
         state = solver.step(
-            lambda x, t: parts.denoiser(x, t, encoded), parts.denoiser.process, state,
+            lambda x, t: loaded.denoiser(x, t, encoded), loaded.denoiser.process, state,
             times[k].expand(rows), times[k + 1].expand(rows), None,
         )  # fmt: skip
-    images = quantise(parts.denoiser.decode(state[0]))
-    for verifier in parts.verifiers:
+    images = quantise(loaded.denoiser.decode(state[0]))
+    for verifier in loaded.verifiers:
         verifier(Views(images, conditions))
 
 
 @torch.inference_mode()
-def bare(parts: Loaded, rounds: int) -> None:
+def bare(loaded: Loaded, rounds: int) -> None:
     """As many full batches as the search's candidates need, in its batch size."""
-    rows = parts.spec.rows
+    rows = loaded.spec.rows
     batches = -(-len(PROMPTS) * (1 + NEIGHBOURS * rounds) // rows)
-    conditions = [parts.conditions[i % len(PROMPTS)] for i in range(rows)]
-    encoded = parts.denoiser.encode(conditions)
-    noises = Materialiser(parts.denoiser.shape)
+    conditions = [loaded.conditions[i % len(PROMPTS)] for i in range(rows)]
+    encoded = loaded.denoiser.encode(conditions)
+    noises = Materialiser(loaded.denoiser.shape)
     start = [torch.tensor(noises(gaussian(i))) for i in range(rows)]
     for _ in range(batches):
-        evaluate(parts, fill(start, rows), conditions, encoded)
+        evaluate(loaded, fill(start, rows), conditions, encoded)
 
 
 @torch.inference_mode()
-def naive(parts: Loaded, rounds: int) -> None:
+def naive(loaded: Loaded, rounds: int) -> None:
     """One prompt at a time, one candidate a call, text encoded each time, the pivot again."""
-    noises = Materialiser(parts.denoiser.shape)
-    for i, condition in enumerate(parts.conditions):
+    noises = Materialiser(loaded.denoiser.shape)
+    for i, condition in enumerate(loaded.conditions):
         pivot = gaussian(i)
         for k in range(rounds):
             for j in range(NEIGHBOURS + 1):
                 noise = neighbour(pivot, 100 * k + j, 0.95) if j else pivot
-                encoded = parts.denoiser.encode([condition])
+                encoded = loaded.denoiser.encode([condition])
                 x = torch.tensor(noises(noise))[None]
-                evaluate(parts, x, [condition], encoded)
+                evaluate(loaded, x, [condition], encoded)
 
 
 def start_up() -> dict[str, float]:
@@ -139,15 +139,15 @@ def start_up() -> dict[str, float]:
 
 def beside(rounds: int, naive_rounds: int, repeats: int) -> dict[str, Any]:
     """The figures of search, bare network and common loop in turns."""
-    parts = load(rounds)
-    bare(parts, 1)  # warm up
-    bares, searches, naives = [timed(lambda: bare(parts, rounds))], [], []
+    loaded = load(rounds)
+    bare(loaded, 1)  # warm up
+    bares, searches, naives = [timed(lambda: bare(loaded, rounds))], [], []
     for repeat in range(repeats):
         print(f"search over bare: {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
-        searches.append(timed(lambda: search(parts)))
-        bares.append(timed(lambda: bare(parts, rounds)))
+        searches.append(timed(lambda: search(loaded)))
+        bares.append(timed(lambda: bare(loaded, rounds)))
         if repeat < NAIVE:
-            naives.append(timed(lambda: naive(parts, naive_rounds)) * rounds / naive_rounds)
+            naives.append(timed(lambda: naive(loaded, naive_rounds)) * rounds / naive_rounds)
     # Against what the bare network took before it and after it.
     ratios = [2 * s / sum(pair) for s, pair in zip(searches, pairwise(bares), strict=True)]
     return {
@@ -160,8 +160,8 @@ def beside(rounds: int, naive_rounds: int, repeats: int) -> dict[str, Any]:
         "search_seconds": statistics.median(searches),
         "naive_seconds": statistics.median(naives),
         "candidates": len(PROMPTS) * (1 + NEIGHBOURS * rounds),
-        "rows": parts.spec.rows,
-        "dtype": parts.spec.dtype,
+        "rows": loaded.spec.rows,
+        "dtype": loaded.spec.dtype,
         "repeats": repeats,
     }
 

@@ -90,10 +90,10 @@ def main() -> None:
         print(f"{algorithm}: {count} prompts, {candidates} candidates", file=sys.stderr)
         request = Request([p.prompt for p in prompts], algorithm=algorithm,
                           budget=Budget(candidates, "candidates"))  # fmt: skip
-        parts = request.resolve().loaded
-        results = ran(asked.out / f"{algorithm}-{count}-{candidates}", parts, Progress)
-        found["nfe_per_candidate"] = Prices(parts).candidate
-        told[algorithm] = columns(results, prompts, MeanRank(parts.scales))
+        loaded = request.resolve().loaded
+        results = ran(asked.out / f"{algorithm}-{count}-{candidates}", loaded, Progress)
+        found["nfe_per_candidate"] = Prices(loaded).candidate
+        told[algorithm] = columns(results, prompts, MeanRank(loaded.scales))
         found[algorithm] = curve(told[algorithm], told["random"])
     if asked.record:
         record(asked.record, "budget", found)

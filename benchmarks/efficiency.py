@@ -145,27 +145,27 @@ class Laboratory:
         return [self._points_of(preset, budget, seed) for seed in self.seeds]
 
     def _points_of(self, preset: Preset, budget: int, seed: int) -> Callable[[int], Point]:
-        parts = self.request(preset, budget, seed).resolve().loaded
+        loaded = self.request(preset, budget, seed).resolve().loaded
         words = self.verifier.replace(",", "+")
         folder = self.out / f"{self.model}-{words}-{len(self.prompts)}"
         folder /= f"{preset.name}-{budget}-seed{seed}"
         print(f"{folder}: {len(self.prompts)} prompts", file=sys.stderr, flush=True)
-        results = list(ran(folder, parts, Progress))
-        objective = Searches(parts, Budget(budget, "candidates")).first().problem.objective
+        results = list(ran(folder, loaded, Progress))
+        objective = Searches(loaded, Budget(budget, "candidates")).first().problem.objective
 
         def point(asked: int) -> Point:
-            return self._point(results, parts, objective, asked, asked / budget)
+            return self._point(results, loaded, objective, asked, asked / budget)
 
         return point
 
     def _point(
-        self, results: list[Result], parts: Loaded, objective: Objective, count: int, share: float
+        self, results: list[Result], loaded: Loaded, objective: Objective, count: int, share: float
     ) -> Point:
         """Of runs, or of the first ``count`` candidates of theirs where that is a ``share``."""
         taken = [r.candidates[:count] if share < 1 else r.candidates for r in results]
         picked = [pick(some, objective) for some in taken]
         right = [self.judge(c, str(r.condition)) for c, r in zip(picked, results, strict=True)]
-        whole = parts.denoiser.forwards * parts.denoiser.flops
+        whole = loaded.denoiser.forwards * loaded.denoiser.flops
         cost = {
             "nfe": [r.ledger["flops"] / whole for r in results],
             "flops": [r.ledger["flops"] for r in results],
@@ -188,10 +188,10 @@ class Laboratory:
             for name, (preset, budget) in presets.items():
                 request = self.request(preset, budget, 1000 + turn)
                 request.prompts = prompts
-                parts = request.resolve().loaded
+                loaded = request.resolve().loaded
                 with tempfile.TemporaryDirectory() as folder:
                     began = time.monotonic()
-                    ran(Path(folder) / "run", parts)
+                    ran(Path(folder) / "run", loaded)
                     found[name].append((time.monotonic() - began) / len(prompts))
         return {name: statistics.median(seconds) for name, seconds in found.items()}
 

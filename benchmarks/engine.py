@@ -75,17 +75,19 @@ def _fields(name: str) -> Mapping[str, Any]:
     return fields
 
 
-def driven(parts: Loaded, folder: Path, made: Callable[[RunStore], Executor]) -> tuple[float, int]:
+def driven(
+    loaded: Loaded, folder: Path, made: Callable[[RunStore], Executor]
+) -> tuple[float, int]:
     """Processor seconds of a run, new or resumed, without the loading of models; and its asks."""
-    budget = parts.spec.budget
+    budget = loaded.spec.budget
     gc.collect()
     started = time.process_time()
-    searches = Searches(parts, budget).all()
+    searches = Searches(loaded, budget).all()
     known = (folder / "spec.json").exists()
-    store = RunStore(folder) if known else RunStore.create(folder, parts.spec.model_dump())
+    store = RunStore(folder) if known else RunStore.create(folder, loaded.spec.model_dump())
     executor = made(store)
     try:
-        driver = Driver(searches, parts.algorithm, executor, store, budget)
+        driver = Driver(searches, loaded.algorithm, executor, store, budget)
         driver.run()
     finally:
         executor.close()
@@ -139,20 +141,20 @@ def occupancy(candidates: int) -> dict[str, Any]:
 
 
 def _occupied(name: str, live: int, candidates: int) -> float:
-    parts = mixed(name, live, candidates, rows=SLOTS)
-    if parts.joint:
+    loaded = mixed(name, live, candidates, rows=SLOTS)
+    if loaded.joint:
         raise ConfigError("one search makes the set of all prompts")
     if name in GRADIENTS:
         raise ConfigError("gradients go through the network in batches of their own")
     opened: list[Any] = []
 
     def made(store: RunStore) -> Executor:
-        opened.append(workers.of(parts, None, store.arrays.get))
+        opened.append(workers.of(loaded, None, store.arrays.get))
         found: Executor = opened[-1]
         return found
 
     with tempfile.TemporaryDirectory() as folder:
-        driven(parts, Path(folder) / "run", made)
+        driven(loaded, Path(folder) / "run", made)
     share: float = opened[-1].occupancy
     return share
 

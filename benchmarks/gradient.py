@@ -54,20 +54,20 @@ class _Kept:
 
 def measure(steps: int, repeats: int) -> dict[str, float]:
     """One row of the table."""
-    parts = (
+    loaded = (
         Request(["two red circles"], steps=steps, rows=ROWS, budget="1candidates").resolve().loaded
     )
-    times = torch.tensor(parts.model.space().times(Grid(steps)), dtype=torch.float64)
-    conditions = parts.conditions * ROWS
+    times = torch.tensor(loaded.model.space().times(Grid(steps)), dtype=torch.float64)
+    conditions = loaded.conditions * ROWS
     with torch.no_grad():
-        encoded = parts.denoiser.encode(conditions)
-    flow = Flow(parts.denoiser, solver("euler"), times, encoded, lambda level: None)
-    numbers = Materialiser(parts.denoiser.shape)
+        encoded = loaded.denoiser.encode(conditions)
+    flow = Flow(loaded.denoiser, solver("euler"), times, encoded, lambda level: None)
+    numbers = Materialiser(loaded.denoiser.shape)
     noise = torch.stack([torch.tensor(numbers(gaussian(i))) for i in range(ROWS)])
-    weights = {part: 1 / scale for part, scale in parts.scales.items()}
+    weights = {part: 1 / scale for part, scale in loaded.scales.items()}
 
     def value(x0: Tensor) -> Tensor:
-        return objective(parts.denoiser, parts.verifiers, weights, x0, conditions)
+        return objective(loaded.denoiser, loaded.verifiers, weights, x0, conditions)
 
     forward, whole, held = [], [], Held()
     for _ in range(repeats + 1):

@@ -126,8 +126,8 @@ def main() -> None:
         )
         folder = asked.out / f"{algorithm}-{count}-{candidates}"
         budget = Budget(candidates, "candidates")
-        parts = Request(texts, algorithm=algorithm, budget=budget).resolve().loaded
-        arms[algorithm] = ran(folder, parts, Progress)
+        loaded = Request(texts, algorithm=algorithm, budget=budget).resolve().loaded
+        arms[algorithm] = ran(folder, loaded, Progress)
     spec = json.loads((folder / "spec.json").read_text())
     found = {
         **figures(prompts, arms["random"], arms["zero-order"], spec["scales"]),

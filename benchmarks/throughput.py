@@ -141,19 +141,19 @@ def load(model: RandomModel, rows: int, candidates: int, steps: int | None = Non
     return request.resolve().loaded
 
 
-def searched(parts: Loaded) -> int:
+def searched(loaded: Loaded) -> int:
     """Run a search; the evaluations that physically ran."""
-    return int(sum(result.ledger["physical"]["nfe"] for result in search(parts)))
+    return int(sum(result.ledger["physical"]["nfe"] for result in search(loaded)))
 
 
 @torch.inference_mode()
-def naive(parts: Loaded, candidates: int) -> None:
+def naive(loaded: Loaded, candidates: int) -> None:
     """The usual loop: everything one by one."""
-    noises = Materialiser(parts.denoiser.shape)
+    noises = Materialiser(loaded.denoiser.shape)
     for i in range(candidates):
-        condition = parts.conditions[i % len(parts.conditions)]
-        noise = torch.tensor(noises(gaussian(i)))[None].to(parts.spec.device)
-        evaluate(parts, noise, [condition], parts.denoiser.encode([condition]))
+        condition = loaded.conditions[i % len(loaded.conditions)]
+        noise = torch.tensor(noises(gaussian(i)))[None].to(loaded.spec.device)
+        evaluate(loaded, noise, [condition], loaded.denoiser.encode([condition]))
 
 
 def peak(clock: Clock, dtype: torch.dtype, effort: Effort) -> float:
@@ -199,15 +199,15 @@ def measure(model: RandomModel, clock: Clock, effort: Effort) -> dict[str, Any]:
     best, rows = max(rates, key=lambda rows: rates[rows]), fitting_rows(model, rates)
     candidates = rows * max(2, round(effort.seconds * rates[best] / price / rows))
     few = max(1, candidates // 8)
-    parts = load(model, rows, candidates)
+    loaded = load(model, rows, candidates)
     if clock.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(clock.device)
     rounds = []
     for repeat in range(effort.repeats):
         say(f"{model.name}: repeat {repeat + 1} of {effort.repeats}, {candidates} candidates")
         alone = bare(model, best, clock, candidates * price / rates[best])
-        took, nfe = clock(lambda: searched(parts))
-        slow, _ = clock(lambda: naive(parts, few))
+        took, nfe = clock(lambda: searched(loaded))
+        slow, _ = clock(lambda: naive(loaded, few))
         rounds.append({
             "bare": alone / price, "search": nfe / price / took, "naive": few / slow,
             "peak": peak(clock, dtype, effort),

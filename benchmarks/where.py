@@ -54,22 +54,22 @@ class Clock:
         return clocked
 
 
-def clocked(parts: Loaded, clock: Clock) -> Loaded:
+def clocked(loaded: Loaded, clock: Clock) -> Loaded:
     """The same parts with their networks' calls clocked."""
 
     def network(of: Any) -> Any:
         return Timed(of, clock, call="network", recall="network", decode="decoder", encode="text")
 
     drafts = {name: replace(of, denoiser=network(of.denoiser))
-              for name, of in parts.drafts.items()}  # fmt: skip
-    verifiers: Any = [Timed(v, clock, call="verifiers") for v in parts.verifiers]
-    return replace(parts, denoiser=network(parts.denoiser), drafts=drafts, verifiers=verifiers)
+              for name, of in loaded.drafts.items()}  # fmt: skip
+    verifiers: Any = [Timed(v, clock, call="verifiers") for v in loaded.verifiers]
+    return replace(loaded, denoiser=network(loaded.denoiser), drafts=drafts, verifiers=verifiers)
 
 
-def table(parts: Loaded) -> dict[str, Any]:
+def table(loaded: Loaded) -> dict[str, Any]:
     """Seconds and shares by what they are spent on, over one search."""
     clock = Clock()
-    run = begun(clocked(parts, clock))
+    run = begun(clocked(loaded, clock))
     executor = run.executor()
     for scorer in executor.scorers:  # type: ignore[attr-defined]
         scorer._saved = clock("pictures, waited for", scorer._saved)

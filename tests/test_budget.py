@@ -75,7 +75,7 @@ def test_more_than_a_search_can_hold(budget: str) -> None:
 def test_a_set_holds_as_much_for_each_of_its_prompts() -> None:
     request = Request(["a", "b", "c"], model=MixtureModel(), budget="900000candidates",
                       algorithm="population", parameters={"candidates": 2})  # fmt: skip
-    parts = request.resolve().loaded
-    assert Searches(parts, Budget.parse("900000candidates")).limit > 0
+    loaded = request.resolve().loaded
+    assert Searches(loaded, Budget.parse("900000candidates")).limit > 0
     with pytest.raises(ConfigError, match=r"is 1e\+07 candidates for a prompt"):
-        Searches(parts, Budget.parse("10000000candidates")).first()
+        Searches(loaded, Budget.parse("10000000candidates")).first()

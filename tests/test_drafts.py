@@ -117,9 +117,9 @@ def test_finishing_a_draft_gives_the_full_sample() -> None:
 def test_search_at_a_draft(tmp_path: Path) -> None:
     """Candidates are drafts, baseline and winner full samples, and the price is the plan's."""
     bench = Bench(tmp_path, RandomSearch())
-    parts = bench.parts(draft="steps:2", budget=30)
-    assert (parts.spec.steps, parts.spec.final_steps, parts.spec.draft) == (2, STEPS, "steps:2")
-    found = bench.run("draft", parts)
+    loaded = bench.parts(draft="steps:2", budget=30)
+    assert (loaded.spec.steps, loaded.spec.final_steps, loaded.spec.draft) == (2, STEPS, "steps:2")
+    found = bench.run("draft", loaded)
     for live in found.searches:
         (outcome,) = live.record.outcomes()
         assert {r.trajectory.draft for r in live.record.replies} == {"steps:2"}

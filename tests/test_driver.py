@@ -192,8 +192,8 @@ def test_a_budget_below_one_candidate(budget: str, smallest: str, tmp_path: Path
 @pytest.mark.parametrize("algorithm", [RandomSearch(), ZeroOrder()])
 def test_winners_are_finished_at_other_steps(algorithm: Any, top: int, tmp_path: Path) -> None:
     of = bench(tmp_path, algorithm, steps=4, final_steps=12, budget=str(40 + 12 * top), top=top)
-    parts = of.parts()
-    outcome = of.run("run", parts)
+    loaded = of.parts()
+    outcome = of.run("run", loaded)
     forecast = Searches.of(of.parts(top=top)).plan()
     for live in outcome.searches:
         assert live.ledger.nfe == 40 + 12 * top == forecast.most.nfe, "the reserve is kept"
@@ -231,8 +231,8 @@ def greedy(problem: Any) -> Any:
 def test_a_search_that_asks_too_much_is_cut(tmp_path: Path) -> None:
     """The replies that fit count; the generator is closed, not resumed with a part of them."""
     of = bench(tmp_path, greedy, budget="7candidates")
-    parts = of.parts()
-    outcome = of.run("run", parts)
+    loaded = of.parts()
+    outcome = of.run("run", loaded)
     forecast = Searches.of(of.parts()).plan()
     for live in outcome.searches:
         assert live.ledger.nfe == 42 == forecast.least.nfe == forecast.most.nfe

@@ -42,8 +42,8 @@ def opened(folder: Path, algorithm: str, **settings: Any) -> Run:
     common = {"model": MIXTURE, "budget": "9candidates", "rows": 4, "dtype": "float32",
               "device": "cpu", "seed": 3}  # fmt: skip
     asked = {**common, **ALGORITHMS[algorithm], **settings}
-    parts = Request(PROMPTS, algorithm=algorithm, **asked).resolve().loaded
-    return Run.create(folder, Searches.of(parts))
+    loaded = Request(PROMPTS, algorithm=algorithm, **asked).resolve().loaded
+    return Run.create(folder, Searches.of(loaded))
 
 
 def searched(

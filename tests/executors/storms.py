@@ -181,8 +181,8 @@ def dying(store: RunStore, dice: random.Random, within: int) -> None:
 class Weathered:
     """A run that has come through a storm, by as many processes as that took."""
 
-    def __init__(self, folder: Path, parts: Loaded, seed: int, kills: int) -> None:
-        self.folder, self.parts = folder, parts
+    def __init__(self, folder: Path, loaded: Loaded, seed: int, kills: int) -> None:
+        self.folder, self.loaded = folder, loaded
         self.dice = random.Random(seed)
         self.met: Counter[str] = Counter()
         self.searches: list[LiveSearch] = []
@@ -197,17 +197,17 @@ class Weathered:
                 self.met["given up, and resumed"] += 1
 
     def _process(self, dies: bool) -> None:
-        budget = self.parts.spec.budget
-        self.searches = Searches(self.parts, budget).all()
+        budget = self.loaded.spec.budget
+        self.searches = Searches(self.loaded, budget).all()
         there = (self.folder / "spec.json").exists()
-        spec = self.parts.spec.model_dump()
+        spec = self.loaded.spec.model_dump()
         store = RunStore(self.folder) if there else RunStore.create(self.folder, spec)
         if dies:
-            dying(store, self.dice, 2 * Prices(self.parts).count * int(budget.amount))
-        wanted, shape = self.searches[0].record.parts, self.parts.space.shape
+            dying(store, self.dice, 2 * Prices(self.loaded).count * int(budget.amount))
+        wanted, shape = self.searches[0].record.parts, self.loaded.space.shape
         storm = Storm(self.dice, lambda rows: Stub(rows, wanted, shape), self.met)
         pool = Pool(storm, ReportReader(wanted), fetch=store.arrays.get, clock=storm.clock)
-        algorithm = self.parts.algorithm
+        algorithm = self.loaded.algorithm
         try:
             Driver(self.searches, algorithm, pool, store, budget, clock=storm.clock).run()
         finally:

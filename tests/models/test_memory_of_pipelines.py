@@ -106,8 +106,8 @@ def test_a_plan_names_the_phase_that_needs_most(tmp_path: Path) -> None:
     found: dict[str, Any] = {}
     for mode in ("full", "lean"):
         request = Request(["a cat"], model=pipeline, memory=mode, **settings())
-        parts = request.resolve().loaded
-        found[mode] = residence.needed(parts)
+        loaded = request.resolve().loaded
+        found[mode] = residence.needed(loaded)
     heavy = weight_bytes([pipeline.transformer])
     texts = weight_bytes([pipeline.text_encoder, pipeline.text_encoder_2])
     lean, full = found["lean"], found["full"]

@@ -110,8 +110,8 @@ def test_a_black_box_begins_at_its_own_noise(name: str, shape: tuple[int, ...]) 
 def test_what_a_black_box_mixes_into_its_image_is_drawn_of_the_seed() -> None:
     """After the draw of its autoencoder, which is none of the start."""
     given = {"verifier": brightness(), "start_seed": 1234, **GIVEN["sd-img2img"]}
-    parts = Request(PROMPTS[:1], model=tiny_pipeline("sd-img2img"), **given).resolve().loaded
+    loaded = Request(PROMPTS[:1], model=tiny_pipeline("sd-img2img"), **given).resolve().loaded
     generator = torch.Generator().manual_seed(1234)
-    draws = [torch.randn(1, *parts.space.shape, generator=generator) for _ in range(2)]
-    assert parts.start is not None
-    assert np.array_equal(parts.start.noises[0], draws[1][0].numpy())
+    draws = [torch.randn(1, *loaded.space.shape, generator=generator) for _ in range(2)]
+    assert loaded.start is not None
+    assert np.array_equal(loaded.start.noises[0], draws[1][0].numpy())

@@ -166,11 +166,11 @@ def test_whoever_looks_at_samples_alone_keeps_the_models_solver(
 ) -> None:
     request = Request(["a red circle"], verifier=verifier, algorithm=algorithm, **OPEN)
     resolved = request.resolve()
-    parts, given = resolved.loaded, resolved.given
-    assert parts.spec.solver == "euler" and parts.spec.parameters["injected"] is None
-    assert set(parts.drafts) == set(parts.spec.drafts) != set()
+    loaded, given = resolved.loaded, resolved.given
+    assert loaded.spec.solver == "euler" and loaded.spec.parameters["injected"] is None
+    assert set(loaded.drafts) == set(loaded.spec.drafts) != set()
     if given.algorithm is not None:
-        assert given.algorithm.model_dump() == parts.spec.parameters
+        assert given.algorithm.model_dump() == loaded.spec.parameters
 
 
 def test_a_run_of_few_steps_has_no_use_for_the_models_drafts(tmp_path: Path) -> None:

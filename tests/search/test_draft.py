@@ -257,9 +257,9 @@ def test_a_search_that_is_stopped_returns_no_draft(tmp_path: Path) -> None:
     Catches a leader among drafts, whose finished sample nobody has seen.
     """
     algorithm = ns.DraftThenCommit(draft="steps:2", poor=-1)
-    parts = Bench(tmp_path, algorithm).parts(budget="100s")
-    live = Searches(parts, Budget.parse("100s")).first()
-    rehearse(live, parts.algorithm, itertools.count(1.0), most=3)
+    loaded = Bench(tmp_path, algorithm).parts(budget="100s")
+    live = Searches(loaded, Budget.parse("100s")).first()
+    rehearse(live, loaded.algorithm, itertools.count(1.0), most=3)
     assert live.record.replies[-1].trajectory.draft == "steps:2"
     assert live.record.winners and all(t.draft == FULL for t in live.record.winners)
 
@@ -282,9 +282,9 @@ def test_what_is_loaded_serves_algorithms_with_other_drafts() -> None:
     def request(algorithm: Any) -> Request:
         return Request(["x"], model=MixtureModel(), algorithm=algorithm, budget="9candidates")
 
-    parts = request("random").resolve().loaded
-    assert not parts.drafts
-    two = request(ns.DraftThenCommit(draft="steps:2")).resolve(like=parts).loaded
+    loaded = request("random").resolve().loaded
+    assert not loaded.drafts
+    two = request(ns.DraftThenCommit(draft="steps:2")).resolve(like=loaded).loaded
     both = request(ns.DraftThenCommit(draft="steps:2>steps:3")).resolve(like=two).loaded
     assert list(both.space.drafts) == [FULL, "steps:2", "steps:3"]
     assert both.drafts["steps:2"] is two.drafts["steps:2"]

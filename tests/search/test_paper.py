@@ -33,9 +33,9 @@ SIT = {"steps": 25, "solver": "heun"}  # 50 NFE a candidate, as the paper has it
 def ran(folder: Path, algorithm: Any, **settings: Any) -> Any:
     """One search in which everything is free and later answers are better."""
     bench = Bench(folder, algorithm, MixtureModel(), settings, prompts=["one"])
-    parts = bench.parts()
-    executor = MadeUp(lambda t, i: {name: float(i) for name in parts.part_names})
-    return bench.run("run", parts, wrap=lambda _: executor).searches[0]
+    loaded = bench.parts()
+    executor = MadeUp(lambda t, i: {name: float(i) for name in loaded.part_names})
+    return bench.run("run", loaded, wrap=lambda _: executor).searches[0]
 
 
 @pytest.mark.parametrize("candidates", [4, 32, 128])

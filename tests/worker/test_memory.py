@@ -287,9 +287,9 @@ def test_second_looks_wait_for_the_network_in_lean_memory(tmp_path: Path) -> Non
     run = Request([None], model=MixtureModel(), verifier=[brightness(), evenness()],
                          objective="cascade(brightness:4, evenness)", algorithm="zero-order",
                          budget=200, rows=4)  # fmt: skip
-    parts = run.resolve().loaded
-    parts.spec = parts.spec.model_copy(update={"memory": "lean"})
-    opened = Run.create(tmp_path / "run", Searches.of(parts))
+    loaded = run.resolve().loaded
+    loaded.spec = loaded.spec.model_copy(update={"memory": "lean"})
+    opened = Run.create(tmp_path / "run", Searches.of(loaded))
     try:
         opened.execute()
     finally:
@@ -297,7 +297,7 @@ def test_second_looks_wait_for_the_network_in_lean_memory(tmp_path: Path) -> Non
     assert opened.driver is not None
     executor = opened.driver.executor
     assert isinstance(executor, Worker) and opened.swaps == executor.residence.swaps
-    yields = executor.counted.nfe / (4 * Prices(parts).candidate)  # of four candidates
+    yields = executor.counted.nfe / (4 * Prices(loaded).candidate)  # of four candidates
     assert 4 < executor.residence.swaps <= 2 * yields
 
 

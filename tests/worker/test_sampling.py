@@ -52,10 +52,10 @@ def sampling(sampler: Squashed, verifiers: Any = None) -> BlackBoxWorker:
 
 class TestSampling(ExecutorContract):
     @pytest.fixture(params=[True, False], ids=["together", "alone"])
-    def executor(self, request: Any, parts: Any) -> Any:
-        return sampling(Squashed(request.param), parts.verifiers)
+    def executor(self, request: Any, loaded: Any) -> Any:
+        return sampling(Squashed(request.param), loaded.verifiers)
 
-    def test_prefixes_are_shared(self, executor: Any, parts: Any) -> None:
+    def test_prefixes_are_shared(self, executor: Any, loaded: Any) -> None:
         """It has none: what is unfinished, or wants a gradient, never reaches it."""
         start = Trajectory.begin(Condition(text="any"), gaussian(1), STEPS)
         whole = score(start.denoise())

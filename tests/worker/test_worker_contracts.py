@@ -27,17 +27,17 @@ class TestSolvers(SolverContract):
 
 class TestWorker(ExecutorContract):
     @pytest.fixture
-    def executor(self, parts: Any) -> Any:
-        return workers.of(parts, None)
+    def executor(self, loaded: Any) -> Any:
+        return workers.of(loaded, None)
 
 
 class TestQualities(ExecutorContract):
     """Every second ask is about another draft."""
 
     @pytest.fixture
-    def executor(self, parts: Any) -> Any:
+    def executor(self, loaded: Any) -> Any:
         prices = {FULL: 1.0, "other": 0.5}
-        return DraftWorkers({name: workers.of(parts, None) for name in prices}, prices)
+        return DraftWorkers({name: workers.of(loaded, None) for name in prices}, prices)
 
     def asks(self, count: int, text: str = "any") -> list[Ask]:
         of = Condition(text=text)

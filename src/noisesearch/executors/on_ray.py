@@ -206,13 +206,13 @@ class RayWorkerGroup:
 
 
 def crew_of(
-    parts: Loaded, setup: ShippedRun, address: str | None, seat: type = RayWorker
+    loaded: Loaded, setup: ShippedRun, address: str | None, seat: type = RayWorker
 ) -> RayWorkerGroup:
     """A run's workers, actors of ``seat``, on the cluster at an address; ConfigError where there
     is no room for one, and where Python objects of the run cannot go there."""
     from .remote_verifiers import About, RemoteVerifier, RemoteVerifierActor, heavy
 
-    given = objects(parts)
+    given = objects(loaded)
     if given.model is not None and placement(given.model).device is not None:
         raise ConfigError(
             f"the {given.model.name} is in the memory of this process and cannot go to others; "
@@ -220,8 +220,8 @@ def crew_of(
         )
     cluster = Cluster.at(address)
     try:
-        demand = _demand(parts)
-        (unit, each), afar = next(iter(_units(demand))), heavy(parts)
+        demand = _demand(loaded)
+        (unit, each), afar = next(iter(_units(demand))), heavy(loaded)
         devices = cluster.devices(unit, each)
         if devices <= len(afar):
             raise ConfigError(
@@ -233,7 +233,7 @@ def crew_of(
 
         judges: dict[str, Any] = {}
         verifiers: dict[str, Verifier] = dict(given.verifiers)
-        spec = {**parts.spec.model_dump(), "device": _device(parts)}
+        spec = {**loaded.spec.model_dump(), "device": _device(loaded)}
         for name, verifier in afar.items():
             # Ray begins it again elsewhere where its node is lost, and asks it again.
             lasting = {**demand, "max_restarts": -1, "max_task_retries": -1}
@@ -242,7 +242,7 @@ def crew_of(
             judges[name] = actor.remote(spec, name, own and _crossing(own))
             verifiers[name] = RemoteVerifier(About.of(verifier), judges[name])
         crossing = _crossing(PythonObjects(given.model, verifiers=verifiers))
-        at = setup.at(_device(parts))
+        at = setup.at(_device(loaded))
         return RayWorkerGroup(cluster, at, crossing, demand, list(judges.values()), seat)
     except BaseException:
         cluster.close()
@@ -263,11 +263,11 @@ def _crossing(given: Any) -> Any:
         ) from error
 
 
-def _demand(parts: Loaded) -> dict[str, float]:
+def _demand(loaded: Loaded) -> dict[str, float]:
     """What Ray sets aside for a worker: a whole accelerator, or the threads of a batch."""
-    if parts.spec.device.startswith("cuda"):
+    if loaded.spec.device.startswith("cuda"):
         return {"num_cpus": 0, "num_gpus": 1}
-    return {"num_cpus": parts.spec.threads, "num_gpus": 0}
+    return {"num_cpus": loaded.spec.threads, "num_gpus": 0}
 
 
 def _units(demand: Mapping[str, float]) -> list[tuple[str, int]]:
@@ -276,9 +276,9 @@ def _units(demand: Mapping[str, float]) -> list[tuple[str, int]]:
     return [(unit, int(demand[name])) for name, unit in units.items() if demand[name]]
 
 
-def _device(parts: Loaded) -> str:
+def _device(loaded: Loaded) -> str:
     """Ray shows an actor its own device alone."""
-    return parts.spec.device.partition(":")[0]
+    return loaded.spec.device.partition(":")[0]
 
 
 def _reason(error: BaseException) -> str:

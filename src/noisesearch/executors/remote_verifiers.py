@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 FEATURES = "features"
 
 
-def heavy(parts: Loaded) -> dict[str, Verifier]:
+def heavy(loaded: Loaded) -> dict[str, Verifier]:
     """The verifiers of a run that are worth a device of their own, by their names in the spec;
     one with gradients stays with the network that they go back through."""
-    return {name: v for name, v in named(parts)
+    return {name: v for name, v in named(loaded)
             if capabilities.heavy(v) and not v.differentiable}  # fmt: skip
 
 

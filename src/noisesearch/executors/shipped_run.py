@@ -43,10 +43,10 @@ class ShippedRun:
     remote_code: bool = field(default_factory=trusted)
 
     @classmethod
-    def of(cls, parts: Loaded, rows: int | None = None) -> ShippedRun:
-        absent = [(name, v.name, tuple(v.parts), v.fingerprint) for name, v in named(parts)
+    def of(cls, loaded: Loaded, rows: int | None = None) -> ShippedRun:
+        absent = [(name, v.name, tuple(v.parts), v.fingerprint) for name, v in named(loaded)
                   if isinstance(v, SlowVerifier)]  # fmt: skip
-        return cls(parts.spec, parts.images, rows, absent)
+        return cls(loaded.spec, loaded.images, rows, absent)
 
     def at(self, device: str) -> ShippedRun:
         return replace(self, device=device)
@@ -83,21 +83,21 @@ class ShippedRun:
         # What compares candidates stays where they are compared.
         changed = {"device": self.device or self.spec.device, "fingerprints": prints,
                    "objective": ""}  # fmt: skip
-        absent = {known_as: DriverSideVerifier(name, parts, fingerprint)
-                  for known_as, name, parts, fingerprint in self.away}  # fmt: skip
+        absent = {known_as: DriverSideVerifier(name, loaded, fingerprint)
+                  for known_as, name, loaded, fingerprint in self.away}  # fmt: skip
         objects = replace(
             given,
             algorithm=FunctionAlgorithm(self.spec.algorithm, lambda problem: iter(())),
             verifiers={**given.verifiers, **absent},
             images=self.images,
         )
-        parts = Loaded.load(self.spec.model_copy(update=changed), objects)
-        fingerprints.check(parts, "the run")
+        loaded = Loaded.load(self.spec.model_copy(update=changed), objects)
+        fingerprints.check(loaded, "the run")
 
         def file(trajectory: Any, picture: Picture) -> bytes:
             return png(picture, **fields_of(trajectory, self.spec))
 
-        station = WorkerLoop(lambda *doors: Work(parts, self.rows, *doors), file)
+        station = WorkerLoop(lambda *doors: Work(loaded, self.rows, *doors), file)
         for scorer in station.worker.scorers:  # type: ignore[attr-defined]
             scorer.hand = lambda of, picture, verifier: station.show(of, picture, verifier.name)
         return station
@@ -117,13 +117,13 @@ class Work:
     """The worker of a run's parts, as a station needs it."""
 
     def __init__(
-        self, parts: Loaded, rows: int | None, sink: Sink, fetch: Fetch, source: Source
+        self, loaded: Loaded, rows: int | None, sink: Sink, fetch: Fetch, source: Source
     ) -> None:
         from ..setup import workers
         from ..worker.draft_workers import DraftWorkers
 
-        self._rows = rows or parts.spec.rows
-        self._worker = worker = workers.of(parts, sink, fetch, source, rows, self._narrowed)
+        self._rows = rows or loaded.spec.rows
+        self._worker = worker = workers.of(loaded, sink, fetch, source, rows, self._narrowed)
         self.scorers = worker.scorers
         several = worker.workers.values() if isinstance(worker, DraftWorkers) else (worker,)
         self._usages = [one.usage for one in several]
@@ -158,17 +158,17 @@ class Work:
         self._worker.close()
 
 
-def objects(parts: Loaded) -> PythonObjects:
+def objects(loaded: Loaded) -> PythonObjects:
     """The Python objects of a run that no name brings back, of those that a worker needs."""
-    of = parts.spec.objects
+    of = loaded.spec.objects
     needed = of.get("verifier", ())
     verifiers = {
-        name: v for name, v in named(parts) if name in needed and not isinstance(v, SlowVerifier)
+        name: v for name, v in named(loaded) if name in needed and not isinstance(v, SlowVerifier)
     }
-    return PythonObjects(parts.model if of.get("model") else None, verifiers=verifiers)
+    return PythonObjects(loaded.model if of.get("model") else None, verifiers=verifiers)
 
 
-def named(parts: Loaded) -> list[tuple[str, Verifier]]:
+def named(loaded: Loaded) -> list[tuple[str, Verifier]]:
     """Every verifier of a run under its name in the spec."""
-    return [*zip(parts.spec.verifiers, parts.verifiers, strict=True),
-            *zip(parts.spec.watch, parts.watch, strict=True)]  # fmt: skip
+    return [*zip(loaded.spec.verifiers, loaded.verifiers, strict=True),
+            *zip(loaded.spec.watch, loaded.watch, strict=True)]  # fmt: skip

@@ -140,7 +140,7 @@ def calibrate(setup: Searches, out: Path, watching: Watching | None = None) -> C
     A calibration that is in ``out`` already is gone on with; what came out is written there as
     ``calibration.json``. ConfigError where ``out`` holds another one.
     """
-    parts = setup.loaded
+    loaded = setup.loaded
     run = Run.begun(out, setup, ConfigError(
         f"{out} holds a run with other settings; choose another folder with --out"
     ))  # fmt: skip
@@ -151,10 +151,10 @@ def calibrate(setup: Searches, out: Path, watching: Watching | None = None) -> C
     finally:
         run.close()
     found = Calibration(
-        parts.spec.model, parts.spec.verifiers, len(parts.conditions),
-        parts.spec.parameters["candidates"],
-        parts.spec.steps, parts.spec.seed,
-        [_row(run, draft, made.get(draft, {})) for draft in parts.drafts],
+        loaded.spec.model, loaded.spec.verifiers, len(loaded.conditions),
+        loaded.spec.parameters["candidates"],
+        loaded.spec.steps, loaded.spec.seed,
+        [_row(run, draft, made.get(draft, {})) for draft in loaded.drafts],
     )  # fmt: skip
     run.store.write_json(REPORT, {**found.json(), "measured": made})
     return found
@@ -189,8 +189,8 @@ def _measured(run: Run) -> dict[str, dict[str, float]]:
 
 
 def _row(run: Run, draft: str, measured: Mapping[str, float]) -> DraftRow:
-    parts, prices = run.loaded, run.setup.prices
-    cheaper = parts.drafts[draft]
+    loaded, prices = run.loaded, run.setup.prices
+    cheaper = loaded.drafts[draft]
     pairs = [_values(live, draft) for live in run.searches]
     known = [0.0 if np.ptp(drafted) == 0 else rank_correlation(drafted, full)
              for drafted, full in pairs if np.ptp(full) > 0]  # fmt: skip

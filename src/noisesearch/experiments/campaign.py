@@ -188,12 +188,12 @@ class Campaign:
             if group is self.groups[0]:
                 self._check_columns(self._eyes(setup.loaded))
 
-    def _eyes(self, parts: Loaded) -> WinnerMeasures:
+    def _eyes(self, loaded: Loaded) -> WinnerMeasures:
         """What measures, of all prompts; parts are of all of them."""
         from .measures import WinnerMeasures
 
         groups = [prompt.group for prompt in self.prompts]
-        return WinnerMeasures(self.experiment.measure, parts.model, parts.conditions, groups)
+        return WinnerMeasures(self.experiment.measure, loaded.model, loaded.conditions, groups)
 
     def _check_columns(self, eyes: WinnerMeasures) -> None:
         """That what is claimed and drawn will be there; unknown only where arms' own verifiers
@@ -309,7 +309,7 @@ def _done(
     where: ExecutorChoice,
 ) -> None:
     """One run, its arms, and what is seen in their winners; the last file says it is done."""
-    parts = setup.loaded
+    loaded = setup.loaded
     run = _opened(folder, setup)
     try:
         with watching(run) as watcher:
@@ -317,13 +317,13 @@ def _done(
         rows = {arm.name: replayed(run, arm) for arm in group.arms}
         found = {row.key: row.condition for of in rows.values() for row in of}
         paths = [run.store.sample_path(key) for key in found]
-        conditions = [parts.conditions[i] for i in found.values()]
+        conditions = [loaded.conditions[i] for i in found.values()]
         seen = eyes.columns(paths, conditions)
         told = (reply for live in run.searches for reply in live.record.replies)
         replies = [reply for reply in told if reply.trajectory.finished]
         save(folder / CANDIDATES, {
             part: np.array([r.parts.get(part, np.nan) for r in replies])
-            for part in parts.part_names
+            for part in loaded.part_names
         })  # fmt: skip
         save(folder / SEEN, eyes.arrays(paths, conditions))
     finally:
@@ -333,7 +333,7 @@ def _done(
         "keys": list(found),
         "columns": {part: [float(v) if np.isfinite(v) else None for v in values]
                     for part, values in seen.items()},
-        "fingerprints": {**fingerprints.of(parts), **eyes.prints},
+        "fingerprints": {**fingerprints.of(loaded), **eyes.prints},
     }  # fmt: skip
     written(folder / ARMS, json.dumps(content).encode())
 

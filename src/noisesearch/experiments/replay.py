@@ -35,25 +35,25 @@ class ArmWinner:
         return {**vars(self), "score": finite(self.score), "parts": dict(self.parts)}
 
 
-def parts_of(parts: Loaded, arm: Setting) -> Loaded:
+def parts_of(loaded: Loaded, arm: Setting) -> Loaded:
     """A run's parts as one arm has them: its verifiers, objective and algorithm, its final steps.
 
     The budget is for the search alone, so that what its final generation costs is put on top.
     """
-    names = build.verifier_names(arm.verifier, parts.model, {})
-    own = [v for n, v in zip(parts.spec.verifiers, parts.verifiers, strict=True) if n in names]
-    spec = parts.spec.model_copy(update={
-        "verifiers": [n for n in parts.spec.verifiers if n in names],
+    names = build.verifier_names(arm.verifier, loaded.model, {})
+    own = [v for n, v in zip(loaded.spec.verifiers, loaded.verifiers, strict=True) if n in names]
+    spec = loaded.spec.model_copy(update={
+        "verifiers": [n for n in loaded.spec.verifiers if n in names],
         "scales": {part: s for v in own for part, s in v.scale.items()},
         "objective": arm.objective,
         "parameters": dict(arm.parameters),
-        "final_steps": arm.final_steps or parts.spec.steps,
+        "final_steps": arm.final_steps or loaded.spec.steps,
     })  # fmt: skip
     plain = build.algorithm_of(arm.algorithm, dict(arm.parameters))
     algorithm = build.with_model_names(
-        plain, parts.model, parts.spec.steps, parts.solver.stochastic
+        plain, loaded.model, loaded.spec.steps, loaded.solver.stochastic
     )
-    found = replace(parts, spec=spec, verifiers=own, algorithm=algorithm)
+    found = replace(loaded, spec=spec, verifiers=own, algorithm=algorithm)
     budget = Searches(found, Budget.parse(arm.search_budget)).with_final()
     found.spec = spec.model_copy(update={"budget": budget})
     return found
@@ -65,8 +65,8 @@ def replayed(run: Run, arm: Setting) -> list[ArmWinner]:
     Unlike in a run of a user's, a baseline that is better than the winner does not replace it:
     what an algorithm returns is what is measured.
     """
-    parts = parts_of(run.loaded, arm)
-    setup = Searches.of(parts)
+    loaded = parts_of(run.loaded, arm)
+    setup = Searches.of(loaded)
     lives = setup.all()
     for live in lives:
         live.record.select = run.pictures.select
@@ -75,21 +75,21 @@ def replayed(run: Run, arm: Setting) -> list[ArmWinner]:
     own = Run(run.folder, setup, run.store, lives)
     worker = own.executor()
     try:
-        Driver(lives, parts.algorithm, worker, run.store, setup.budget,
-               max_missing=parts.spec.max_missing).run()  # fmt: skip
+        Driver(lives, loaded.algorithm, worker, run.store, setup.budget,
+               max_missing=loaded.spec.max_missing).run()  # fmt: skip
     finally:
         worker.close()
-    return [row for live in lives for row in _rows(live, parts)]
+    return [row for live in lives for row in _rows(live, loaded)]
 
 
-def _rows(live: LiveSearch, parts: Loaded) -> list[ArmWinner]:
+def _rows(live: LiveSearch, loaded: Loaded) -> list[ArmWinner]:
     rows = []
     costs = dict(zip((c.key for c in live.problem.conditions), live.record.ledgers(), strict=True))
     for condition in live.problem.conditions:
-        mine = [r for r in _winners(live, parts) if r.trajectory.condition == condition]
+        mine = [r for r in _winners(live, loaded) if r.trajectory.condition == condition]
         ledger = costs[condition.key][0].json()
         nfe, forwards, flops = (ledger[u] / len(mine) for u in ("counted", "forwards", "flops"))
-        index = parts.conditions.index(condition)
+        index = loaded.conditions.index(condition)
         rows += [
             ArmWinner(index, r.trajectory.key, live.problem.objective.value(r), dict(r.parts), nfe,
                       forwards, flops)
@@ -98,10 +98,10 @@ def _rows(live: LiveSearch, parts: Loaded) -> list[ArmWinner]:
     return rows
 
 
-def _winners(live: LiveSearch, parts: Loaded) -> list[Reply]:
+def _winners(live: LiveSearch, loaded: Loaded) -> list[Reply]:
     """The whole set of a joint search, else the first of what the algorithm returned."""
     found = [final for final, _ in live.record.finished()]
-    if parts.joint:
+    if loaded.joint:
         return found
     if live.record.drafted:  # as in a run: of several finished ones the best sample counts
         found = [found[i] for i in ranking(live.problem.objective, found)]

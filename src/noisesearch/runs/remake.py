@@ -52,10 +52,10 @@ def remake(image: str | Path, out: str | Path, model: Any = None) -> Remade:
     images = InputImages() if known.folder is None else InputImages.read(known.folder)
     images.check(known.trajectory.condition.json(), known.folder or known.path.parent)
     given = None if model is None or isinstance(model, str) else as_model(model)
-    parts = Loaded.load(spec, PythonObjects(given, images=images))
-    fingerprints.check(parts, known.path)
+    loaded = Loaded.load(spec, PythonObjects(given, images=images))
+    fingerprints.check(loaded, known.path)
     made: list[pictures.Picture] = []
-    worker = workers.of(parts, lambda t, picture: made.append(picture), _arrays(known))
+    worker = workers.of(loaded, lambda t, picture: made.append(picture), _arrays(known))
     worker.submit(Ask(known.trajectory, Score(())))
     while worker.wait():
         pass

@@ -48,27 +48,27 @@ def rerank(
     steps only is a draft: with ``finish`` it is finished at the final steps. The spec stays, so a
     resume goes on with the run's own objective.
     """
-    parts = load_run(folder, given)
-    if parts.joint:
+    loaded = load_run(folder, given)
+    if loaded.joint:
         raise ConfigError(
-            f"{folder} holds a set that algorithm {parts.algorithm.name!r} chose as a whole, so "
+            f"{folder} holds a set that algorithm {loaded.algorithm.name!r} chose as a whole, so "
             "its candidates cannot be ranked one by one; make a run with another objective"
         )
     objects: dict[str, Verifier] = {}
-    names = build.verifier_names(verifier, parts.model, objects)
-    known = {v.name for v in parts.verifiers}
-    found = [objects.get(name) or build.verifier_of(name, parts.model) for name in names]
+    names = build.verifier_names(verifier, loaded.model, objects)
+    known = {v.name for v in loaded.verifiers}
+    found = [objects.get(name) or build.verifier_of(name, loaded.model) for name in names]
     added = [v for v in found if v.name not in known]
-    scales = {**parts.scales, **{p: s for v in added for p, s in v.scale.items()}}
+    scales = {**loaded.scales, **{p: s for v in added for p, s in v.scale.items()}}
     chosen = objective_text.parse(objective, scales, code=True)
-    parts.watch = [v for v in added if set(v.parts) & set(chosen.parts)]
-    setup = Searches.of(parts)
+    loaded.watch = [v for v in added if set(v.parts) & set(chosen.parts)]
+    setup = Searches.of(loaded)
     searches = setup.all()
     store = RunStore(folder)
     try:
         ranked = {"objective": objective, "scales": scales}
         run = Run(folder, setup, store, searches, ranked_by=ranked)
-        replies = _scored(run, _stored(store, parts.spec.draft))
+        replies = _scored(run, _stored(store, loaded.spec.draft))
         drafts = []
         for live in searches:
             mine = [r for r in replies if r.trajectory.condition == live.problem.condition]

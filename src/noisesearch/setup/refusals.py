@@ -17,41 +17,41 @@ if TYPE_CHECKING:
 MOST = 1_000_000  # candidates' worth of a search: a plan rehearses them, a run remembers them
 
 
-def check_together(parts: Loaded) -> None:
+def check_together(loaded: Loaded) -> None:
     """Of a search for a whole set."""
-    if not parts.joint:
+    if not loaded.joint:
         return
-    spec = parts.spec
+    spec = loaded.spec
     single = {"watch": spec.watch, "guard": spec.guard, "top": spec.top > 1,
               "target": spec.target, "patience": spec.patience}  # fmt: skip
     for name, given in single.items():
         if given:
             raise ConfigError(
-                f"{name} looks at single candidates, but algorithm {parts.algorithm.name!r} "
+                f"{name} looks at single candidates, but algorithm {loaded.algorithm.name!r} "
                 f"chooses a whole set and returns it; leave out --{name}"
             )
 
 
-def check_verifiers(parts: Loaded) -> None:
+def check_verifiers(loaded: Loaded) -> None:
     """Of verifiers that cannot score the conditions; of those that look back on a sample, and a
     black box, which shows no way there."""
     from ..verifiers.capabilities import check, previews_of
 
-    check((*parts.verifiers, *parts.watch), parts.conditions)
-    back = [v.name for v in (*parts.verifiers, *parts.watch) if previews_of(v)]
-    if back and parts.space.black_box:
+    check((*loaded.verifiers, *loaded.watch), loaded.conditions)
+    back = [v.name for v in (*loaded.verifiers, *loaded.watch) if previews_of(v)]
+    if back and loaded.space.black_box:
         raise ConfigError(
             f"verifier {back[0]!r} compares a sample with what it was predicted to be on the way, "
-            f"and {parts.spec.model} is a black box that shows nothing on the way; choose another "
-            "verifier"
+            f"and {loaded.spec.model} is a black box that shows nothing on the way; choose "
+            "another verifier"
         )
 
 
 def check_limit(
-    parts: Loaded, prices: Prices, budget: Budget, limit: float, reserve: float
+    loaded: Loaded, prices: Prices, budget: Budget, limit: float, reserve: float
 ) -> None:
     """Of a count that is no image, or more than a search can be planned with and held."""
-    spec, candidate, conditions = parts.spec, prices.candidate, len(parts.conditions)
+    spec, candidate, conditions = loaded.spec, prices.candidate, len(loaded.conditions)
     if limit < candidate:
         smallest = (candidate + reserve) / prices.units[budget.unit]
         smallest *= prices.count if budget.per == "run" else prices.count / conditions
@@ -70,33 +70,33 @@ def check_limit(
         )
 
 
-def check_budget(parts: Loaded, budget: Budget) -> None:
+def check_budget(loaded: Loaded, budget: Budget) -> None:
     """Of money that nothing costs."""
     from ..verifiers.capabilities import paid
 
-    if budget.unit == "usd" and not any(map(paid, parts.verifiers)):
+    if budget.unit == "usd" and not any(map(paid, loaded.verifiers)):
         raise ConfigError(
             "a budget in usd needs a verifier that costs money, and none of these does; give the "
             "budget in nfe, candidates or seconds"
         )
 
 
-def check_allocation(parts: Loaded, budget: Budget) -> None:
+def check_allocation(loaded: Loaded, budget: Budget) -> None:
     """Of a budget that is given out while the run goes."""
-    if parts.spec.allocate != GAIN:
+    if loaded.spec.allocate != GAIN:
         return
-    name = parts.algorithm.name
+    name = loaded.algorithm.name
     if not (budget.counted and budget.per == "run"):
         raise ConfigError(
             f"budget {budget} is no count for the whole run, so there is nothing to allocate; "
             "write for example 6400nfe/run, or leave out --allocate"
         )
-    if parts.joint or not parts.algorithm.extendable:
+    if loaded.joint or not loaded.algorithm.extendable:
         raise ConfigError(
             f"algorithm {name!r} asks differently under another budget, so it cannot be given "
             "more as it goes; choose random or zero-order, or leave out --allocate"
         )
-    if parts.spec.drafted:
+    if loaded.spec.drafted:
         raise ConfigError(
             "allocate gives out a budget by the scores of finished samples, and this run finishes "
             "its winners otherwise than it searches; leave out --draft and --final-steps, or "
@@ -104,24 +104,24 @@ def check_allocation(parts: Loaded, budget: Budget) -> None:
         )
 
 
-def check_asks(parts: Loaded, asks: Sequence[Ask]) -> None:
+def check_asks(loaded: Loaded, asks: Sequence[Ask]) -> None:
     """Of what an algorithm asks at its first yield."""
     from ..verifiers.capabilities import previews_of, whole_only
 
-    name = parts.algorithm.name
+    name = loaded.algorithm.name
     pulls = any(isinstance(ask.want, Gradient) for ask in asks)
-    if pulls and parts.spec.memory == "lean":
+    if pulls and loaded.spec.memory == "lean":
         raise ConfigError(
             f"algorithm {name!r} needs network, decoder and verifiers at once; leave out --memory "
             "lean, or choose another algorithm"
         )
-    back = [v.name for v in parts.verifiers if previews_of(v)]
+    back = [v.name for v in loaded.verifiers if previews_of(v)]
     if pulls and back:
         raise ConfigError(
             f"algorithm {name!r} follows gradients, and verifier {back[0]!r} looks back on a "
             "sample's way, which has none; leave the verifier out, or choose another algorithm"
         )
-    partial = [v.name for v in parts.verifiers if whole_only(v)]
+    partial = [v.name for v in loaded.verifiers if whole_only(v)]
     if partial and any(not ask.trajectory.finished for ask in asks):
         raise ConfigError(
             f"algorithm {name!r} looks at unfinished samples, which mean nothing to verifier "

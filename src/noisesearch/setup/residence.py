@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from .loaded import Loaded
 
 
-def residence(parts: Loaded) -> Residence:
+def residence(loaded: Loaded) -> Residence:
     """Which networks are on the device in which phase of the work."""
     from ..sampling.denoiser import PHASES, READ
     from ..worker.residence import Residence
 
-    networks = _by_phase(parts)
-    if parts.spec.memory == "lean":
-        return Residence(networks, parts.spec.device, PHASES)
+    networks = _by_phase(loaded)
+    if loaded.spec.memory == "lean":
+        return Residence(networks, loaded.spec.device, PHASES)
     # Text encoders leave an accelerator once prompts are read, but those of a model in memory stay
     # where they are unless they are asked to move.
-    stays = parts.spec.device == "cpu" or _in_memory(parts.model)
-    return Residence(networks, parts.spec.device, () if stays else (READ,))
+    stays = loaded.spec.device == "cpu" or _in_memory(loaded.model)
+    return Residence(networks, loaded.spec.device, () if stays else (READ,))
 
 
-def put_away(parts: Loaded) -> None:
+def put_away(loaded: Loaded) -> None:
     """Networks to the host, since workers elsewhere have theirs. Those that are the user's own
     objects stay where they are."""
-    if parts.spec.device != "cpu" and not _in_memory(parts.model):
+    if loaded.spec.device != "cpu" and not _in_memory(loaded.model):
         from ..sampling.denoiser import PHASES
         from ..worker.residence import Residence
 
-        networks = _by_phase(parts)
-        Residence(networks, parts.spec.device, PHASES).enter(AWAY)
+        networks = _by_phase(loaded)
+        Residence(networks, loaded.spec.device, PHASES).enter(AWAY)
 
 
-def needed(parts: Loaded) -> dict[str, Any]:
+def needed(loaded: Loaded) -> dict[str, Any]:
     """Bytes by phase: the weights that are on the device then, and what is beside them.
 
     Counted on shapes; of text encoders, verifiers and black boxes the weights alone are known.
@@ -49,33 +49,33 @@ def needed(parts: Loaded) -> dict[str, Any]:
     from ..models.footprint import weight_bytes
     from ..sampling.denoiser import PHASES
 
-    of = residence(parts)
-    working = offered(parts.denoiser, WithWorkingMemory)
-    beside = {} if working is None else working.work(parts.spec.rows)
-    always = resident(parts.denoiser)
+    of = residence(loaded)
+    working = offered(loaded.denoiser, WithWorkingMemory)
+    beside = {} if working is None else working.work(loaded.spec.rows)
+    always = resident(loaded.denoiser)
     phases = {
         phase: weight_bytes([*always, *of.present(phase)]) + beside.get(phase, 0)
         for phase in PHASES
     }
     most = max(phases, key=lambda phase: phases[phase])
     return {
-        "mode": parts.spec.memory,
+        "mode": loaded.spec.memory,
         "bytes": phases,
         "peak": {"phase": most, "bytes": phases[most]},
         "swaps_per_yield": 2 if of.lean else 0,
     }
 
 
-def _by_phase(parts: Loaded) -> dict[str, list[nn.Module]]:
+def _by_phase(loaded: Loaded) -> dict[str, list[nn.Module]]:
     """All networks of a run."""
     from ..sampling.denoiser import LOOK, PHASES
     from ..verifiers import capabilities as of_verifiers
 
-    denoisers = [parts.denoiser, *(draft.denoiser for draft in parts.drafts.values())]
+    denoisers = [loaded.denoiser, *(draft.denoiser for draft in loaded.drafts.values())]
     networks = {
         phase: [network for of in denoisers for network in networks_of(of).get(phase, ())]
         for phase in PHASES
     }
-    for verifier in (*parts.verifiers, *parts.watch):
+    for verifier in (*loaded.verifiers, *loaded.watch):
         networks[LOOK] += of_verifiers.networks(verifier)
     return networks

@@ -23,7 +23,7 @@ CACHE_BYTES = 256 * 2**20  # of states kept for siblings, over all drafts
 
 
 def of(
-    parts: Loaded,
+    loaded: Loaded,
     sink: Sink | None,
     fetch: Callable[[str], Array] | None = None,
     source: Source | None = None,
@@ -33,35 +33,35 @@ def of(
     """``sink`` keeps pictures of candidates and ``source`` gives them back; ``fetch`` gives the
     arrays of blobs. ``rows``: fewer than the spec's, where memory ran out before; ``narrowed`` is
     told when it runs out again."""
-    spec, resident = parts.spec, residence.residence(parts)
-    if parts.sampler is not None:
+    spec, resident = loaded.spec, residence.residence(loaded)
+    if loaded.sampler is not None:
         return BlackBoxWorker(
-            parts.sampler, parts.verifiers, Materialiser(parts.space.shape, fetch),
-            rows=rows or spec.rows, watch=parts.watch, sink=sink, source=source,
+            loaded.sampler, loaded.verifiers, Materialiser(loaded.space.shape, fetch),
+            rows=rows or spec.rows, watch=loaded.watch, sink=sink, source=source,
             device=spec.device, residence=resident, narrowed=narrowed,
         )  # fmt: skip
-    full = parts.model.space()
+    full = loaded.model.space()
 
     def made(
         denoiser: Denoiser, space: Space, wide: int, fold: int = 1, kept: bool = True
     ) -> Worker:
         return Worker(
-            denoiser, parts.solver, parts.verifiers, Materialiser(full.shape, fetch, fold=fold),
-            space.times, rows=min(rows or wide, wide), watch=parts.watch,
+            denoiser, loaded.solver, loaded.verifiers, Materialiser(full.shape, fetch, fold=fold),
+            space.times, rows=min(rows or wide, wide), watch=loaded.watch,
             sink=sink if kept else None, source=source if kept else None, device=spec.device,
-            cache_bytes=CACHE_BYTES // (1 + len(parts.drafts)),
+            cache_bytes=CACHE_BYTES // (1 + len(loaded.drafts)),
             residence=resident, narrowed=narrowed,
         )  # fmt: skip
 
-    whole = made(cast("Denoiser", parts.denoiser), full, spec.rows)
-    if not parts.drafts:
+    whole = made(cast("Denoiser", loaded.denoiser), full, spec.rows)
+    if not loaded.drafts:
         return whole
     # Looks at drafts beside are many, and no candidates: their pictures are not kept.
     drafted = {
         name: made(of.denoiser, of.space, spec.draft_rows.get(name, spec.rows), of.fold,
                    kept=name == spec.draft)
-        for name, of in parts.drafts.items()
+        for name, of in loaded.drafts.items()
     }  # fmt: skip
-    price = Prices(parts)
-    prices = {FULL: price.sample(spec.final_steps), **{n: price.draft(n) for n in parts.drafts}}
+    price = Prices(loaded)
+    prices = {FULL: price.sample(spec.final_steps), **{n: price.draft(n) for n in loaded.drafts}}
     return DraftWorkers({FULL: whole, **drafted}, prices)

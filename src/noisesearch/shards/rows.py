@@ -16,14 +16,14 @@ from .prompt_files import PromptRow
 FORMATS = ("parquet", "csv", "jsonl")
 
 
-def columns(parts: Loaded) -> list[Column]:
+def columns(loaded: Loaded) -> list[Column]:
     """Those of the results of runs with such parts."""
-    names = [*parts.part_names, *(part for verifier in parts.watch for part in verifier.parts)]
+    names = [*loaded.part_names, *(part for verifier in loaded.watch for part in verifier.parts)]
     return [
         Column("row", "integer"), Column("prompt", "text"), Column("rank", "integer"),
         Column("score", "number"), Column("baseline_score", "number"),
         *(Column(f"part_{name}", "number") for name in names),
-        *(Column(f"baseline_part_{name}", "number") for name in parts.part_names),
+        *(Column(f"baseline_part_{name}", "number") for name in loaded.part_names),
         Column("nfe", "integer"), Column("trajectory", "text"), Column("image", "text"),
         Column("baseline_image", "text"),
     ]  # fmt: skip

@@ -111,30 +111,30 @@ class Sharded:
         assert self.count
         first = next(self.file.shards(self.size, self.limit))
         request = replace(self.request, prompts=[row.prompt for row in first])
-        parts = request.resolve().loaded
-        if parts.joint:
+        loaded = request.resolve().loaded
+        if loaded.joint:
             raise ConfigError(
-                f"algorithm {parts.algorithm.name!r} makes one search of all prompts, and a file "
+                f"algorithm {loaded.algorithm.name!r} makes one search of all prompts, and a file "
                 "is searched shard by shard; choose another, or use generate"
             )
         for shard in self.file.shards(self.size, self.limit):
-            of = self._of(parts, shard)
+            of = self._of(loaded, shard)
             refusals.check_verifiers(of)
-            for draft in parts.drafts.values():
+            for draft in loaded.drafts.values():
                 if draft.draft.model:
                     check_read(draft.draft, model_of(draft.draft.model), of.conditions)
-        return parts
+        return loaded
 
     def plan(self) -> dict[str, Any]:
         """What the whole would cost."""
         return {"prompts": self.count, "shards": self.shards,
                 **planned(Searches.of(self.loaded), self.count)}  # fmt: skip
 
-    def _of(self, parts: Loaded, shard: Sequence[PromptRow]) -> Loaded:
+    def _of(self, loaded: Loaded, shard: Sequence[PromptRow]) -> Loaded:
         """The parts for the prompts of one shard."""
-        conditions = self._conditions(parts.model, shard)
-        spec = parts.spec.model_copy(update={"conditions": [c.json() for c in conditions]})
-        return replace(parts, spec=spec, conditions=conditions)
+        conditions = self._conditions(loaded.model, shard)
+        spec = loaded.spec.model_copy(update={"conditions": [c.json() for c in conditions]})
+        return replace(loaded, spec=spec, conditions=conditions)
 
     def _conditions(self, model: Model, shard: Sequence[PromptRow]) -> list[Condition]:
         found = []

@@ -80,9 +80,9 @@ class AlgorithmContract:
                 assert all(math.isclose(a[p], b[p], abs_tol=1e-3) for p in a)
 
     def test_budget_is_kept_and_planned(self, bench: Bench) -> None:
-        parts = bench.parts()
-        forecast = Searches.of(parts).plan()
-        for live in bench.run("budget", parts).searches:
+        loaded = bench.parts()
+        forecast = Searches.of(loaded).plan()
+        for live in bench.run("budget", loaded).searches:
             assert 0 < live.ledger.counted <= live.problem.run.limit
             if not forecast.adaptive:
                 assert forecast.least.nfe <= live.ledger.nfe <= forecast.most.nfe

@@ -156,20 +156,20 @@ class Bench:
     def run(
         self,
         name: str,
-        parts: Loaded | None = None,
+        loaded: Loaded | None = None,
         wrap: Callable[[Executor], Executor] = Released,
         **driver: Any,
     ) -> BenchOutcome:
         """Start the run of a name, or go on with it where its folder is there."""
-        parts = parts or self.parts()
-        searches = Searches.of(parts).all()
+        loaded = loaded or self.parts()
+        searches = Searches.of(loaded).all()
         folder = self.folder / name
         known = (folder / "spec.json").exists()
-        store = RunStore(folder) if known else RunStore.create(folder, parts.spec.model_dump())
-        worker = cast("Worker", workers.of(parts, None, store.arrays.get))
+        store = RunStore(folder) if known else RunStore.create(folder, loaded.spec.model_dump())
+        worker = cast("Worker", workers.of(loaded, None, store.arrays.get))
         executor = wrap(worker)
         try:
-            Driver(searches, parts.algorithm, executor, store, parts.spec.budget, **driver).run()
+            Driver(searches, loaded.algorithm, executor, store, loaded.spec.budget, **driver).run()
         finally:
             executor.close()
             store.close()

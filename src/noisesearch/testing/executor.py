@@ -32,10 +32,10 @@ def dark_fails(images: Tensor, conditions: Sequence[Condition]) -> Tensor:
 
 
 class ExecutorContract:
-    """Inherit and give the fixture ``executor``, made of the fixture ``parts``."""
+    """Inherit and give the fixture ``executor``, made of the fixture ``loaded``."""
 
     @pytest.fixture
-    def parts(self, tmp_path: Path) -> Loaded:
+    def loaded(self, tmp_path: Path) -> Loaded:
         """A mixture model, an even and a failing verifier."""
         verifiers: list[Any] = ["evenness", dark_fails]
         return Bench(tmp_path, RandomSearch(), settings={"verifier": verifiers}).parts()
@@ -136,20 +136,20 @@ class ExecutorContract:
             assert all("nan" in reason for reason in reply.missing.values())
         executor.close()
 
-    def test_usage_counts_by_condition(self, executor: Executor, parts: Loaded) -> None:
+    def test_usage_counts_by_condition(self, executor: Executor, loaded: Loaded) -> None:
         asks = {text: self.asks(count, text) for text, count in (("any", 7), ("other", 3))}
         for ask in (*asks["any"], *asks["other"]):
             executor.submit(ask)
         self.drain(executor)
         for text, of in asks.items():
-            ledger = Ledger(Prices(parts).rates)
+            ledger = Ledger(Prices(loaded).rates)
             for ask in of:
                 ledger.charge(ask.trajectory)
             used = executor.usage[Condition(text=text).key]
             assert (used["nfe"], used["decodes"]) == (ledger.nfe, ledger.decodes)
         executor.close()
 
-    def test_prefixes_are_shared(self, executor: Executor, parts: Loaded) -> None:
+    def test_prefixes_are_shared(self, executor: Executor, loaded: Loaded) -> None:
         """Unfinished and finished trajectories of one noise, in every order of asking."""
         start = Trajectory.begin(Condition(text="any"), gaussian(1), STEPS)
         asks = [score(t) for t in (start.denoise(3), start.denoise(), start, start.denoise(5))]
