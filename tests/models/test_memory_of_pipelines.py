@@ -77,7 +77,7 @@ def test_peak_of_a_network_is_near_what_it_allocates(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_are_known_before_they_are_loaded(name: str, tmp_path: Path) -> None:
     pipeline = tiny_pipeline(name, tmp_path / name)
-    weighed = model_of(str(tmp_path / name)).weigh("float32")  # type: ignore[attr-defined]
+    weighed = model_of(str(tmp_path / name)).pipeline_form.weigh("float32")  # type: ignore[attr-defined]
     for part, size in weighed.items():
         real = weight_bytes([getattr(pipeline, part)])
         assert size == pytest.approx(real, rel=0.02), part
@@ -88,7 +88,7 @@ def test_weights_that_are_cut_off_are_said(tmp_path: Path) -> None:
     (path,) = (tmp_path / "vae").glob("*.safetensors")
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(ConfigError, match=r"safetensors cannot be loaded .*get the pipeline's"):
-        model_of(str(tmp_path)).weigh("float32")  # type: ignore[attr-defined]
+        model_of(str(tmp_path)).pipeline_form.weigh("float32")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -127,7 +127,7 @@ def test_lean_is_chosen_where_the_weights_do_not_fit(
 ) -> None:
     tiny_pipeline("flux", tmp_path / "flux")
     model = model_of(str(tmp_path / "flux"))
-    total = sum(model.weigh("bfloat16").values())  # type: ignore[attr-defined]
+    total = sum(model.pipeline_form.weigh("bfloat16").values())  # type: ignore[attr-defined]
     for free, expected in ((total, "lean"), (2 * total, "full"), (None, "full")):
         monkeypatch.setattr(device_memory, "free_memory", lambda device, free=free: free)
         assert memory.mode("auto", model, "cuda", "bfloat16") == expected

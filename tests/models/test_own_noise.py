@@ -28,7 +28,7 @@ def test_the_baseline_is_what_the_pipeline_makes_of_the_seed(name: str) -> None:
     model = from_object(pipeline).sized(64, 32)
     found = search(PROMPTS, pipeline, size="64x32", start_seed=1234)
     for prompt, each in zip(PROMPTS, found, strict=True):
-        told = model.arguments(Condition(text=prompt), model.guidance)
+        told = model.pipeline_form.arguments(Condition(text=prompt), model.guidance)
         (image,) = pipeline(
             **told, num_inference_steps=4, generator=torch.Generator().manual_seed(1234)
         ).images
@@ -64,14 +64,14 @@ def test_noise_is_drawn_in_the_precision_of_the_pipeline(name: str, half: str) -
             module.bfloat16()
     model = from_object(pipeline)
     network = str(getattr(pipeline, model.facts.family.needs[0]).dtype).removeprefix("torch.")
-    ours = model.drawn(torch.Generator().manual_seed(5), network)
-    told = model.arguments(Condition(text="a red circle"), model.guidance)
+    ours = model.pipeline_form.drawn(torch.Generator().manual_seed(5), network)
+    told = model.pipeline_form.arguments(Condition(text="a red circle"), model.guidance)
     theirs = drawn(pipeline, {**told, "num_inference_steps": 4}, 5)
     # Those with a UNet's schedulers, and PixArt's, begin at the noise times its first σ.
     scaled = hasattr(pipeline.scheduler, "init_noise_sigma") and name != "sana"
     first = pipeline.scheduler.init_noise_sigma if scaled else 1.0
     assert ours.dtype == theirs.dtype
-    assert torch.equal(model.native(ours[None]) * first, theirs)
+    assert torch.equal(model.pipeline_form.native(ours[None]) * first, theirs)
 
 
 def test_packed_latents_are_taken() -> None:

@@ -83,6 +83,18 @@ class SharingWeights(Protocol):
 
 
 @runtime_checkable
+class WithPipelineForm(Protocol):
+    """A model of a pipeline, which says apart from the model what holds for the pipeline itself.
+
+    ``pipeline_form``: an object with some of ``weigh``, ``native``, ``arguments``, ``opened`` and
+    ``drawn``. A model without it may have them itself.
+    """
+
+    @property
+    def pipeline_form(self) -> object: ...
+
+
+@runtime_checkable
 class Weighed(Protocol):
     """A model that knows what its weights take before they are loaded; ``--memory auto`` asks."""
 
@@ -121,8 +133,14 @@ class WithPipelineCode(Protocol):
 
 CAPABILITIES: tuple[Callable[..., Any], ...] = (
     WithRealImages, Sized, WithNotice, Placed, NamingDrafts, SharingWeights, Weighed,
-    WithNativeLayout, WithCallArguments, WithPipelineCode, DrawingNoise,
+    WithPipelineForm, WithNativeLayout, WithCallArguments, WithPipelineCode, DrawingNoise,
 )  # fmt: skip
+
+
+def pipeline_form(model: object) -> object:
+    """Return what speaks for a model's pipeline; the model itself where nothing else does."""
+    found = offered(model, WithPipelineForm)
+    return model if found is None else found.pipeline_form
 
 
 def drafts(model: object) -> Mapping[str, str]:

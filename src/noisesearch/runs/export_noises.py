@@ -13,7 +13,12 @@ from ..candidates.noise import Materialiser
 from ..candidates.trajectory import Denoise, Renoise, Trajectory
 from ..errors import ConfigError
 from ..files.writing import replace
-from ..models.capabilities import WithCallArguments, WithNativeLayout, WithPipelineCode
+from ..models.capabilities import (
+    WithCallArguments,
+    WithNativeLayout,
+    WithPipelineCode,
+    pipeline_form,
+)
 from ..models.choice import as_it_runs, as_model, at_size, model_of, with_call_arguments
 from ..models.protocol import Model
 from ..names.capabilities import offered
@@ -92,7 +97,7 @@ def export(
     array = Materialiser(_shape(known, spec, comfyui), store.arrays.get)
     noises = torch.stack([torch.tensor(array(trajectory.noise)) for trajectory, _ in kept])
     winners = [_about(*each, known, spec) for each in kept]
-    pipeline = offered(known, WithNativeLayout)
+    pipeline = offered(pipeline_form(known), WithNativeLayout)
     packed = noises if pipeline is None else pipeline.native(noises)
     about = {"noisesearch": __version__, "model": spec.model, "winners": json.dumps(winners)}
     _write(file, {LATENTS: packed}, about)
@@ -181,7 +186,7 @@ def _about(
     }  # fmt: skip
     if model.space().black_box:
         about["seed"] = seed_of("injected", trajectory.noise.key)
-    called = offered(model, WithCallArguments)
+    called = offered(pipeline_form(model), WithCallArguments)
     if called is None:
         return about
     arguments = {**called.arguments(condition, spec.guidance), "num_inference_steps": steps}
@@ -197,7 +202,7 @@ def _write(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str
 
 def _lines(model: Model, spec: RunSpec, file: Path) -> tuple[str, list[str]]:
     """Lines that make the pictures with diffusers, or a sentence on why there are none."""
-    coded = offered(model, WithPipelineCode)
+    coded = offered(pipeline_form(model), WithPipelineCode)
     again = f"noisesearch takes the file with --start-latents {file}"
     if coded is None:
         return "", [f"{model.name} is no pipeline of diffusers, so there are no lines; {again}"]

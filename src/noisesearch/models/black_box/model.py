@@ -13,8 +13,8 @@ from ...store.given_images import InputImages
 from ..diffusers.families import ENSEMBLE
 from ..diffusers.preset import Preset, check_dtype
 from ..diffusers.source import PipelineSource
-from .call import described, plain
 from .called_pipeline import CalledPipeline
+from .form import CalledForm
 
 if TYPE_CHECKING:
     from .sampler import PipelineSampler
@@ -82,22 +82,10 @@ class PipelineModel:
         keys = self.called.images.keys
         return Condition(text, negative=negative, image=keys.get("image"), mask=keys.get("mask"))
 
-    def arguments(self, condition: Condition, guidance: float) -> dict[str, Any]:
-        """What the pipeline is told by hand, beside latents and steps, for the same picture."""
-        call = self.called.plain_call(guidance)
-        texts = {"prompt": condition.text or "", "negative_prompt": condition.negative}
-        told = {n: t for n, t in texts.items() if n in call.signature and t is not None}
-        return {**told, **described(call.arguments())}
-
-    def opened(self, solver: str, device: str, dtype: str) -> list[str]:
-        """Lines of Python that make ``pipe``; ConfigError where lines do not make the picture."""
-        if self.called.images.keys:
-            raise ConfigError(f"{self.name} was given images")
-        if "num_frames" in self.called.signature:
-            raise ConfigError(f"{self.name} makes videos")
-        if not plain(self.called.call):
-            raise ConfigError(f"{self.name} was given what no line can hold")
-        return self.called.source.opened(device, dtype)
+    @property
+    def pipeline_form(self) -> CalledForm:
+        """What the pipeline itself is called with."""
+        return CalledForm(self.called)
 
     def words(self) -> tuple[str, ...]:
         return ()
