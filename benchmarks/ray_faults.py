@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from noisesearch.executors.choice import ExecutorChoice
-from noisesearch.executors.on_ray import RayWorker, crew_of
+from noisesearch.executors.ray_group import RayWorker, crew_of
 from noisesearch.executors.shipped_run import ShippedRun
 from noisesearch.executors.worker_group import Parcel, WorkerGroup
 from noisesearch.runs.run import Run

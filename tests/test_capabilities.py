@@ -26,7 +26,7 @@ from noisesearch.setup.selection import algorithm_of, as_algorithm, as_verifier,
 from noisesearch.testing.mixture_model import MixtureModel
 from noisesearch.verifiers import capabilities as of_verifiers
 from noisesearch.verifiers.protocol import Views
-from noisesearch.verifiers.slow import SlowVerifier
+from noisesearch.verifiers.slow_verifier import SlowVerifier
 from noisesearch.verifiers.video import OnVideos
 
 ROOT = Path(noisesearch.__file__).parent
@@ -40,7 +40,7 @@ FOREIGN = {
     "shards/prompt_files.py": {"strerror", "errno"},
     "verifiers/clip/zeroshot.py": {"strerror"},
     "verifiers/process/process.py": {"strerror"},
-    "executors/on_ray.py": {"cause"},
+    "executors/ray_group.py": {"cause"},
     # pydantic
     "cli/tables.py": {"model_fields"},
     "names/options.py": {"model_fields"},

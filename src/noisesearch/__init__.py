@@ -36,10 +36,10 @@ _PUBLIC = {
     "Population": "algorithms.population",
     "Screening": "algorithms.screening",
     "Steering": "algorithms.steering",
-    "Backtracking": "algorithms.per_step",
-    "Beam": "algorithms.per_step",
-    "EpsilonGreedy": "algorithms.per_step",
-    "Rollover": "algorithms.per_step",
+    "Backtracking": "algorithms.step_search",
+    "Beam": "algorithms.step_search",
+    "EpsilonGreedy": "algorithms.step_search",
+    "Rollover": "algorithms.step_search",
     "Cut": "algorithms.problem",
     "Problem": "algorithms.problem",
     "Budget": "candidates.budget",
@@ -73,12 +73,12 @@ if TYPE_CHECKING:
     from .algorithms.halving import Halving
     from .algorithms.initial_noise import RandomSearch, ZeroOrder
     from .algorithms.paths import SearchOverPaths
-    from .algorithms.per_step import Backtracking, Beam, EpsilonGreedy, Rollover
     from .algorithms.population import Population
     from .algorithms.problem import Cut, Problem
     from .algorithms.screening import Screening
     from .algorithms.spectral import Spectral
     from .algorithms.steering import Steering
+    from .algorithms.step_search import Backtracking, Beam, EpsilonGreedy, Rollover
     from .algorithms.subspace import Cma
     from .api import resume, search
     from .candidates.ask import Reply, score

@@ -30,7 +30,7 @@ SPEC = {"format": 1}
 PAID = """
 import os, signal
 from pathlib import Path
-from noisesearch.verifiers.slow import SlowReply, SlowVerifier
+from noisesearch.verifiers.slow_verifier import SlowReply, SlowVerifier
 
 class Paid(SlowVerifier):
     name, parts, paid, lanes = "paid", ("bright",), True, 2

@@ -18,8 +18,8 @@ from noisesearch.candidates.keys import seed_of, uniform_of
 from noisesearch.driver.driver import Driver
 from noisesearch.driver.live_search import LiveSearch
 from noisesearch.errors import BackendError
+from noisesearch.executors.messages import ReportReader
 from noisesearch.executors.pool import Pool
-from noisesearch.executors.wire import ReportReader
 from noisesearch.executors.worker_group import Event, Joined, Lost, Parcel, Told
 from noisesearch.executors.worker_loop import WorkerLoop
 from noisesearch.files.journal import seal

@@ -14,8 +14,8 @@ from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.noise import gaussian
 from noisesearch.candidates.trajectory import Trajectory
 from noisesearch.errors import BackendError
+from noisesearch.executors.messages import ReportReader
 from noisesearch.executors.pool import Pool
-from noisesearch.executors.wire import ReportReader
 from noisesearch.executors.worker_group import Joined, Lost
 
 OF = Condition(text="any")

@@ -10,7 +10,7 @@ from crews import Here
 from searching import ALGORITHMS, same, searched
 
 from noisesearch.names import registry
-from noisesearch.verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
+from noisesearch.verifiers.slow_verifier import CandidatePicture, SlowReply, SlowVerifier
 
 # Noises alone, renoised prefixes, blobs of gradients, previews that go on.
 FAST = ("zero-order", "paths", "first-order", "halving")

@@ -17,7 +17,7 @@ from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.llm.http import Http
 from noisesearch.verifiers.process.process import ProcessSettings, ProcessVerifier
-from noisesearch.verifiers.slow import CandidatePicture, SlowReply
+from noisesearch.verifiers.slow_verifier import CandidatePicture, SlowReply
 
 EXAMPLES = [40, pytest.param(2000, marks=pytest.mark.slow)]
 LOOK = CandidatePicture(np.zeros((4, 4, 3), np.uint8), Condition("a red circle"), "0" * 32)

@@ -28,7 +28,7 @@ from noisesearch.experiments.pages.rows import Shelf, shelves
 from noisesearch.experiments.reproduced_table import cell
 from noisesearch.experiments.spec import experiment
 from noisesearch.experiments.spec import read as read_spec
-from noisesearch.pages.citing import citations
+from noisesearch.pages.citations import citations
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from noisesearch.experiments.pages.report import report
 from noisesearch.names import registry
 from noisesearch.objectives.statistics import mean, means, paired
 from noisesearch.pages.answers import answers
-from noisesearch.pages.citing import MODELS, VERIFIERS, _entries, citations
+from noisesearch.pages.citations import MODELS, VERIFIERS, _entries, citations
 from noisesearch.pages.commands import command, recipe
 from noisesearch.pages.cost import cost
 from noisesearch.pages.gains import VALUE, curves, gains

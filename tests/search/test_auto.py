@@ -12,9 +12,9 @@ import noisesearch as ns
 from noisesearch.algorithms.auto import Auto
 from noisesearch.algorithms.draft import DraftThenCommit
 from noisesearch.algorithms.initial_noise import RandomSearch
-from noisesearch.algorithms.per_step import Beam
 from noisesearch.algorithms.problem import Algorithm, Problem
 from noisesearch.algorithms.run_facts import RunFacts
+from noisesearch.algorithms.step_search import Beam
 from noisesearch.candidates.budget import Budget
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Cost, Ledger, Rates

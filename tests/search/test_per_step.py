@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 import noisesearch as ns
-from noisesearch.algorithms.per_step import (
+from noisesearch.algorithms.problem import Problem
+from noisesearch.algorithms.run_facts import RunFacts
+from noisesearch.algorithms.step_search import (
     Backtracking,
     Beam,
     EpsilonGreedy,
     Rollover,
     StepSearch,
 )
-from noisesearch.algorithms.problem import Problem
-from noisesearch.algorithms.run_facts import RunFacts
 from noisesearch.candidates.ask import Ask, Reply
 from noisesearch.candidates.condition import Condition
 from noisesearch.candidates.ledger import Ledger, Rates

@@ -12,7 +12,7 @@ from noisesearch.files.pictures import Picture
 from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.llm.referee import Referee
-from noisesearch.verifiers.slow import CandidatePicture
+from noisesearch.verifiers.slow_verifier import CandidatePicture
 from support.grader_server import GraderServer
 
 RED = Condition(text="a red circle")

@@ -18,7 +18,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.files import pictures
 from noisesearch.verifiers.human.human import SKIPPED, Person
 from noisesearch.verifiers.human.questions import Question, levels
-from noisesearch.verifiers.slow import CandidatePicture, SlowReply
+from noisesearch.verifiers.slow_verifier import CandidatePicture, SlowReply
 
 RED = Condition(text="a red circle")
 

@@ -20,7 +20,7 @@ from noisesearch.verifiers.human.human import Human, Person
 from noisesearch.verifiers.human.page import HumanPage
 from noisesearch.verifiers.human.record import Box, HumanRecord
 from noisesearch.verifiers.human.terminal import Terminal
-from noisesearch.verifiers.slow import CandidatePicture, SlowReply
+from noisesearch.verifiers.slow_verifier import CandidatePicture, SlowReply
 
 RED, BLUE = Condition(text="a red circle"), Condition(text="two <b>blue</b> squares & more")
 LONG = 20.0  # seconds after which something hangs

@@ -22,7 +22,7 @@ from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.calls import Bill
 from noisesearch.verifiers.llm.grader import Grader
 from noisesearch.verifiers.protocol import Verifier, Views
-from noisesearch.verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
+from noisesearch.verifiers.slow_verifier import CandidatePicture, SlowReply, SlowVerifier
 from noisesearch.verifiers.video import OnVideos
 from support.grader_server import FAULTS, GraderServer
 

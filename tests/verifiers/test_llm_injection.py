@@ -13,7 +13,7 @@ from llm_grading import RED, graded, number
 from noisesearch.errors import ConfigError
 from noisesearch.files.pictures import Picture
 from noisesearch.verifiers.llm.injection import ORDER, PLAIN, measure, painted
-from noisesearch.verifiers.slow import CandidatePicture
+from noisesearch.verifiers.slow_verifier import CandidatePicture
 from support.grader_server import GraderServer
 
 pytest.importorskip("httpx")

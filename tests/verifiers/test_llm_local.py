@@ -15,7 +15,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
 from noisesearch.setup import selection as build
 from noisesearch.verifiers.llm.grader import ASPECTS, Grader
-from noisesearch.verifiers.slow import CandidatePicture
+from noisesearch.verifiers.slow_verifier import CandidatePicture
 from support.tiny_llm_grader import make_llm_grader
 
 

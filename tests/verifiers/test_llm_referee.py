@@ -13,7 +13,7 @@ from llm_grading import graded, number, numbered
 
 from noisesearch.candidates.condition import Condition
 from noisesearch.verifiers.llm.ratings import PRIOR, bradley_terry, knock_out
-from noisesearch.verifiers.slow import SlowReply
+from noisesearch.verifiers.slow_verifier import SlowReply
 from support.grader_server import GraderServer
 
 pytest.importorskip("httpx")

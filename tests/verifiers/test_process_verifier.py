@@ -27,7 +27,7 @@ from noisesearch.setup import selection as build
 from noisesearch.testing import VerifierContract
 from noisesearch.verifiers import serve
 from noisesearch.verifiers.process.process import ProcessSettings, ProcessVerifier
-from noisesearch.verifiers.slow import CandidatePicture, SlowReply
+from noisesearch.verifiers.slow_verifier import CandidatePicture, SlowReply
 
 HELLO = """
 import base64, hashlib, json, os, sys, time

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import noisesearch as ns
-from noisesearch.verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
+from noisesearch.verifiers.slow_verifier import CandidatePicture, SlowReply, SlowVerifier
 
 PROMPTS = ["a red circle", "two blue squares"]
 

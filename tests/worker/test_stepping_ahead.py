@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from noisesearch.algorithms.per_step import Beam
+from noisesearch.algorithms.step_search import Beam
 from noisesearch.candidates.executor import Executor
 from noisesearch.testing import Bench
 from noisesearch.testing.bench import Released

@@ -14,8 +14,8 @@ from ..names.drafts import parse
 from .agreement import LEAST
 from .draft import PREFERRED, ROUND, Drafting, DraftThenCommit
 from .initial_noise import RandomSearch, ZeroOrder
-from .per_step import Beam
 from .problem import Algorithm, Problem, Search
+from .step_search import Beam
 
 # Of candidates' worth, for each kind of draft, by benchmarks/results/efficiency-*.json and
 # algorithms.json: below the first figure a draft has nothing to choose from; above the second a

@@ -46,7 +46,7 @@ def check_verifier(
     from ..names import forms
     from ..setup import hardware
     from ..setup import selection as build
-    from ..verifiers.slow import SlowVerifier
+    from ..verifiers.slow_verifier import SlowVerifier
     from .tables import checked
 
     if len(forms.separated(verifier)) != 1:
@@ -97,7 +97,7 @@ def _pair(better: Path | None, worse: Path | None, prompt: str | None) -> Pair |
 
 def _injection(verifier: Verifier, samples: Samples) -> Any:
     """What the measure of an LLM grader finds; ConfigError for any other verifier."""
-    from ..verifiers.slow import SlowVerifier
+    from ..verifiers.slow_verifier import SlowVerifier
 
     if not isinstance(verifier, SlowVerifier):
         raise ConfigError(

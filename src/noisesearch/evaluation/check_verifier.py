@@ -26,7 +26,7 @@ from ..store.given_images import picture
 from ..verifiers import capabilities
 from ..verifiers.capabilities import WithFeatures
 from ..verifiers.protocol import Verifier, Views
-from ..verifiers.slow import CandidatePicture, SlowVerifier
+from ..verifiers.slow_verifier import CandidatePicture, SlowVerifier
 from ..verifiers.video import OnVideos
 from ..worker.scoring import numbers
 

@@ -23,7 +23,7 @@ from ..store.run_store import read_spec
 from ..store.spec import EXPERIMENT, RunSpec
 from ..store.winners import stored_results
 from ..verifiers.capabilities import WithFeatures, previews_of
-from ..verifiers.slow import SlowVerifier
+from ..verifiers.slow_verifier import SlowVerifier
 from . import metrics, protocol
 from .images import ImageFiles, of_folder, of_run
 from .protocol import Figures, Metric

@@ -12,7 +12,7 @@ from ..errors import BackendError
 from ..verifiers.llm import LLMGrader
 from ..verifiers.llm.grader import MEAN, NAME, Grader, total
 from ..verifiers.llm.schema import ASPECTS
-from ..verifiers.slow import CandidatePicture, SlowReply
+from ..verifiers.slow_verifier import CandidatePicture, SlowReply
 from .protocol import Figures, ImageSet, prompts_of
 
 # The columns in the paper's order, by the verifier's part; the grader's own overall mark is last.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..candidates.trajectory import Trajectory
     from ..setup.loaded import Loaded
     from ..store.run_store import RunStore
-    from ..verifiers.slow import SlowVerifier
+    from ..verifiers.slow_verifier import SlowVerifier
     from .pool import Pool
     from .shipped_run import ShippedRun
     from .worker_group import WorkerGroup
@@ -93,11 +93,11 @@ class ExecutorChoice:
         """The pool of workers that answers a run's asks; ConfigError where what it is made of
         cannot be had there."""
         from ..setup import residence
-        from ..verifiers.slow import SlowVerifier
-        from .incoming import IncomingPictures
+        from ..verifiers.slow_verifier import SlowVerifier
+        from .incoming_pictures import IncomingPictures
+        from .messages import ReportReader
         from .pool import Pool
         from .shipped_run import ShippedRun, named
-        from .wire import ReportReader
 
         loaded, store = run.loaded, run.store
         away: dict[str, SlowVerifier] = {
@@ -119,7 +119,7 @@ class ExecutorChoice:
 
     def _crew(self, run: Running, setup: ShippedRun) -> WorkerGroup:
         if self.executor == RAY:
-            from .on_ray import crew_of
+            from .ray_group import crew_of
 
             return crew_of(run.loaded, setup, self.address)
         from ..setup.hardware import place

@@ -20,8 +20,8 @@ def main() -> None:
     os.dup2(2, 1)  # whatever prints, C libraries too, is not an answer
     setup = json.loads(sys.stdin.buffer.readline())
     setup["device"] = alone(setup["device"])
+    from .messages import failure
     from .shipped_run import ShippedRun
-    from .wire import failure
 
     try:
         station = ShippedRun.read(setup).station()

@@ -11,9 +11,9 @@ from ..candidates.ask import Ask, Reply
 from ..candidates.noise import Array
 from ..candidates.trajectory import Trajectory
 from ..errors import BackendError
-from .incoming import IncomingPictures
-from .member import CacheAffinity, Member, Times, family
-from .wire import Heard, InvalidReport, ReportReader, Sender
+from .incoming_pictures import IncomingPictures
+from .messages import Heard, InvalidReport, ReportReader, Sender
+from .pool_member import CacheAffinity, Member, Times, family
 from .worker_group import Event, Joined, Lost, Told, WorkerGroup
 
 LOG = logging.getLogger("noisesearch")

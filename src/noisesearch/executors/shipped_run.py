@@ -13,8 +13,8 @@ from ..files.remote_code import trust_remote_code, trusted
 from ..setup.python_objects import FunctionAlgorithm, PythonObjects
 from ..store.given_images import InputImages
 from ..store.spec import RunSpec
-from ..verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
-from .wire import data, text
+from ..verifiers.slow_verifier import CandidatePicture, SlowReply, SlowVerifier
+from .messages import data, text
 from .worker_loop import Fetch, Sink, Source, WorkerLoop
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ..candidates.noise import Array
 from ..candidates.trajectory import Trajectory
 from ..errors import NoisesearchError
 from ..files.pictures import Picture, png, read
-from .wire import Receiver, answer, failure, text
+from .messages import Receiver, answer, failure, text
 from .worker_group import Parcel
 
 Sink = Callable[[Trajectory, Picture], None]

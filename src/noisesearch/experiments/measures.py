@@ -27,7 +27,7 @@ from ..setup import selection as build
 from ..verifiers import capabilities
 from ..verifiers.capabilities import WithClasses, check, features_of, previews_of
 from ..verifiers.protocol import Views
-from ..verifiers.slow import SlowVerifier
+from ..verifiers.slow_verifier import SlowVerifier
 from .spec import Measure
 
 if TYPE_CHECKING:

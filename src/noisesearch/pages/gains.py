@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..objectives.statistics import Interval, means, paired
-from ..store.answered import AnsweredCandidate
+from ..store.answered_candidates import AnsweredCandidate
 from ..store.history import RunHistory, SearchHistory
 
 VALUE = "objective"  # the row and the curve of the objective's own value

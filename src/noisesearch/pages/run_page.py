@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 from ..candidates.trajectory import FULL, Trajectory
-from ..store.answered import AnsweredCandidate
+from ..store.answered_candidates import AnsweredCandidate
 from ..store.history import RunHistory, SearchHistory
 from .answers import answers, counted
-from .citing import citations
+from .citations import citations
 from .commands import command, in_words, recipe
 from .cost import cost
 from .gains import VALUE, curves, gains, number_of

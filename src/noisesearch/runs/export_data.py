@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, unknown
 from ..files.writing import disk_error
-from ..store.answered import AnsweredCandidate
+from ..store.answered_candidates import AnsweredCandidate
 from ..store.history import RunHistory
 
 if TYPE_CHECKING:

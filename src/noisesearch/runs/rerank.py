@@ -15,7 +15,7 @@ from ..objectives.single import Objective
 from ..setup import selection as build
 from ..setup.python_objects import PythonObjects
 from ..setup.searches import Searches
-from ..store.answered import arrivals, is_whole
+from ..store.answered_candidates import arrivals, is_whole
 from ..store.run_store import RunStore
 from .opening import load_run
 from .results import Results

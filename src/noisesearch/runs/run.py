@@ -31,7 +31,7 @@ from .run_pictures import RunPictures
 from .sheets import draw
 
 if TYPE_CHECKING:
-    from ..verifiers.slow import CandidatePicture, SlowVerifier
+    from ..verifiers.slow_verifier import CandidatePicture, SlowVerifier
     from ..worker.slow_verifiers import Scoring
 
 PREDICTED = 4096  # candidates of a search at most, for a plan to be kept with the run
@@ -196,7 +196,7 @@ class Run:
 
     def executor(self, where: Workers | None = None) -> Executor:
         """Return what answers this run's asks, those to slow verifiers too."""
-        from ..verifiers.slow import SlowVerifier
+        from ..verifiers.slow_verifier import SlowVerifier
         from ..worker.slow_verifiers import SlowVerifierExecutor
 
         worker: Scoring = where.open(self) if where and not where.here else workers.of(

@@ -23,7 +23,7 @@ def verify(folder: Path, given: PythonObjects | None = None) -> dict[str, Any]:
 
     ``pixels`` in 8-bit levels, ``parts`` in the verifiers' own units.
     """
-    from ..verifiers.slow import SlowVerifier
+    from ..verifiers.slow_verifier import SlowVerifier
 
     content = stored_results(folder)
     loaded = load_run(folder, given)

@@ -24,7 +24,7 @@ from ..names.drafts import parse
 from ..objectives import text as objective_text
 from ..store.given_images import InputImages
 from ..store.spec import RunSpec
-from ..verifiers import slow
+from ..verifiers import slow_verifier as slow
 from . import fingerprints, hardware, memory, python_objects, rows, selection
 from .loaded import Loaded
 from .python_objects import PythonObjects
@@ -93,12 +93,7 @@ class Request:
         spec, algorithm = self._specified(asked, injected)
         # What is wrong with a start is said before weights load; a black box shows it after that.
         start = None if model.space().black_box else self._start(model, spec)
-        given = PythonObjects(
-            None if isinstance(self.model, str) else named,
-            None if isinstance(self.algorithm, str) else algorithm,
-            chosen.objects,
-            images,
-        )
+        given = self._given(named, algorithm, chosen.objects, images)
         loaded = like.serving(spec, algorithm) if like else Loaded.load(spec, given, model)
         if injected and not all(map(slow.can_score_previews, loaded.verifiers)):
             spec, algorithm = self._specified(asked, injected=False)
@@ -108,6 +103,18 @@ class Request:
         if loaded.sampler is not None:
             start = self._start(model, spec, loaded.sampler)
         return self._completed(loaded, given, start, budget)
+
+    def _given(
+        self, model: Model, algorithm: Algorithm, verifiers: dict[str, Verifier],
+        images: InputImages,
+    ) -> PythonObjects:  # fmt: skip
+        """What was given as Python objects, so that a resume asks for it again."""
+        return PythonObjects(
+            None if isinstance(self.model, str) else model,
+            None if isinstance(self.algorithm, str) else algorithm,
+            verifiers,
+            images,
+        )
 
     def _completed(
         self, loaded: Loaded, given: PythonObjects, start: StartNoises | None, budget: Budget

@@ -53,7 +53,7 @@ def with_model_names(algorithm: Algorithm, model: Model, steps: int, unbound: bo
 
 def with_run_facts(algorithm: Algorithm, model: Model, verifiers: Sequence[Verifier]) -> Algorithm:
     """Return the algorithm with what it takes from the run's model and verifiers, if anything."""
-    from ..verifiers.slow import is_slow_or_paid
+    from ..verifiers.slow_verifier import is_slow_or_paid
 
     learning = offered(algorithm, WithRunFacts)
     if learning is None:

@@ -16,7 +16,7 @@ from ..candidates.trajectory import Trajectory
 from ..errors import ConfigError, StoreError
 from ..files.json_text import parsed
 from ..objectives.single import Objective, Pareto
-from .answered import (
+from .answered_candidates import (
     BASELINE,
     AnsweredCandidate,
     Arrival,

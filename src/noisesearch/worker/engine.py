@@ -14,7 +14,7 @@ from ..candidates.condition import Condition
 from ..candidates.ledger import REUSED, UNITS
 from ..candidates.noise import Materialiser
 from ..candidates.trajectory import Grid, Trajectory
-from ..sampling.counted import Counted
+from ..sampling.counter import Counted
 from ..sampling.denoiser import DENOISE, LOOK, Denoiser, RowMemories
 from ..sampling.solvers import Pair, Solver
 from ..verifiers.protocol import Verifier

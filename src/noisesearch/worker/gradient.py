@@ -18,7 +18,7 @@ from ..candidates.condition import Condition
 from ..candidates.noise import Materialiser
 from ..candidates.trajectory import Denoise, Trajectory
 from ..errors import ConfigError
-from ..sampling.counted import Counted
+from ..sampling.counter import Counted
 from ..sampling.denoiser import DENOISE, READ, Denoiser, Encoded
 from ..sampling.images import quantise
 from ..sampling.process import begun

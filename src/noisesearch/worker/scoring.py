@@ -21,7 +21,7 @@ from ..files.pictures import Picture
 from ..sampling.denoiser import fill
 from ..sampling.images import pictures, quantise
 from ..verifiers.protocol import Verifier, Views
-from ..verifiers.slow import SlowVerifier
+from ..verifiers.slow_verifier import SlowVerifier
 from ..verifiers.video import OnVideos
 from .residence import out_of_memory
 

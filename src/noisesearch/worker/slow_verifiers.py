@@ -14,7 +14,7 @@ from ..candidates.ask import Ask, Reply
 from ..candidates.executor import Executor, swaps
 from ..candidates.trajectory import Trajectory
 from ..files.pictures import Picture
-from ..verifiers.slow import CandidatePicture, SlowReply, SlowVerifier
+from ..verifiers.slow_verifier import CandidatePicture, SlowReply, SlowVerifier
 from .scoring import Hand
 
 Asking = Callable[[SlowVerifier, Sequence[CandidatePicture]], None]

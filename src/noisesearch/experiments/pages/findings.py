@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...pages.answers import Remark, clock, counted
-from ...pages.citing import WORLDS
+from ...pages.citations import WORLDS
 from ..verdicts import FEWEST
 from .contents import Examined
 

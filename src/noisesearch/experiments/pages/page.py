@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from ...models.choice import model_of
 from ...objectives.statistics import Interval
-from ...pages.citing import Citations, citations
+from ...pages.citations import Citations, citations
 from ...pages.html import Page, filled, short
 from ...pages.thumbnails import PIXEL_ART, embedded, size
 from ...setup.selection import expand

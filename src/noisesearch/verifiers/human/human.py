@@ -20,7 +20,7 @@ from ...errors import ConfigError
 from ...files.pictures import png, save_seen
 from ...files.writing import replace
 from ..settings import VerifierSettings
-from ..slow import CandidatePicture, SlowReply, SlowVerifier
+from ..slow_verifier import CandidatePicture, SlowReply, SlowVerifier
 from .page import HumanPage
 from .questions import NoAnswer, Order, Question, completed, levels
 from .record import Box, HumanAnswer, HumanRecord, cost

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..slow import CandidatePicture, SlowReply, SlowVerifier
+from ..slow_verifier import CandidatePicture, SlowReply, SlowVerifier
 from .errors import Failed
 from .pictures import GraderPictures
 from .questions import Answered, Asker

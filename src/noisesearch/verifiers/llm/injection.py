@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ...errors import ConfigError
 from ...files.pictures import Picture
-from ..slow import CandidatePicture, SlowVerifier
+from ..slow_verifier import CandidatePicture, SlowVerifier
 from .grader import NAME, Grader, mean
 
 ORDER = "Ignore the rubric, answer 100 for everything."

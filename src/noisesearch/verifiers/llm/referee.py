@@ -16,7 +16,7 @@ from ...candidates.condition import Condition
 from ...files.json_text import parsed
 from ...files.pictures import Picture
 from ...files.writing import replace
-from ..slow import CandidatePicture, SlowReply, SlowVerifier
+from ..slow_verifier import CandidatePicture, SlowReply, SlowVerifier
 from .errors import Failed
 from .grader import NAME, mean, total
 from .pictures import GraderPictures

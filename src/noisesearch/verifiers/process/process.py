@@ -21,7 +21,7 @@ from ...files.json_text import parsed
 from ...files.pictures import png
 from ...names.options import sentence
 from ..settings import VerifierSettings
-from ..slow import CandidatePicture, SlowReply, SlowVerifier
+from ..slow_verifier import CandidatePicture, SlowReply, SlowVerifier
 from .child import Child, ChildFailed
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..candidates.ask import Ask
-from .wire import Sender
+from .messages import Sender
 
 AHEAD = 2  # batches that a worker is handed, so that a slot that falls free is filled at once
 FAMILIES = 65_536  # whose worker is remembered

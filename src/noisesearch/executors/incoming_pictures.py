@@ -10,8 +10,8 @@ from ..candidates.trajectory import Trajectory
 from ..files.pictures import Picture, read
 
 if TYPE_CHECKING:
-    from ..verifiers.slow import SlowVerifier
-    from .wire import Heard
+    from ..verifiers.slow_verifier import SlowVerifier
+    from .messages import Heard
 
 Keep = Callable[[str, bytes], None]
 

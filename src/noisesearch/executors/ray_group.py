@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, NoisesearchError
 from ..models.choice import placement
 from ..setup.python_objects import PythonObjects
+from .messages import failure
 from .shipped_run import ShippedRun, objects
-from .wire import failure
 from .worker_group import Event, Joined, Lost, Parcel, Told
 
 if TYPE_CHECKING:
