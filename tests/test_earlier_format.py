@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import noisesearch as ns
+from noisesearch.experiments.campaign import Campaign
 from noisesearch.experiments.pages.report import report
 from noisesearch.runs.export_data import export_data
 from noisesearch.store.formats import FORMAT, current_node, current_spec
@@ -73,3 +74,19 @@ def test_names() -> None:
     assert current_spec({"format": 1, "quality": "full"}) == {"format": FORMAT, "draft": "full"}
     assert current_spec({"format": 99, "quality": "x"}) == {"format": 99, "quality": "x"}
     assert current_node({"op": "begin", "quality": "full"}) == {"op": "begin", "draft": "full"}
+
+
+def test_an_experiment_goes_on(tmp_path: Path) -> None:
+    """Catches arms that differ by the name of a setting, and a run folder that is made anew."""
+    earlier = Path(__file__).parent / "fixtures" / "experiment-format-1"
+    assert json.loads((earlier / "experiment.json").read_text("utf-8"))["arms"][0]["batch"] == 4
+    folder = Path(shutil.copytree(earlier, tmp_path / "experiment"))
+    journal = (folder / "runs" / "search-seed0" / "journal.jsonl").read_bytes()
+    for name in ("table.csv", "table.json"):
+        (folder / name).unlink()
+    campaign = Campaign.stored(folder)
+    assert [arm.rows for arm in campaign.arms] == [4, 4]
+    campaign.begin(folder)
+    campaign.run(folder)
+    assert (folder / "runs" / "search-seed0" / "journal.jsonl").read_bytes() == journal
+    assert report(folder).path.stat().st_size > 10_000

@@ -13,6 +13,7 @@ from ..errors import StoreError
 from ..files import arrays as array_files
 from ..files.json_text import parsed
 from ..files.writing import replace
+from ..store.formats import current_arms
 from ..store.spec import EXPERIMENT
 
 SPEC, ARMS, REFERENCE = EXPERIMENT, "arms.json", "reference.npz"
@@ -62,4 +63,4 @@ def stored(folder: Path) -> dict[str, Any]:
         _Stored.model_validate(content)
     except ValidationError as error:
         raise StoreError(f"{path} is not complete; restore it from a copy") from error
-    return content
+    return {**current_arms(content), "experiment": current_arms(content["experiment"])}

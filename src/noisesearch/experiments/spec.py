@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ..errors import ConfigError, unknown
 from ..files.json_text import parsed
 from ..names.options import sentence
+from ..store.formats import current_arms
 
 # The model's own; a file's or a benchmark's, as --prompts takes them; or as they are.
 STORED = ".json"  # how the file of an experiment's folder ends
@@ -136,13 +137,12 @@ def read(path: Path) -> dict[str, Any]:
 def _stored(path: Path, text: str) -> dict[str, Any]:
     """What a folder's own file says of the experiment that was run there."""
     try:
-        found: dict[str, Any] = parsed(text)["experiment"]
-    except (ValueError, KeyError, TypeError) as error:
+        return current_arms(parsed(text)["experiment"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path} holds no experiment; give a TOML file, or the experiment.json of a folder "
             "that `noisesearch run` or `reproduce` made"
         ) from error
-    return found
 
 
 def experiment(content: Mapping[str, Any], assets: Mapping[str, str] | None = None) -> Experiment:

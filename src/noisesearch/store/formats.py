@@ -8,6 +8,8 @@ from typing import Any
 FORMAT = 2
 # By format: the names of fields then, and their names now, in specs and in nodes of recipes.
 EARLIER: Mapping[int, Mapping[str, str]] = {1: {"quality": "draft"}}
+# The same of an experiment's arms, which have no format number.
+EARLIER_ARMS: Mapping[str, str] = {"batch": "rows"}
 
 
 def current_spec(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,3 +31,17 @@ def current_node(line: Mapping[str, Any]) -> dict[str, Any]:
     """
     names = {old: new for earlier in EARLIER.values() for old, new in earlier.items()}
     return {names.get(name, name): value for name, value in line.items()}
+
+
+def current_arms(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tables of an experiment, or of its folder, under the names of today."""
+    found = dict(content)
+    if isinstance(content.get("defaults"), Mapping):
+        found["defaults"] = _renamed(content["defaults"])
+    if isinstance(content.get("arms"), list):
+        found["arms"] = [_renamed(a) if isinstance(a, Mapping) else a for a in content["arms"]]
+    return found
+
+
+def _renamed(arm: Mapping[str, Any]) -> dict[str, Any]:
+    return {EARLIER_ARMS.get(name, name): value for name, value in arm.items()}
