@@ -12,7 +12,7 @@ import noisesearch as ns
 from noisesearch.experiments.campaign import Campaign
 from noisesearch.experiments.pages.report import report
 from noisesearch.runs.export_data import export_data
-from noisesearch.store.formats import FORMAT, current_node, current_spec
+from noisesearch.store.formats import FORMAT, current_names, current_spec
 from noisesearch.store.history import RunHistory
 from noisesearch.store.run_store import read_spec
 
@@ -73,7 +73,7 @@ def test_a_picture_is_made_again(folder: Path, tmp_path: Path) -> None:
 def test_names() -> None:
     assert current_spec({"format": 1, "quality": "full"}) == {"format": FORMAT, "draft": "full"}
     assert current_spec({"format": 99, "quality": "x"}) == {"format": 99, "quality": "x"}
-    assert current_node({"op": "begin", "quality": "full"}) == {"op": "begin", "draft": "full"}
+    assert current_names({"op": "begin", "quality": "full"}) == {"op": "begin", "draft": "full"}
 
 
 def test_an_experiment_goes_on(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from ..setup.loaded import Loaded
 from ..setup.plan_table import planned
 from ..setup.request import Request
 from ..setup.searches import Searches
+from ..store.formats import current_names
 from ..store.lock import acquire
 from .prompt_files import PromptFile, PromptRow
 from .rows import FORMATS, columns, rows
@@ -255,7 +256,7 @@ class Sharded:
             written(path, json.dumps(mine, indent=1).encode())
             return
         try:
-            known = json.loads(path.read_text())
+            known = current_names(json.loads(path.read_text()))
             self.loaded.spec = spec.model_copy(update={"threads": int(known["threads"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(

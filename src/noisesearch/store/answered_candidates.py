@@ -14,7 +14,7 @@ from ..candidates.condition import Condition
 from ..candidates.ledger import Ledger, Rates
 from ..candidates.trajectory import FULL, Graph, Trajectory, nodes
 from ..objectives.single import UNMET
-from .formats import current_node
+from .formats import current_names
 from .run_store import RunStore, uncollected
 from .spec import RunSpec
 
@@ -110,7 +110,7 @@ def arrivals(store: RunStore) -> list[Arrival]:
     with uncollected():
         for record in store.journal.read():
             if "node" in record:
-                graph.add(record.pop("node"), current_node(record))
+                graph.add(record.pop("node"), current_names(record))
             elif "reply" in record:
                 latest = record["seconds"]
                 first.setdefault(record["reply"], before + latest)

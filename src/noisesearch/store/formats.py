@@ -8,6 +8,7 @@ from typing import Any
 FORMAT = 2
 # By format: the names of fields then, and their names now, in specs and in nodes of recipes.
 EARLIER: Mapping[int, Mapping[str, str]] = {1: {"quality": "draft"}}
+NAMES = {then: now for names in EARLIER.values() for then, now in names.items()}
 # The same of an experiment's arms, which have no format number.
 EARLIER_ARMS: Mapping[str, str] = {"batch": "rows"}
 
@@ -24,13 +25,14 @@ def current_spec(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**{names.get(name, name): value for name, value in content.items()}, "format": FORMAT}
 
 
-def current_node(line: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a node of a recipe under the names of the current format.
+def current_names(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return fields of a recipe's node, or of other settings, under the names of today.
 
-    A node has no format number, and a resumed journal has nodes of several formats.
+    They have no format number: a resumed journal has nodes of several formats.
     """
-    names = {old: new for earlier in EARLIER.values() for old, new in earlier.items()}
-    return {names.get(name, name): value for name, value in line.items()}
+    if NAMES.keys().isdisjoint(fields):
+        return fields
+    return {NAMES.get(name, name): value for name, value in fields.items()}
 
 
 def current_arms(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..errors import ConfigError, first_of
 from ..files import pictures
 from ..files.json_text import parsed
 from ..names.options import sentence
-from .formats import current_node, current_spec
+from .formats import current_names, current_spec
 from .run_store import RunStore, read_spec
 from .spec import RunSpec
 
@@ -162,7 +162,7 @@ def _parsed(text: str, path: Path) -> tuple[Graph, dict[str, Any]]:
     try:
         recipe = parsed(text)
         for line in recipe["nodes"]:
-            graph.add(line.pop("node"), current_node(line))
+            graph.add(line.pop("node"), current_names(line))
         return graph, current_spec(recipe["settings"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(

@@ -21,7 +21,7 @@ from ..files.journal import Journal
 from ..files.json_text import parsed
 from ..files.writing import disk_error, replace, sweep
 from .creation import as_json, make, taken
-from .formats import current_node, current_spec
+from .formats import current_names, current_spec
 from .links import check_enclosed
 from .lock import acquire
 from .run_arrays import RunArrays
@@ -214,7 +214,7 @@ class RunStore:
         for record in self.journal.read():
             if "node" in record:
                 line = {k: v for k, v in record.items() if k != "node"}
-                graph.add(record["node"], current_node(line))
+                graph.add(record["node"], current_names(line))
         return graph
 
     def drop(self, replies: Iterable[str]) -> None:
