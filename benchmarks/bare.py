@@ -31,6 +31,7 @@ from noisesearch.sampling.denoiser import fill
 from noisesearch.sampling.images import quantise
 from noisesearch.setup.loaded import Loaded
 from noisesearch.setup.request import Request
+from noisesearch.setup.searches import Searches
 from noisesearch.verifiers.protocol import Views
 
 PROMPTS = (
@@ -65,7 +66,7 @@ def load(rounds: int) -> Loaded:
 
 def begun(loaded: Loaded) -> Run:
     """A run in a folder of its own."""
-    return Run.create(Path(tempfile.mkdtemp(dir=RUNS.name)) / "run", loaded)
+    return Run.create(Path(tempfile.mkdtemp(dir=RUNS.name)) / "run", Searches.of(loaded))
 
 
 def search(loaded: Loaded) -> Results:

@@ -131,7 +131,7 @@ def drive(folder: Path, address: str | None, seed: int) -> None:
 
     torch.set_num_threads(1)
     there = (folder / "spec.json").exists()
-    run = Run.open(folder) if there else Run.create(folder, request().resolve().loaded)
+    run = Run.open(folder) if there else Run.create(folder, request().resolve().searches)
     try:
         if address is None:
             run.execute()

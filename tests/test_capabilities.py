@@ -49,7 +49,7 @@ FOREIGN = {
     "models/footprint.py": {"__tensor_flatten__"},
     "models/black_box/call.py": {"tobytes", "numpy"},
     "models/black_box/sampler.py": {"prepare_latents", "frames", "images"},
-    "models/black_box/watch.py": {"_orig_mod"},
+    "models/black_box/call_record.py": {"_orig_mod"},
     "models/diffusers/backbone.py": {"_hf_hook", "shift_factor"},
     "models/diffusers/denoiser.py": {"use_tiling"},
     "models/diffusers/folder.py": {"_keep_in_fp32_modules", "hf_quantizer"},

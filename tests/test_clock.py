@@ -150,7 +150,7 @@ def test_a_clock_that_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         clock = Leaping()
         monkeypatch.setattr("time.monotonic", clock)
         if killed:
-            lab.bench.killed("run", 7, parts=parts, clock=clock)
+            lab.bench.killed("run", 7, loaded=parts, clock=clock)
         else:
             rest = lab.bench.run("run", parts, clock=clock)
     assert (rest.winners, rest.logical) == (whole.winners, whole.logical)
