@@ -65,7 +65,6 @@ FOREIGN = {
     "setup/python_objects.py": {"name", "__name__"},
     # What makes an object an algorithm or a verifier, and the flag of a plain function.
     "algorithms/capabilities.py": {"extendable"},
-    "verifiers/capabilities.py": {"parts"},
     "verifiers/protocol.py": {"video"},
 }
 
