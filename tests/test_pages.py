@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import noisesearch as ns
-from pages import Reader
+from page_reader import Reader
 
 
 @pytest.fixture

@@ -9,6 +9,9 @@ from ..names.forms import numbered
 from ..names.registry import TABLES
 from .spec import RunSpec
 
+# Evaluations in a step at most: a ledger keeps a bit for each, and a folder may say anything.
+MOST = 64
+
 
 def step_price(spec: RunSpec, content: Mapping[str, Any]) -> int:
     """Return the evaluations in a step of a run's solver; no code that the folder names is run.
@@ -26,4 +29,4 @@ def step_price(spec: RunSpec, content: Mapping[str, Any]) -> int:
     }
     baselines: Iterable[str] = (content.get("population") or {}).get("without_search", counted)
     steps = max(1, len(set(baselines)) * spec.final_steps)
-    return max(1, round(sum(counted.values()) / steps))
+    return min(MOST, max(1, round(sum(counted.values()) / steps)))

@@ -16,7 +16,7 @@ from noisesearch.store.formats import FORMAT, current_names, current_spec
 from noisesearch.store.history import RunHistory
 from noisesearch.store.run_store import read_spec
 
-EARLIER = Path(__file__).parent / "fixtures" / "run-format-1"
+EARLIER = Path(__file__).parents[1] / "fixtures" / "run-format-1"
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_names() -> None:
 
 def test_an_experiment_goes_on(tmp_path: Path) -> None:
     """Catches arms that differ by the name of a setting, and a run folder that is made anew."""
-    earlier = Path(__file__).parent / "fixtures" / "experiment-format-1"
+    earlier = Path(__file__).parents[1] / "fixtures" / "experiment-format-1"
     assert json.loads((earlier / "experiment.json").read_text("utf-8"))["arms"][0]["batch"] == 4
     folder = Path(shutil.copytree(earlier, tmp_path / "experiment"))
     journal = (folder / "runs" / "search-seed0" / "journal.jsonl").read_bytes()
