@@ -25,6 +25,7 @@ from noisesearch.sampling import capabilities as of_denoisers
 from noisesearch.setup.selection import algorithm_of, as_algorithm, as_verifier, verifier_of
 from noisesearch.testing.mixture_model import MixtureModel
 from noisesearch.verifiers import capabilities as of_verifiers
+from noisesearch.verifiers.capabilities import reported
 from noisesearch.verifiers.protocol import Views
 from noisesearch.verifiers.slow_verifier import SlowVerifier
 from noisesearch.verifiers.video import OnVideos
@@ -299,3 +300,25 @@ def test_a_name_beside_the_right_one_is_no_near_miss() -> None:
         networks, previews = (), ()
 
     assert not said(lambda: as_verifier(Both(), "both"))
+
+
+def test_a_members_name_may_be_a_users_own() -> None:
+    """Catches a method or a counter that is taken for the parts that are only reported."""
+    for own in (SimpleNamespace(reported=lambda: 3), SimpleNamespace(reported=0)):
+        assert reported(own) == ()
+    assert reported(SimpleNamespace(reported=("a", "b"))) == ("a", "b")
+
+
+def test_features_are_asked_for_where_a_set_needs_them() -> None:
+    """Catches a verifier whose features are loaded for a search of single candidates."""
+
+    class Lazy:
+        name, parts, fingerprint = "lazy", ("lazy",), ""
+
+        @property
+        def features(self) -> Any:
+            raise RuntimeError("no tower is loaded")
+
+    shown = OnVideos(Lazy())  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="no tower"):
+        shown.features(None)  # type: ignore[arg-type]

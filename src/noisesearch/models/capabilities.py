@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..candidates.condition import Condition
-from ..names.capabilities import offered
+from ..names.capabilities import Capability, offered
 from ..names.capabilities import warn_of_near_misses as _warn_of_near_misses
 from ..sampling.capabilities import DrawingNoise
 from .protocol import Model
@@ -135,6 +135,11 @@ CAPABILITIES: tuple[Callable[..., Any], ...] = (
     WithRealImages, Sized, WithNotice, Placed, NamingDrafts, SharingWeights, Weighed,
     WithPipelineForm, WithNativeLayout, WithCallArguments, WithPipelineCode, DrawingNoise,
 )  # fmt: skip
+
+
+def of_pipeline(model: object, capability: Callable[..., Capability]) -> Capability | None:
+    """Return what offers a capability: the model itself, else what speaks for its pipeline."""
+    return offered(model, capability) or offered(pipeline_form(model), capability)
 
 
 def pipeline_form(model: object) -> object:

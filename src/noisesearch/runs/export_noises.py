@@ -17,11 +17,10 @@ from ..models.capabilities import (
     WithCallArguments,
     WithNativeLayout,
     WithPipelineCode,
-    pipeline_form,
+    of_pipeline,
 )
 from ..models.choice import as_it_runs, as_model, at_size, model_of, with_call_arguments
 from ..models.protocol import Model
-from ..names.capabilities import offered
 from ..setup import memory
 from ..setup.consent import NamedCode
 from ..setup.start import LATENTS
@@ -97,7 +96,7 @@ def export(
     array = Materialiser(_shape(known, spec, comfyui), store.arrays.get)
     noises = torch.stack([torch.tensor(array(trajectory.noise)) for trajectory, _ in kept])
     winners = [_about(*each, known, spec) for each in kept]
-    pipeline = offered(pipeline_form(known), WithNativeLayout)
+    pipeline = of_pipeline(known, WithNativeLayout)
     packed = noises if pipeline is None else pipeline.native(noises)
     about = {"noisesearch": __version__, "model": spec.model, "winners": json.dumps(winners)}
     _write(file, {LATENTS: packed}, about)
@@ -186,7 +185,7 @@ def _about(
     }  # fmt: skip
     if model.space().black_box:
         about["seed"] = seed_of("injected", trajectory.noise.key)
-    called = offered(pipeline_form(model), WithCallArguments)
+    called = of_pipeline(model, WithCallArguments)
     if called is None:
         return about
     arguments = {**called.arguments(condition, spec.guidance), "num_inference_steps": steps}
@@ -202,7 +201,7 @@ def _write(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str
 
 def _lines(model: Model, spec: RunSpec, file: Path) -> tuple[str, list[str]]:
     """Lines that make the pictures with diffusers, or a sentence on why there are none."""
-    coded = offered(pipeline_form(model), WithPipelineCode)
+    coded = of_pipeline(model, WithPipelineCode)
     again = f"noisesearch takes the file with --start-latents {file}"
     if coded is None:
         return "", [f"{model.name} is no pipeline of diffusers, so there are no lines; {again}"]

@@ -96,7 +96,9 @@ class Run:
         """
         if not (folder / "spec.json").exists():
             return cls.create(folder, setup)
-        if RunSpec.read(read_spec(folder), folder) != setup.loaded.spec:
+        there = RunSpec.read(read_spec(folder), folder)
+        # An earlier format guesses the guarded parts by name; they follow from the guards.
+        if there.model_copy(update={"guarded": setup.loaded.spec.guarded}) != setup.loaded.spec:
             raise other
         return cls(folder, setup, RunStore(folder), setup.all())
 

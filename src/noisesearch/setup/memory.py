@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ConfigError
-from ..models.capabilities import Weighed, pipeline_form
+from ..models.capabilities import Weighed, of_pipeline
 from ..models.choice import placement
 from ..models.protocol import Model
 from ..names.capabilities import offered
@@ -35,7 +35,7 @@ def mode(asked: str, model: Model, device: str, dtype: str) -> str:
         return asked
     from ..worker.residence import free_memory
 
-    free, weighed = free_memory(device), offered(pipeline_form(model), Weighed)
+    free, weighed = free_memory(device), of_pipeline(model, Weighed)
     if free is None or weighed is None or _in_memory(model):
         return "full"
     return "lean" if BESIDE * sum(weighed.weigh(dtype).values()) > free else "full"

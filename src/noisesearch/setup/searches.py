@@ -43,7 +43,9 @@ class Searches:
         """Return the same searches under a spec that has rows, scales and fingerprints too."""
         found = Searches(loaded, self.budget)
         found._rehearsed = self._rehearsed
-        found.sets, found.objective = self.sets, self.objective
+        # What was not needed yet is built under the complete spec, in batches of its rows.
+        for name in {"sets", "objective"} & vars(self).keys():
+            setattr(found, name, getattr(self, name))
         return found
 
     @cached_property

@@ -15,7 +15,7 @@ from ..candidates.condition import Condition
 from ..candidates.noise import Array, packed
 from ..errors import ConfigError
 from ..files import arrays as array_files
-from ..models.capabilities import Sized, WithNativeLayout, pipeline_form
+from ..models.capabilities import Sized, WithNativeLayout, of_pipeline
 from ..names.capabilities import offered
 from ..names.forms import numeral
 from ..sampling.capabilities import DrawingNoise
@@ -119,7 +119,7 @@ def _drawn(
 ) -> Array:
     import torch
 
-    own = offered(pipeline_form(of), DrawingNoise)
+    own = of_pipeline(of, DrawingNoise)
     if own is not None:
         noise = own.drawn(generator, dtype)
     else:
@@ -227,7 +227,7 @@ def _fitted(
     """One noise for each of ``count`` conditions, in the shape of the model's."""
     import torch
 
-    pipeline = offered(pipeline_form(model), WithNativeLayout)
+    pipeline = of_pipeline(model, WithNativeLayout)
     # A pipeline's own layout only puts the numbers elsewhere: where each goes tells the way back.
     order = torch.arange(math.prod(shape)).reshape(1, *shape)
     order = order[0] if pipeline is None else pipeline.native(order)[0]

@@ -55,7 +55,8 @@ def scores_of(
         other = bool(guarded(spec)) or objective not in _readings(spec)
         found = Scores(objective, text, other)
         return found if _agrees(found, stored) else Scores(None, text, True)
-    if sets_text.parse(spec.objective) is not None:
+    # One sample of a set has no value, and code that a folder names is not run for a look.
+    if sets_text.parse(spec.objective) is not None or objective_text.code_of(spec.objective):
         return Scores(None, spec.objective)
     bounds = {base.trajectory.condition.key: _bounds(spec, base) for base in bases}
     for objective in _readings(spec):

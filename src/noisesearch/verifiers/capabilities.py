@@ -221,7 +221,9 @@ def reference(verifier: object) -> tuple[Rows, Rows] | None:
 def reported(verifier: object) -> Sequence[str]:
     """Return the parts of a verifier that are reported, and wanted where they are named."""
     found = offered(verifier, WithReportedParts)
-    return () if found is None else found.reported
+    if found is None or not isinstance(found.reported, list | tuple | set | frozenset):
+        return ()  # an attribute of the user's own that only has this name
+    return tuple(found.reported)
 
 
 def check(verifiers: Iterable[Verifier], conditions: Sequence[Condition]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -25,7 +26,11 @@ class OnVideos:
     def __init__(self, verifier: Verifier) -> None:
         self._verifier = verifier
         self._whole_videos = video(verifier)
-        self._seeing = offered(verifier, WithFeatures)
+
+    @cached_property
+    def _seeing(self) -> WithFeatures | None:
+        """The verifier where it has features; asked only for objectives of sets."""
+        return offered(self._verifier, WithFeatures)
 
     def scores(self, views: Views) -> Mapping[str, Any]:
         """Return what it says of images, or of videos as the mean over frames; NaN in one frame is
