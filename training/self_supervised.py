@@ -26,7 +26,7 @@ from noisesearch.models import choice
 from noisesearch.models.protocol import Model
 from noisesearch.sampling.images import quantise
 from noisesearch.sampling.solvers import solver
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.verifiers.features.self_supervised import TIME
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worker.gradient import Flow
@@ -56,7 +56,7 @@ def sampled(model: Model, condition: Condition, count: int, seed: int) -> Views:
 def measured(name: str, samples: int) -> dict[str, object]:
     """The figures of a world."""
     model = choice.model_of(name)
-    judges = [build.verifier_of(role, model) for role in WORLDS[name]]
+    judges = [selection.verifier_of(role, model) for role in WORLDS[name]]
     scores: dict[str, list[np.ndarray]] = {judge.name: [] for judge in judges}
     for seed, text in enumerate(model.examples(CONDITIONS)):
         views = sampled(model, model.condition(text), samples, seed)

@@ -18,8 +18,7 @@ from .executors.choice import LOCAL, ExecutorChoice
 from .models.choice import as_model
 from .runs.results import Result, Results
 from .runs.run import Run
-from .setup import python_objects
-from .setup import selection as build
+from .setup import python_objects, selection
 from .setup.notices import notice
 from .setup.python_objects import PythonObjects
 from .setup.request import Request
@@ -101,11 +100,11 @@ def resume(
     candidates are made may be another place than before."""
     where = ExecutorChoice.of(executor, address, devices)
     verifiers: Mapping[str, Any] = {
-        python_objects.name_of(v): build.as_verifier(v, python_objects.name_of(v))
+        python_objects.name_of(v): selection.as_verifier(v, python_objects.name_of(v))
         for v in python_objects.as_list(verifier)
     }
     if algorithm is not None:
-        algorithm = build.as_algorithm(algorithm, python_objects.name_of(algorithm))
+        algorithm = selection.as_algorithm(algorithm, python_objects.name_of(algorithm))
     wanted = None if budget is None else str(budget)
     known = None if model is None else as_model(model)
     opened = Run.open(

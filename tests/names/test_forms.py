@@ -7,7 +7,7 @@ import pytest
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
 from noisesearch.names.forms import form, numeral, separated, with_absolute_paths, written
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.verifiers.protocol import FunctionVerifier
 from noisesearch.verifiers.settings import VerifierSettings
 
@@ -85,10 +85,10 @@ def test_settings_as_objects_and_as_text_are_one() -> None:
     assert str(Brightness(power=2)) == "brightness(power=2.0)"
     assert written(str(Brightness())) == ("brightness", {})
     model = model_of("shapes")
-    assert build.verifier_names(Brightness(power=2), model, {}) == ["brightness(power=2.0)"]
-    opened = build.verifier_of(f"{__file__}:Brightness(power=2)", model)
+    assert selection.verifier_names(Brightness(power=2), model, {}) == ["brightness(power=2.0)"]
+    opened = selection.verifier_of(f"{__file__}:Brightness(power=2)", model)
     assert opened.name == "brightness"
     with pytest.raises(ConfigError, match="did you mean 'power'"):
-        build.verifier_of(f"{__file__}:Brightness(powr=2)", model)
+        selection.verifier_of(f"{__file__}:Brightness(powr=2)", model)
     with pytest.raises(ConfigError, match="takes no parameters"):
-        build.verifier_of("clipscore(weights=/tmp)", model)
+        selection.verifier_of("clipscore(weights=/tmp)", model)

@@ -6,7 +6,7 @@ import pytest
 
 from noisesearch.errors import ConfigError
 from noisesearch.names import registry
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.testing import tiny_verifier
 from noisesearch.testing.tiny_verifiers import MAKERS
 from noisesearch.verifiers.settings import VerifierSettings
@@ -32,7 +32,7 @@ def test_each_is_a_class_of_settings_that_says_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_text_opens_what_the_object_opens(name: str, tmp_path) -> None:
     chosen = tiny_verifier(name, tmp_path)
-    one, other = chosen.open(), build.verifier_of(str(chosen), None)
+    one, other = chosen.open(), selection.verifier_of(str(chosen), None)
     assert one.name == other.name and one.name.startswith(name)
     assert one.fingerprint == other.fingerprint != ""
     assert one.parts == other.parts and set(one.scale) == set(one.parts)
@@ -43,7 +43,7 @@ def test_text_opens_what_the_object_opens(name: str, tmp_path) -> None:
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_weights_that_are_not_there_are_said(name: str, tmp_path) -> None:
     with pytest.raises(ConfigError, match=str(tmp_path)) as said:
-        build.verifier_of(f"{name}(weights={tmp_path / 'nothing.pt'})", None)
+        selection.verifier_of(f"{name}(weights={tmp_path / 'nothing.pt'})", None)
     assert name in str(said.value) and "\n" not in str(said.value)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.testing import tiny_clip
 from noisesearch.verifiers.clip.zeroshot import PLACE, TEMPLATES, ClassSentences, ClipZeroShot
 from noisesearch.verifiers.protocol import Views
@@ -33,7 +33,7 @@ def scores(verifier, *conditions: Condition) -> Tensor:
 def test_a_label_is_the_name_that_the_model_gives_it(folder: str) -> None:
     fashion = model_of("fashion")
     name = f"noisesearch.verifiers.clip.zeroshot:ClipZeroShot(weights={folder})"
-    verifier = build.verifier_of(name, fashion)
+    verifier = selection.verifier_of(name, fashion)
     asked = [fashion.condition(text) for text in ("sneaker", "bag", "class:9")]
     assert [c.label for c in asked] == [7, 8, 9]
     said = [Condition(text=fashion.words()[c.label].partition(",")[0]) for c in asked]

@@ -14,7 +14,7 @@ import noisesearch as ns
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models import choice
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_vision import CLASSES, make_dino_linear
 from noisesearch.verifiers.features.dino import (
@@ -224,4 +224,4 @@ def test_published_sizes() -> None:
 
 def test_the_name_is_known() -> None:
     with pytest.raises(ConfigError, match=r"dino-linear parameter 'heads'.*did you mean 'head'"):
-        build.verifier_of("dino-linear(heads=4)", choice.model_of("shapes"))
+        selection.verifier_of("dino-linear(heads=4)", choice.model_of("shapes"))

@@ -10,7 +10,7 @@ from photographs import installed, photograph, seen
 
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_packaged import make_faces
 from noisesearch.verifiers.packaged.faces import Faces, FacesVerifier, asked_for
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(text: str) -> FacesVerifier:
-    verifier = build.verifier_of(text, None)
+    verifier = selection.verifier_of(text, None)
     assert isinstance(verifier, FacesVerifier)
     return verifier
 

@@ -15,7 +15,7 @@ import pytest
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.verifiers.human.human import Human, Person
 from noisesearch.verifiers.human.page import HumanPage
 from noisesearch.verifiers.human.record import Box, HumanRecord
@@ -277,10 +277,10 @@ def test_it_asks_where_there_is_somebody(
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: tty, raising=False)
     model = model_of("shapes")
-    person = build.verifier_of("human", model)
+    person = selection.verifier_of("human", model)
     assert isinstance(person, Person) and isinstance(person.front, front)
     assert person.terminal == tty and not person.pairs
-    chosen = build.verifier_of(str(Human(on="page", show="pairs")), model)
+    chosen = selection.verifier_of(str(Human(on="page", show="pairs")), model)
     assert isinstance(chosen, Person) and isinstance(chosen.front, HumanPage) and chosen.pairs
     with pytest.raises(ConfigError, match=r"on: .*'terminal' or 'page'"):
-        build.verifier_of("human(on=paper)", model)
+        selection.verifier_of("human(on=paper)", model)

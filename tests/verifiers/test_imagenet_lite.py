@@ -12,7 +12,7 @@ from torch import Tensor
 
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_packaged import make_imagenet_lite
 from noisesearch.verifiers.packaged.imagenet_lite import ImageNetLite, ImageNetLiteVerifier
@@ -25,7 +25,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(text: str) -> ImageNetLiteVerifier:
-    verifier = build.verifier_of(text, None)
+    verifier = selection.verifier_of(text, None)
     assert isinstance(verifier, ImageNetLiteVerifier)
     return verifier
 

@@ -16,7 +16,7 @@ from llm_grading import RED, graded, number, numbered
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.testing import VerifierContract
 from noisesearch.verifiers.llm import LLMGrader
 from noisesearch.verifiers.llm.calls import Bill
@@ -260,15 +260,15 @@ def test_chosen_by_name_as_a_verifier_of_a_run(tmp_path: Path) -> None:
     """The text that stands in the spec opens the same grader."""
     with GraderServer() as server:
         text = f"llm-grader(model=stub, endpoint={server.endpoint}, cache={tmp_path})"
-        verifier = build.verifier_of(text, model_of("shapes"))
+        verifier = selection.verifier_of(text, model_of("shapes"))
         assert isinstance(verifier, Grader)
         scored = verifier(Views(torch.full((2, 3, 8, 8), 0.5), [RED, RED]))
         verifier.close()
     assert scored["llm-grader"].tolist() == pytest.approx([128 / 2.55] * 2)
     settings = LLMGrader(model="stub", endpoint=server.endpoint, cache=str(tmp_path))
-    again = build.verifier_of(str(settings), model_of("shapes"))
+    again = selection.verifier_of(str(settings), model_of("shapes"))
     assert again.fingerprint == verifier.fingerprint
-    other = build.verifier_of(f"{text[:-1]}, repeats=2)", model_of("shapes"))
+    other = selection.verifier_of(f"{text[:-1]}, repeats=2)", model_of("shapes"))
     assert other.fingerprint != verifier.fingerprint
     assert isinstance(other, SlowVerifier)
 
@@ -295,13 +295,13 @@ def test_bad_settings_are_said(
         monkeypatch.delenv(name, raising=False)
     inside = ", ".join(f"{name}={value}" for name, value in given.items())
     with pytest.raises(ConfigError, match=says):
-        build.verifier_of(f"llm-grader({inside})", model_of("shapes"))
+        selection.verifier_of(f"llm-grader({inside})", model_of("shapes"))
 
 
 @pytest.mark.parametrize("beside", ["", "model=m", "model=m, repeats=-1"])
 def test_a_key_in_place_of_its_name_is_not_repeated(beside: str) -> None:
     with pytest.raises(ConfigError, match="never the key itself") as caught:
-        build.verifier_of(f"llm-grader(key_env=sk-secret, {beside})", model_of("shapes"))
+        selection.verifier_of(f"llm-grader(key_env=sk-secret, {beside})", model_of("shapes"))
     assert "secret" not in str(caught.value)
 
 

@@ -13,7 +13,7 @@ from llm_grading import RED, numbered
 
 from noisesearch.errors import ConfigError
 from noisesearch.models.choice import model_of
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.verifiers.llm.grader import ASPECTS, Grader
 from noisesearch.verifiers.slow_verifier import CandidatePicture
 from support.tiny_llm_grader import make_llm_grader
@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def grader(folder: Path) -> Grader:
     text = f"llm-grader(backend=local, model={folder}, cache=off, retries=0, device=cpu)"
-    grader = build.verifier_of(text, model_of("shapes"))
+    grader = selection.verifier_of(text, model_of("shapes"))
     assert isinstance(grader, Grader)
     return grader
 
@@ -79,4 +79,4 @@ def test_a_model_that_raises_is_missing(grader: Grader, monkeypatch: pytest.Monk
 
 def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot be loaded .* give model=FOLDER"):
-        build.verifier_of(f"llm-grader(backend=local, model={tmp_path})", model_of("shapes"))
+        selection.verifier_of(f"llm-grader(backend=local, model={tmp_path})", model_of("shapes"))

@@ -14,7 +14,7 @@ from torch import Tensor
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.files.pictures import Picture
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.testing import VerifierContract
 from noisesearch.verifiers.packaged.ocr import Ocr, OcrVerifier, distance, likeness, quoted
 from noisesearch.verifiers.protocol import Views
@@ -101,7 +101,7 @@ def test_colours_come_blue_first() -> None:
 def test_without_the_package_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"run: pip install 'noisesearch\[ocr\]'"):
-        build.verifier_of("ocr", None)
+        selection.verifier_of("ocr", None)
 
 
 @pytest.fixture(scope="module")

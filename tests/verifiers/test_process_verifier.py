@@ -23,7 +23,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.files.pictures import png
 from noisesearch.models.choice import model_of
 from noisesearch.names.forms import with_absolute_paths, written
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.testing import VerifierContract
 from noisesearch.verifiers import serve
 from noisesearch.verifiers.process.process import ProcessSettings, ProcessVerifier
@@ -113,7 +113,7 @@ class TestServed(VerifierContract):
         (folder / "serve.py").write_text(Path(serve.__file__).read_text())
         (folder / "score.py").write_text(f"FOLDER = {str(folder)!r}\n{SERVED}")
         command = f"{sys.executable} -P {folder / 'score.py'}"
-        opened = build.verifier_of(f"process:{command}", model_of("shapes"))
+        opened = selection.verifier_of(f"process:{command}", model_of("shapes"))
         assert isinstance(opened, ProcessVerifier)
         yield opened
         opened.close()
@@ -306,7 +306,7 @@ def test_what_does_not_start_is_refused(code: str, said: str, start: Start) -> N
 )
 def test_no_program_is_refused(command: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        build.verifier_of(f"process:{command}", model_of("shapes"))
+        selection.verifier_of(f"process:{command}", model_of("shapes"))
 
 
 def test_the_command_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

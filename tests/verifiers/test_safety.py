@@ -10,7 +10,7 @@ from photographs import installed, photograph, seen
 from PIL import Image
 
 from noisesearch.errors import ConfigError
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.testing import VerifierContract
 from noisesearch.verifiers.packaged.safety import Safety, SafetyVerifier
 
@@ -50,6 +50,6 @@ def test_it_tells_pictures_apart(safety: SafetyVerifier) -> None:
 def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "open_nsfw.onnx").write_bytes(b"no network")
     with pytest.raises(ConfigError, match=r"pip install 'noisesearch\[safety\]'"):
-        build.verifier_of(f"safety(weights={tmp_path})", None)
+        selection.verifier_of(f"safety(weights={tmp_path})", None)
     with pytest.raises(ConfigError, match=r"does not hold open_nsfw\.onnx"):
-        build.verifier_of(f"safety(weights={tmp_path.parent / 'none'})", None)
+        selection.verifier_of(f"safety(weights={tmp_path.parent / 'none'})", None)

@@ -14,7 +14,7 @@ from torch import Tensor
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models import choice
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.testing import VerifierContract
 from noisesearch.testing.tiny_vision import make_self_supervised
 from noisesearch.testing.verifier import shown
@@ -157,7 +157,7 @@ def test_what_cannot_be_is_said(folders: Mapping[str, Path], tmp_path: Path) -> 
 
     def opening(**given: Any) -> None:
         inside = ", ".join(f"{name}={value}" for name, value in given.items())
-        build.verifier_of(
+        selection.verifier_of(
             f"noisesearch.verifiers.features.self_supervised:SelfSupervised({inside})", model
         )
 

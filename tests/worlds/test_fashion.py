@@ -16,7 +16,7 @@ from noisesearch.errors import ConfigError
 from noisesearch.models import choice
 from noisesearch.models.sit.config import SiTConfig
 from noisesearch.names import registry
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worlds.fashion import data, networks
 from noisesearch.worlds.fashion.verifiers import SCALES
@@ -56,7 +56,7 @@ def test_verifiers_know_the_class_that_was_asked_for() -> None:
     seen = images(7)
     model = choice.model_of("fashion")
     for role in ROLES:
-        judge = build.verifier_of(role, model)
+        judge = selection.verifier_of(role, model)
         right, wrong, none = (
             judge(Views(seen, [condition] * len(seen)))[role]
             for condition in (Condition(label=7), Condition(label=6), Condition())
@@ -87,7 +87,7 @@ def test_the_distance_of_one_picture_needs_no_data(monkeypatch: pytest.MonkeyPat
     """Its reference ships; samples are nearer to real pictures than noise is, and a set's distance
     is by the same reference."""
     monkeypatch.setenv(data.VARIABLE, "/nowhere")
-    judge = build.verifier_of("oracle-fid", choice.model_of("fashion"))
+    judge = selection.verifier_of("oracle-fid", choice.model_of("fashion"))
     seen = images(7, 4)
     near, far = (
         judge(Views(some, [Condition()] * 4))["oracle-fid"]
@@ -103,7 +103,7 @@ def test_the_distance_of_one_picture_needs_no_data(monkeypatch: pytest.MonkeyPat
 @there
 def test_the_reference_is_that_of_the_data() -> None:
     """Of 1,000 of the 60,000 pictures, to the error of the sample."""
-    judge = build.verifier_of("oracle-fid", choice.model_of("fashion"))
+    judge = selection.verifier_of("oracle-fid", choice.model_of("fashion"))
     mean, covariance = judge.reference  # type: ignore[attr-defined]
     grey = torch.tensor(data.load("train")[0][::60])[:, None].float() / 255
     with torch.no_grad():
@@ -115,7 +115,7 @@ def test_the_reference_is_that_of_the_data() -> None:
 @pytest.mark.parametrize("network", ["dino", "clip"])
 def test_self_supervised_by_the_worlds_own_networks(network: str) -> None:
     model = choice.model_of("fashion-small")
-    judge = build.verifier_of(f"self-supervised(network={network})", model)
+    judge = selection.verifier_of(f"self-supervised(network={network})", model)
     seen = torch.rand(3, 1, 28, 28).expand(-1, 3, -1, -1)
     part = f"self-supervised-{network}"
     same = judge(Views(seen, [Condition()] * 3, {0.4: seen}))[part]

@@ -10,7 +10,7 @@ from torch import Tensor
 from noisesearch.candidates.condition import Condition
 from noisesearch.errors import ConfigError
 from noisesearch.models import choice
-from noisesearch.setup import selection as build
+from noisesearch.setup import selection
 from noisesearch.verifiers.protocol import Views
 from noisesearch.worlds.shapes import scorers
 from noisesearch.worlds.shapes.prompts import VOCABULARY, tokenize
@@ -99,7 +99,7 @@ def test_unknown_name_is_refused() -> None:
 
 def test_self_supervised_by_the_image_tower() -> None:
     """A preview of the sample's own picture is like it, one of another picture less."""
-    judge = build.verifier_of("self-supervised", choice.model_of("shapes"))
+    judge = selection.verifier_of("self-supervised", choice.model_of("shapes"))
     seen = torch.rand(3, 3, 32, 32)
     same, other = (
         judge(Views(seen, [Condition()] * 3, {0.4: previews}))["self-supervised-clip"]

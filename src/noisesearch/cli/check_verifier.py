@@ -44,8 +44,7 @@ def check_verifier(
     from ..evaluation.check_verifier import Samples, Trial, condition_of
     from ..models import choice
     from ..names import forms
-    from ..setup import hardware
-    from ..setup import selection as build
+    from ..setup import hardware, selection
     from ..verifiers.slow_verifier import SlowVerifier
     from .tables import checked
 
@@ -61,7 +60,7 @@ def check_verifier(
     else:
         samples = Samples.of(images, size, condition)
     pair = _pair(better, worse, prompt)
-    chosen = build.verifier_of(
+    chosen = selection.verifier_of(
         forms.with_absolute_paths(verifier), choice.model_of(model) if model else None
     )
     try:

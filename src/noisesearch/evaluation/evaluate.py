@@ -17,7 +17,7 @@ from ..models import choice
 from ..models.protocol import Model
 from ..names.capabilities import offered
 from ..objectives import statistics
-from ..setup import selection as build
+from ..setup import selection
 from ..setup.consent import NamedCode
 from ..store.run_store import read_spec
 from ..store.spec import EXPERIMENT, RunSpec
@@ -197,7 +197,7 @@ class Evaluation:
     def sight(self, name: str) -> VerifierView:
         """A verifier's, opened once."""
         if name not in self._sights:
-            verifier = build.verifier_of(name, self.world)
+            verifier = selection.verifier_of(name, self.world)
             if isinstance(verifier, SlowVerifier) or previews_of(verifier):
                 what = ("takes its time to answer" if isinstance(verifier, SlowVerifier)
                         else "looks back on how a sample came about")  # fmt: skip

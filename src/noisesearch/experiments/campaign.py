@@ -20,8 +20,7 @@ from ..files.writing import disk_error
 from ..files.writing import replace as written
 from ..models import choice
 from ..runs.run import Run
-from ..setup import fingerprints
-from ..setup import selection as build
+from ..setup import fingerprints, selection
 from ..setup.loaded import Loaded
 from ..setup.searches import Searches
 from ..version import __version__
@@ -297,7 +296,7 @@ class Campaign:
 
 
 def _joint(arm: Setting) -> bool:
-    return capabilities.joint(build.algorithm_of(arm.algorithm, dict(arm.parameters)))
+    return capabilities.joint(selection.algorithm_of(arm.algorithm, dict(arm.parameters)))
 
 
 def _done(

@@ -20,7 +20,7 @@ from ..names.forms import short_name
 from ..objectives.statistics import Interval, paired
 from ..runs.results import Candidate, Results
 from ..runs.run import Run
-from ..setup import selection as build
+from ..setup import selection
 from ..setup.loaded import Loaded
 from ..setup.notices import notice
 from ..setup.request import Request
@@ -203,7 +203,7 @@ def _checked(prompts: list[str], chosen: Sequence[Candidate], model: str) -> Num
     from ..sampling.images import from_pictures
     from ..verifiers.protocol import Views
 
-    checker = build.verifier_of("checker", known)
+    checker = selection.verifier_of("checker", known)
     images = from_pictures([read(c.path) for c in chosen if c.path is not None])
     score = checker(Views(images, [known.condition(p, None) for p in prompts]))["checker"]
     right: Numbers = (score.double().numpy() >= 1.0).astype(np.float64)
@@ -214,7 +214,7 @@ def located(algorithms: Sequence[str]) -> list[str]:
     """Names checked before anything runs, files with their whole path."""
     found = [registry.with_absolute_path(name) for name in algorithms]
     for name in found:
-        build.algorithm_of(name, {})
+        selection.algorithm_of(name, {})
     if len({short_name(n) for n in found}) < len(found):
         raise ConfigError("an algorithm was named twice; name each once")
     return found

@@ -23,7 +23,7 @@ from ..names.capabilities import offered
 from ..objectives.sets import Moments, Rows
 from ..sampling.denoiser import fill
 from ..sampling.images import from_pictures
-from ..setup import selection as build
+from ..setup import selection
 from ..verifiers import capabilities
 from ..verifiers.capabilities import WithClasses, check, features_of, previews_of
 from ..verifiers.protocol import Views
@@ -48,8 +48,8 @@ class WinnerMeasures:
         conditions: Sequence[Condition],
         groups: Sequence[str],
     ) -> None:
-        names = build.expand([name for name in measure.columns if name], model)
-        self._columns = [build.verifier_of(name, model) for name in names]
+        names = selection.expand([name for name in measure.columns if name], model)
+        self._columns = [selection.verifier_of(name, model) for name in names]
         check(self._columns, conditions)
         for verifier in self._columns:
             if previews_of(verifier):
@@ -59,10 +59,10 @@ class WinnerMeasures:
                 )
         self._features = self._classes = None
         if measure.eye:
-            self.eye = build.verifier_of(measure.eye, model)
+            self.eye = selection.verifier_of(measure.eye, model)
             self._features = features_of(self.eye)
         if measure.classes:
-            of = build.verifier_of(measure.classes, model)
+            of = selection.verifier_of(measure.classes, model)
             classifier = offered(of, WithClasses)
             if classifier is None:
                 raise ConfigError(
@@ -81,7 +81,7 @@ class WinnerMeasures:
         """A column's metrics by group, each checked to be able to measure that group's."""
 
         def sight(name: str) -> VerifierView:
-            return VerifierView(build.verifier_of(name, model))
+            return VerifierView(selection.verifier_of(name, model))
 
         found = {}
         for group, name in named.items():
@@ -188,7 +188,7 @@ def reference(
 ) -> dict[str, Rows]:
     """What sets are compared with: ``mean`` and ``covariance`` of real images by the eye, the
     eye's own where it has some, and ``features`` of real images where ``real`` asks for them."""
-    eye = build.verifier_of(measure.eye, model)
+    eye = selection.verifier_of(measure.eye, model)
     own = capabilities.reference(eye)
     if own is not None and not real:
         return {"mean": own[0], "covariance": own[1]}

@@ -13,7 +13,7 @@ from ..driver.live_search import LiveSearch
 from ..files.json_text import finite
 from ..objectives.single import ranking
 from ..runs.run import Run
-from ..setup import selection as build
+from ..setup import selection
 from ..setup.loaded import Loaded
 from ..setup.searches import Searches
 from .arms import Setting
@@ -40,7 +40,7 @@ def parts_of(loaded: Loaded, arm: Setting) -> Loaded:
 
     The budget is for the search alone, so that what its final generation costs is put on top.
     """
-    names = build.verifier_names(arm.verifier, loaded.model, {})
+    names = selection.verifier_names(arm.verifier, loaded.model, {})
     own = [v for n, v in zip(loaded.spec.verifiers, loaded.verifiers, strict=True) if n in names]
     spec = loaded.spec.model_copy(update={
         "verifiers": [n for n in loaded.spec.verifiers if n in names],
@@ -49,8 +49,8 @@ def parts_of(loaded: Loaded, arm: Setting) -> Loaded:
         "parameters": dict(arm.parameters),
         "final_steps": arm.final_steps or loaded.spec.steps,
     })  # fmt: skip
-    plain = build.algorithm_of(arm.algorithm, dict(arm.parameters))
-    algorithm = build.with_model_names(
+    plain = selection.algorithm_of(arm.algorithm, dict(arm.parameters))
+    algorithm = selection.with_model_names(
         plain, loaded.model, loaded.spec.steps, loaded.solver.stochastic
     )
     found = replace(loaded, spec=spec, verifiers=own, algorithm=algorithm)

@@ -12,7 +12,7 @@ from ..driver.live_search import LiveSearch
 from ..errors import ConfigError
 from ..objectives import text as objective_text
 from ..objectives.single import Objective
-from ..setup import selection as build
+from ..setup import selection
 from ..setup.python_objects import PythonObjects
 from ..setup.searches import Searches
 from ..store.answered_candidates import arrivals, is_whole
@@ -55,9 +55,9 @@ def rerank(
             "its candidates cannot be ranked one by one; make a run with another objective"
         )
     objects: dict[str, Verifier] = {}
-    names = build.verifier_names(verifier, loaded.model, objects)
+    names = selection.verifier_names(verifier, loaded.model, objects)
     known = {v.name for v in loaded.verifiers}
-    found = [objects.get(name) or build.verifier_of(name, loaded.model) for name in names]
+    found = [objects.get(name) or selection.verifier_of(name, loaded.model) for name in names]
     added = [v for v in found if v.name not in known]
     scales = {**loaded.scales, **{p: s for v in added for p, s in v.scale.items()}}
     chosen = objective_text.parse(objective, scales, code=True)

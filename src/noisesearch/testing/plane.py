@@ -92,8 +92,6 @@ class Plane:
 
     def run(self, algorithm: Algorithm) -> list[Trajectory]:
         """The winners of a whole search."""
-        pass
-
         return drive(algorithm, self.problem, self.answer)
 
     def points(self, trajectories: Sequence[Trajectory]) -> tuple[Tensor, Tensor]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .protocol import Verifier
-
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +15,7 @@ from torch import Tensor
 
 from ..candidates.condition import Condition
 from .capabilities import paid, previews_of
-from .protocol import Views
+from .protocol import Verifier, Views
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Child:
         self._letters.put(json.dumps(message).encode() + b"\n")
 
     def heard(self, meaning: Callable[[bytes], Heard | None], seconds: float) -> Heard:
-        """What the first line means that means anything; Broken where none comes in time."""
+        """What the first line means that means anything; ChildFailed where none comes in time."""
         until = time.monotonic() + seconds
         while True:
             try:
